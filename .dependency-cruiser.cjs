@@ -1,0 +1,52 @@
+/** The layers, lowest first: each may import only from itself and from those above it in this list. */
+const layers = [
+  ['concepts', '^src/(errors|bytes|model)\\.ts$'],
+  ['validation', '^src/validate\\.ts$'],
+  ['format', '^src/format/'],
+  ['platform', '^src/platform/'],
+  ['crypto', '^src/crypto/'],
+  ['keys', '^src/keys/'],
+  ['storage', '^src/storage/'],
+  ['options', '^src/options\\.ts$'],
+  ['context', '^src/context\\.ts$'],
+  ['expiry', '^src/expiry/'],
+  ['opening', '^src/opening\\.ts$'],
+  ['verify', '^src/verify\\.ts$'],
+  ['listing', '^src/(listing|list)\\.ts$'],
+  ['view', '^src/view\\.ts$'],
+  ['store', '^src/store\\.ts$'],
+  ['index', '^src/index\\.ts$'],
+]
+
+const upward = layers.slice(0, -1).map(([name, path], index) => ({
+  name: `${name}-imports-no-layer-above-it`,
+  severity: 'error',
+  from: { path },
+  to: { path: layers.slice(index + 1).map(([, above]) => above) },
+}))
+
+/** One importer for each outside world. */
+const only = (name, from, to) => ({ name, severity: 'error', from: { path: '^src/', pathNot: from }, to: { path: to } })
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...upward,
+    only('level-in-one-file', '^src/storage/level\\.ts$', '^(node_modules/)?level(/|$)'),
+    only('noble-in-crypto', '^src/crypto/', '@noble/'),
+    {
+      name: 'node-in-platform',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/platform/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-orphans', severity: 'error', from: { orphan: true, pathNot: '^src/index\\.ts$' }, to: {} },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+  },
+}

@@ -1,0 +1,174 @@
+/** Byte strings: encodings, comparison, and the cursor-like reader and writer the on-disk formats are made with. */
+
+const encoder = new TextEncoder()
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+/** @throws {TypeError} If `bytes` is not valid UTF-8. */
+export function fromUtf8(bytes: Uint8Array): string {
+  return strictDecoder.decode(bytes)
+}
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    joined.set(part, offset)
+    offset += part.length
+  }
+  return joined
+}
+
+/** Bytewise order, a prefix first: the order of LevelDB's default comparator. */
+export function compare(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length)
+  for (let i = 0; i < shared; i++) {
+    const difference = (a[i] as number) - (b[i] as number)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compare(a, b) === 0
+}
+
+/** Compares without leaving early: the time taken says nothing about where two secrets differ. */
+export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number)
+  return difference === 0
+}
+
+/** The least byte string above every string that starts with `prefix`, which must not be all 0xff. */
+export function successor(prefix: Uint8Array): Uint8Array {
+  let end = prefix.length
+  while (end > 0 && prefix[end - 1] === 0xff) end--
+  if (end === 0) throw new RangeError('prefix: expected a byte below 0xff, got none')
+  const next = prefix.slice(0, end)
+  next[end - 1] = (next[end - 1] as number) + 1
+  return next
+}
+
+/** One character a byte: an exact stand-in for a byte string where a `Map` needs a key. */
+export function mapKey(bytes: Uint8Array): string {
+  let key = ''
+  for (let i = 0; i < bytes.length; i += 8192) key += String.fromCharCode(...bytes.subarray(i, i + 8192))
+  return key
+}
+
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** RFC 4648 §5, without padding. */
+export function toBase64url(bytes: Uint8Array): string {
+  return btoa(mapKey(bytes)).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+}
+
+/** The strict inverse of `toBase64url`: `undefined` unless `text` is the one encoding of some bytes. */
+export function fromBase64url(text: string): Uint8Array | undefined {
+  for (const character of text) if (!BASE64URL.includes(character)) return undefined
+  if (text.length % 4 === 1) return undefined
+  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
+  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0))
+  return toBase64url(bytes) === text ? bytes : undefined
+}
+
+/** Writes big-endian integers and length-prefixed strings one after another. */
+export class ByteWriter {
+  readonly #parts: Uint8Array[] = []
+
+  u8(value: number): this {
+    this.#parts.push(Uint8Array.of(value))
+    return this
+  }
+
+  u16(value: number): this {
+    this.#parts.push(Uint8Array.of(value >>> 8, value))
+    return this
+  }
+
+  u32(value: number): this {
+    this.#parts.push(Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value))
+    return this
+  }
+
+  /** A non-negative safe integer in 8 bytes. */
+  u64(value: number): this {
+    return this.u32(Math.floor(value / 0x1_0000_0000)).u32(value % 0x1_0000_0000)
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.#parts.push(bytes)
+    return this
+  }
+
+  /** UTF-8 behind its length in 2 bytes. */
+  text16(text: string): this {
+    const bytes = utf8(text)
+    return this.u16(bytes.length).raw(bytes)
+  }
+
+  bytes(): Uint8Array {
+    return concat(...this.#parts)
+  }
+}
+
+/** The inverse of `ByteWriter`. Each method throws a `RangeError` past the end; callers turn it into a coded error. */
+export class ByteReader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #offset = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get offset(): number {
+    return this.#offset
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#advance(1))
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#advance(2))
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#advance(4))
+  }
+
+  /** @throws {RangeError} Above 2^53 - 1. */
+  u64(): number {
+    const value = this.u32() * 0x1_0000_0000 + this.u32()
+    if (!Number.isSafeInteger(value)) throw new RangeError('integer: expected at most 2^53 - 1, got more')
+    return value
+  }
+
+  /** A view, not a copy. */
+  raw(length: number): Uint8Array {
+    const start = this.#advance(length)
+    return this.#bytes.subarray(start, start + length)
+  }
+
+  text16(): string {
+    return fromUtf8(this.raw(this.u16()))
+  }
+
+  rest(): Uint8Array {
+    return this.raw(this.#bytes.length - this.#offset)
+  }
+
+  #advance(length: number): number {
+    const start = this.#offset
+    if (start + length > this.#bytes.length) throw new RangeError('bytes: expected more, got the end')
+    this.#offset = start + length
+    return start
+  }
+}

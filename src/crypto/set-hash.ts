@@ -1,0 +1,25 @@
+import { concat } from '../bytes'
+import { decodeSetHash } from '../format/head'
+import { mac } from './derive'
+
+/**
+ * MSet-Add-Hash (Clarke, Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003, §5):
+ * the sum of HMAC-SHA256 of every element, modulo 2^256. Adding and removing an element are one addition each.
+ *
+ * The paper blinds the sum with a random nonce because it publishes the hash. Here the sum only ever stands inside the
+ * sealed head, and a checkpoint carries an HMAC of it, so there is nothing to blind.
+ */
+const MODULUS_MASK = (1n << 256n) - 1n
+
+/** @param key - 32 bytes. @param parts - Their concatenation must be unambiguous. */
+export function elementHash(key: Uint8Array, ...parts: readonly Uint8Array[]): bigint {
+  return decodeSetHash(mac(key, concat(...parts)))
+}
+
+export function addElement(sum: bigint, element: bigint): bigint {
+  return (sum + element) & MODULUS_MASK
+}
+
+export function removeElement(sum: bigint, element: bigint): bigint {
+  return (sum - element) & MODULUS_MASK
+}

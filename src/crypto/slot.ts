@@ -1,0 +1,56 @@
+import { concat, equalConstantTime, toBase64url, utf8 } from '../bytes'
+import { corrupt } from '../errors'
+import { KEY_BYTES, LABEL } from '../format/constants'
+import { base64url, type SlotParams, WRAPPED_KEY_BYTES } from '../format/keyring-file'
+import { open, seal } from './aead'
+import { derive } from './derive'
+import type { Random } from './random'
+
+/** What ties a slot to its place: a slot copied into another store, or under another id or kind, does not open. */
+export interface SlotContext {
+  /** 16 bytes. */
+  readonly storeId: Uint8Array
+  /** 8 bytes. */
+  readonly slotId: Uint8Array
+  readonly kind: string
+}
+
+function slotContext({ storeId, slotId, kind }: SlotContext): Uint8Array {
+  return concat(storeId, slotId, utf8(kind))
+}
+
+/**
+ * Wraps a root key under a secret of full entropy. XChaCha20-Poly1305 does not commit to its key (Len, Grubbs and
+ * Ristenpart, "Partitioning Oracle Attacks", USENIX Security 2021), so a commitment to the secret stands beside it.
+ *
+ * @param secret - 32 bytes: a random key, or a stretched passphrase.
+ */
+export function wrapRootKey(
+  secret: Uint8Array,
+  rootKey: Uint8Array,
+  context: SlotContext,
+  random: Random,
+): { readonly commitment: string; readonly wrapped: string } {
+  const bound = slotContext(context)
+  return {
+    commitment: toBase64url(derive(secret, LABEL.slotCommitment, bound)),
+    wrapped: toBase64url(seal(derive(secret, LABEL.slotWrap, bound), rootKey, bound, random)),
+  }
+}
+
+/**
+ * The inverse of `wrapRootKey`.
+ *
+ * @returns 32 bytes, or `null` if `secret` is not the one the slot commits to.
+ * @throws {SecretStoreError} `ERR_CORRUPT` if it is, and the wrapped key does not open all the same.
+ */
+export function unwrapRootKey(secret: Uint8Array, params: SlotParams, context: SlotContext): Uint8Array | null {
+  const commitment = base64url(params['commitment'], 'slot commitment', KEY_BYTES)
+  const wrapped = base64url(params['wrapped'], 'slot wrapped', WRAPPED_KEY_BYTES)
+  const bound = slotContext(context)
+  if (!equalConstantTime(derive(secret, LABEL.slotCommitment, bound), commitment)) return null
+  const rootKey = open(derive(secret, LABEL.slotWrap, bound), wrapped, bound)
+  if (rootKey === undefined)
+    throw corrupt('slot wrapped: expected the root key under the committed key, got other bytes')
+  return rootKey
+}

@@ -1,0 +1,242 @@
+import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../bytes'
+import { corrupt, SecretStoreError } from '../errors'
+import {
+  FORMAT_VERSION,
+  KEY_BYTES,
+  MAC_BYTES,
+  MAX_DATA_KEYS,
+  MAX_KEYRING_BYTES,
+  MAX_SLOTS,
+  NONCE_BYTES,
+  SLOT_ID_BYTES,
+  STORE_ID_BYTES,
+  TAG_BYTES,
+} from './constants'
+
+/** How row keys are written: readable, or as keyed hashes. Chosen at creation. */
+export type NameMode = 'plain' | 'sealed'
+
+/** What a key provider keeps in its slot: text (bytes as base64url) and integers. */
+export type SlotParams = Readonly<Record<string, string | number>>
+
+/** One way to the root key; to the store what a stanza is to an age file. */
+export interface KeySlot {
+  readonly id: Uint8Array
+  /** Which sort of key provider made it and can open it. */
+  readonly kind: string
+  readonly label: string | null
+  /** Unix seconds. */
+  readonly created: number
+  readonly params: SlotParams
+}
+
+/** A data key, sealed under the root key. */
+export interface WrappedKey {
+  readonly id: number
+  /** Unix seconds. */
+  readonly created: number
+  readonly wrapped: Uint8Array
+}
+
+/** keyring.json (docs/format.md §3). The last data key seals what is written; all of them open what was. */
+export interface KeyringFile {
+  readonly storeId: Uint8Array
+  /** Unix seconds. */
+  readonly created: number
+  readonly names: NameMode
+  readonly slots: readonly KeySlot[]
+  readonly keys: readonly WrappedKey[]
+  readonly indexKey: Uint8Array
+}
+
+/** A keyring file whose checksum is right and whose MAC is still to be checked, by whoever gets hold of the root key. */
+export interface UnverifiedKeyringFile {
+  readonly file: KeyringFile
+  readonly macInput: Uint8Array
+  readonly mac: Uint8Array
+}
+
+export type Digest = (bytes: Uint8Array) => Uint8Array
+
+export const WRAPPED_KEY_BYTES: number = NONCE_BYTES + KEY_BYTES + TAG_BYTES
+
+const FORMAT_NAME = 'secret-store'
+const CHECKSUM_FIELD = ',\n  "sha256": "'
+const MAC_FIELD = ',\n  "mac": "'
+const TRAILER = /^([\s\S]+),\n {2}"sha256": "([\w-]{43})",\n {2}"mac": "([\w-]{43})"\n\}\n$/
+
+/**
+ * Two digests close the file, each over every byte before the comma in front of its own field: a checksum anyone can
+ * check, which tells damage from a wrong key, and the MAC, which only the root key can make.
+ */
+export function encodeKeyringFile(file: KeyringFile, sha256: Digest, mac: Digest): Uint8Array {
+  const json = {
+    format: FORMAT_NAME,
+    version: FORMAT_VERSION,
+    store: toBase64url(file.storeId),
+    created: file.created,
+    names: file.names,
+    slots: file.slots.map((slot) => ({
+      id: toBase64url(slot.id),
+      kind: slot.kind,
+      label: slot.label,
+      created: slot.created,
+      params: slot.params,
+    })),
+    keys: file.keys.map((key) => ({ id: key.id, created: key.created, wrapped: toBase64url(key.wrapped) })),
+    indexKey: toBase64url(file.indexKey),
+  }
+  const body = utf8(JSON.stringify(json, null, 2).replace(/\n\}$/, ''))
+  const checked = concat(body, utf8(`${CHECKSUM_FIELD}${toBase64url(sha256(body))}"`))
+  return concat(checked, utf8(`${MAC_FIELD}${toBase64url(mac(checked))}"\n}\n`))
+}
+
+/** @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
+export function decodeKeyringFile(bytes: Uint8Array, sha256: Digest): UnverifiedKeyringFile {
+  if (bytes.length > MAX_KEYRING_BYTES) {
+    throw corrupt(`keyring.json: expected at most ${MAX_KEYRING_BYTES} bytes, got ${bytes.length}`)
+  }
+  let text: string
+  try {
+    text = fromUtf8(bytes)
+  } catch (cause) {
+    throw corrupt('keyring.json: expected UTF-8, got other bytes', cause)
+  }
+  const trailer = TRAILER.exec(text)
+  if (trailer === null) throw unreadable(text)
+  const [, body, checksum, mac] = trailer as unknown as [string, string, string, string]
+  if (toBase64url(sha256(utf8(body))) !== checksum) {
+    throw corrupt('keyring.json: expected the contents its checksum names, got others (the file is damaged)')
+  }
+  return {
+    file: parseBody(`${body}}`),
+    macInput: utf8(`${body}${CHECKSUM_FIELD}${checksum}"`),
+    mac: base64url(mac, 'mac', MAC_BYTES),
+  }
+}
+
+/** A later version may close its file in another way. */
+function unreadable(text: string): SecretStoreError {
+  try {
+    const json = JSON.parse(text)
+    if (json.format === FORMAT_NAME) checkVersion(json.version)
+  } catch (error) {
+    if (error instanceof SecretStoreError) return error
+  }
+  return corrupt('keyring.json: expected a checksum and a MAC at its end, got none')
+}
+
+function parseBody(text: string): KeyringFile {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw corrupt('keyring.json: expected JSON, got something else', cause)
+  }
+  const version = json !== null && typeof json === 'object' && 'version' in json ? json.version : undefined
+  checkVersion(version)
+  const root = fields(json, 'keyring.json', [
+    'format',
+    'version',
+    'store',
+    'created',
+    'names',
+    'slots',
+    'keys',
+    'indexKey',
+  ])
+  if (root['format'] !== FORMAT_NAME) throw corrupt(`format: expected '${FORMAT_NAME}', got another`)
+  const names = root['names']
+  if (names !== 'plain' && names !== 'sealed') throw corrupt("names: expected 'plain' or 'sealed', got another")
+  const slots = list(root['slots'], 'slots', MAX_SLOTS).map(parseSlot)
+  const keys = list(root['keys'], 'keys', MAX_DATA_KEYS).map(parseKey)
+  unique(slots.map((slot) => toBase64url(slot.id)))
+  unique(keys.map((key) => key.id))
+  return {
+    storeId: base64url(root['store'], 'store', STORE_ID_BYTES),
+    created: integer(root['created'], 'created', 0),
+    names,
+    slots,
+    keys,
+    indexKey: base64url(root['indexKey'], 'indexKey', WRAPPED_KEY_BYTES),
+  }
+}
+
+function checkVersion(version: unknown): void {
+  if (version === FORMAT_VERSION) return
+  if (Number.isSafeInteger(version)) {
+    const message = `keyring.json: expected format version ${FORMAT_VERSION}, got ${version}`
+    throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', message)
+  }
+  throw corrupt('version: expected an integer, got something else')
+}
+
+function parseSlot(json: unknown): KeySlot {
+  const slot = fields(json, 'slot', ['id', 'kind', 'label', 'created', 'params'])
+  const { kind, label, params } = slot
+  if (typeof kind !== 'string' || !/^[a-z][a-z0-9-]{0,63}$/.test(kind)) {
+    throw corrupt('slot kind: expected lower-case letters, digits and -, got something else')
+  }
+  if (label !== null && typeof label !== 'string') throw corrupt('slot label: expected text or null, got neither')
+  if (params === null || typeof params !== 'object' || Array.isArray(params)) {
+    throw corrupt('slot params: expected an object, got something else')
+  }
+  for (const value of Object.values(params)) {
+    if (typeof value !== 'string' && !Number.isSafeInteger(value)) {
+      throw corrupt('slot params: expected text and integers, got something else')
+    }
+  }
+  return {
+    id: base64url(slot['id'], 'slot id', SLOT_ID_BYTES),
+    kind,
+    label,
+    created: integer(slot['created'], 'slot created', 0),
+    params: params as SlotParams,
+  }
+}
+
+function parseKey(json: unknown): WrappedKey {
+  const key = fields(json, 'key', ['id', 'created', 'wrapped'])
+  return {
+    id: integer(key['id'], 'key id', 1, 0xffff_ffff),
+    created: integer(key['created'], 'key created', 0),
+    wrapped: base64url(key['wrapped'], 'key wrapped', WRAPPED_KEY_BYTES),
+  }
+}
+
+/** The object itself, if it has these fields and no others. */
+function fields(json: unknown, label: string, names: readonly string[]): Record<string, unknown> {
+  if (json === null || typeof json !== 'object' || Array.isArray(json)) {
+    throw corrupt(`${label}: expected an object, got something else`)
+  }
+  const found = Object.keys(json)
+  if (found.length !== names.length || !names.every((name) => Object.hasOwn(json, name))) {
+    throw corrupt(`${label}: expected the fields ${names.join(', ')}, got others`)
+  }
+  return json as Record<string, unknown>
+}
+
+function list(json: unknown, label: string, most: number): readonly unknown[] {
+  if (!Array.isArray(json) || json.length < 1 || json.length > most) {
+    throw corrupt(`${label}: expected a list of 1 to ${most}, got something else`)
+  }
+  return json
+}
+
+function integer(json: unknown, label: string, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isSafeInteger(json) || (json as number) < least || (json as number) > most) {
+    throw corrupt(`${label}: expected an integer from ${least} to ${most}, got something else`)
+  }
+  return json as number
+}
+
+/** Base64url text of exactly `length` bytes. */
+export function base64url(json: unknown, label: string, length: number): Uint8Array {
+  const bytes = typeof json === 'string' ? fromBase64url(json) : undefined
+  if (bytes?.length !== length) throw corrupt(`${label}: expected ${length} bytes in base64url, got something else`)
+  return bytes
+}
+
+function unique(ids: readonly unknown[]): void {
+  if (new Set(ids).size !== ids.length) throw corrupt('keyring.json: expected different ids, got one twice')
+}

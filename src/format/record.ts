@@ -1,0 +1,80 @@
+import { ByteReader, ByteWriter } from '../bytes'
+import { corrupt } from '../errors'
+import type { PayloadType, Scope, SecretRecord } from '../model'
+import { TAG_BYTES } from './constants'
+import { isPadded, pad } from './padding'
+
+/** Where the payload of a record is: in the record itself, or in a row of its own that the record vouches for. */
+export type StoredPayload =
+  | { readonly type: PayloadType; readonly inline: Uint8Array }
+  | { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
+
+/** A record as it is sealed. */
+export interface StoredRecord extends SecretRecord {
+  readonly payload: StoredPayload
+}
+
+const FLAG = { livemode: 1, account: 2, userScope: 4, expires: 8, bytes: 16, external: 32 } as const
+const ALL_FLAGS = 63
+
+/** Record → padded plaintext (docs/format.md §6). */
+export function encodeRecord(record: StoredRecord): Uint8Array {
+  const { partition, scope, name } = record.address
+  const { payload } = record
+  const flags =
+    (partition.livemode ? FLAG.livemode : 0) |
+    (partition.account === undefined ? 0 : FLAG.account) |
+    (scope.type === 'user' ? FLAG.userScope : 0) |
+    (record.expires_at === null ? 0 : FLAG.expires) |
+    (payload.type === 'bytes' ? FLAG.bytes : 0) |
+    ('tag' in payload ? FLAG.external : 0)
+  const writer = new ByteWriter().u8(flags).u64(record.revision).u64(record.created)
+  if (record.expires_at !== null) writer.u64(record.expires_at)
+  writer.text16(record.id)
+  if (partition.account !== undefined) writer.text16(partition.account)
+  if (scope.type === 'user') writer.text16(scope.user)
+  writer.text16(name)
+  if ('tag' in payload) writer.u32(payload.lengthBytes).raw(payload.tag)
+  else writer.u32(payload.inline.length).raw(payload.inline)
+  return pad(writer.bytes())
+}
+
+/** @throws {SecretStoreError} `ERR_CORRUPT` for anything `encodeRecord` does not write. */
+export function decodeRecord(plaintext: Uint8Array): StoredRecord {
+  try {
+    const reader = new ByteReader(plaintext)
+    const flags = reader.u8()
+    if (flags > ALL_FLAGS) throw new RangeError(`flags: expected at most ${ALL_FLAGS}, got ${flags}`)
+    const has = (flag: number): boolean => (flags & flag) !== 0
+    const revision = reader.u64()
+    const created = reader.u64()
+    const expires_at = has(FLAG.expires) ? reader.u64() : null
+    const id = reader.text16()
+    const account = has(FLAG.account) ? reader.text16() : undefined
+    const scope: Scope = has(FLAG.userScope) ? { type: 'user', user: reader.text16() } : { type: 'account' }
+    const name = reader.text16()
+    const address = { partition: { account, livemode: has(FLAG.livemode) }, scope, name }
+    const type = has(FLAG.bytes) ? 'bytes' : 'text'
+    const lengthBytes = reader.u32()
+    const payload = has(FLAG.external)
+      ? { type, lengthBytes, tag: reader.raw(TAG_BYTES) }
+      : ({ type, inline: reader.raw(lengthBytes) } as const)
+    if (!isPadded(plaintext, reader.offset)) throw new RangeError('padding: expected zeros up to the Padmé length')
+    return { id, address, created, expires_at, revision, payload } as StoredRecord
+  } catch (cause) {
+    throw corrupt('record: expected a plaintext of format version 1, got something else', cause)
+  }
+}
+
+/** A payload in a row of its own: its bytes and zeros up to the Padmé length. The length is in the record. */
+export function encodePayload(payload: Uint8Array): Uint8Array {
+  return pad(payload)
+}
+
+/** @throws {SecretStoreError} `ERR_CORRUPT` unless `plaintext` is `lengthBytes` bytes, padded. */
+export function decodePayload(plaintext: Uint8Array, lengthBytes: number): Uint8Array {
+  if (!isPadded(plaintext, lengthBytes)) {
+    throw corrupt(`payload: expected ${lengthBytes} bytes and padding, got ${plaintext.length} bytes`)
+  }
+  return plaintext.subarray(0, lengthBytes)
+}

@@ -1,0 +1,100 @@
+/** The concepts of the store, in Stripe's own field names (docs/architecture.md, "Object model"). */
+
+/** Secrets of the account itself, or of one of its users. */
+export type Scope = { readonly type: 'account' } | { readonly type: 'user'; readonly user: string }
+
+/** The scope shared by the whole account. */
+export const account: { readonly type: 'account' } = Object.freeze({ type: 'account' })
+
+/**
+ * The scope of one user.
+ *
+ * @param id - The user's id, 1 to 5,000 characters.
+ */
+export function user(id: string): { readonly type: 'user'; readonly user: string } {
+  return { type: 'user', user: id }
+}
+
+/** A secret as every verb returns it. Assignable to `Stripe.Apps.Secret` of the `stripe` package. */
+export interface Secret {
+  /** `appsecret_` and 24 letters or digits; kept when the secret is replaced. */
+  id: string
+  object: 'apps.secret'
+  /** Unix seconds of the first `set`; kept when the secret is replaced. */
+  created: number
+  /** Unix seconds from which on the secret is gone, or `null` if it never expires. */
+  expires_at: number | null
+  livemode: boolean
+  /** Unique within its scope. */
+  name: string
+  scope: { type: 'account' } | { type: 'user'; user: string }
+  /** Present only when expanded, and only for text. */
+  payload?: string
+}
+
+/** What `delete` returns. */
+export interface DeletedSecret extends Secret {
+  deleted: true
+}
+
+/** One page. */
+export interface SecretList {
+  object: 'list'
+  url: '/v1/apps/secrets'
+  /** Whether more follow in the direction that was asked for. */
+  has_more: boolean
+  /** In order of name, by UTF-8 bytes (`names: 'sealed'`: in a fixed order of no meaning). */
+  data: Secret[]
+}
+
+/** Which secrets never mix: each connected account and mode is a store of its own. */
+export interface Partition {
+  readonly account: string | undefined
+  readonly livemode: boolean
+}
+
+/** Where a secret lives. Two different addresses never share a row. */
+export interface Address {
+  readonly partition: Partition
+  readonly scope: Scope
+  readonly name: string
+}
+
+/** What `set` was given: text comes back through `get`, bytes through `getBytes`. */
+export type PayloadType = 'text' | 'bytes'
+
+export interface Payload {
+  readonly type: PayloadType
+  readonly bytes: Uint8Array
+}
+
+/** Everything about a secret but its payload. All of it is inside the seal. */
+export interface SecretRecord {
+  readonly id: string
+  readonly address: Address
+  /** Unix seconds. */
+  readonly created: number
+  /** Unix seconds, or `null`. */
+  readonly expires_at: number | null
+  /** The sequence number of the write that put it there. */
+  readonly revision: number
+}
+
+/** Expired is gone, from the very second on. */
+export function isExpired(record: Pick<SecretRecord, 'expires_at'>, nowSeconds: number): boolean {
+  return record.expires_at !== null && record.expires_at <= nowSeconds
+}
+
+export function toSecret(record: SecretRecord, payload?: string): Secret {
+  const { scope, name, partition } = record.address
+  return {
+    id: record.id,
+    object: 'apps.secret',
+    created: record.created,
+    expires_at: record.expires_at,
+    livemode: partition.livemode,
+    name,
+    scope: { ...scope },
+    ...(payload === undefined ? {} : { payload }),
+  }
+}

@@ -1,0 +1,155 @@
+import { constants, statSync } from 'node:fs'
+import { chmod, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+
+/** The file system, as little of it as a store needs. Errors are Node's own; the caller gives them their code. */
+
+export type FileKind = 'absent' | 'file' | 'directory' | 'symlink' | 'other'
+
+export interface FileStatus {
+  readonly kind: FileKind
+  /** Belongs to another user than the one this process runs as. Never on Windows. */
+  readonly foreign: boolean
+  /** Its group or everybody may write to it. Never on Windows, where access lists decide. */
+  readonly writableByOthers: boolean
+  /** Its group or everybody may do anything at all with it. Never on Windows. */
+  readonly openToOthers: boolean
+}
+
+const PRIVATE_DIRECTORY = 0o700
+const PRIVATE_FILE = 0o600
+
+export { join as joinPath, resolve as resolvePath }
+
+/** Looks at `path` itself, not at what a symbolic link points to. */
+export async function status(path: string): Promise<FileStatus> {
+  try {
+    const found = await lstat(path)
+    const kind = found.isFile()
+      ? 'file'
+      : found.isDirectory()
+        ? 'directory'
+        : found.isSymbolicLink()
+          ? 'symlink'
+          : 'other'
+    const posix = process.platform !== 'win32' && kind !== 'symlink'
+    return {
+      kind,
+      foreign: process.getuid !== undefined && found.uid !== process.getuid(),
+      writableByOthers: posix && (found.mode & 0o022) !== 0,
+      openToOthers: posix && (found.mode & 0o077) !== 0,
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    return { kind: 'absent', foreign: false, writableByOthers: false, openToOthers: false }
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+export function entries(directory: string): Promise<string[]> {
+  return readdir(directory)
+}
+
+/**
+ * Reads a regular file and nothing else: no link is followed, and a FIFO cannot make it hang.
+ *
+ * @returns At most `mostBytes + 1` bytes, or `undefined` if there is no regular file.
+ */
+export async function readRegularFile(path: string, mostBytes: number): Promise<Uint8Array | undefined> {
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
+  if ((await status(path)).kind !== 'file') return undefined
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    if (!(await file.stat()).isFile()) return undefined
+    const buffer = new Uint8Array(mostBytes + 1)
+    let length = 0
+    while (length < buffer.length) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    return buffer.slice(0, length)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Creates a file that must not exist yet, for the owner alone, on disk when it resolves. */
+export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', PRIVATE_FILE)
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** A new, private directory beside `target`, on the same file system. */
+export async function makeSibling(target: string, suffix: string): Promise<string> {
+  const parent = dirname(target)
+  await mkdir(parent, { recursive: true, mode: PRIVATE_DIRECTORY })
+  const sibling = join(parent, `.${basename(target)}.${suffix}`)
+  await mkdir(sibling, { mode: PRIVATE_DIRECTORY })
+  return sibling
+}
+
+/**
+ * Gives a finished directory its name, on disk when it resolves.
+ *
+ * @returns `false` if something that is not an empty directory already has that name.
+ */
+export async function moveDirectory(from: string, to: string): Promise<boolean> {
+  try {
+    // POSIX renames over an empty directory, Windows does not.
+    if (process.platform === 'win32') await rmdir(to).catch(() => {})
+    await rename(from, to)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOTEMPTY' || code === 'EEXIST' || (code === 'EPERM' && process.platform === 'win32')) return false
+    throw error
+  }
+  await syncDirectory(dirname(to))
+  return true
+}
+
+/** Puts a directory's entries on disk. Windows cannot, and does not need to. */
+export async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const directory = await open(path, constants.O_RDONLY)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+export async function makePrivate(directory: string): Promise<void> {
+  await chmod(directory, PRIVATE_DIRECTORY)
+}
+
+export async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 })
+}
+
+/** The same text for every way of writing the path of one directory. */
+export async function directoryIdentity(path: string): Promise<string> {
+  const { dev, ino } = await stat(path, { bigint: true })
+  return `${dev}:${ino}`
+}
+
+export function canonicalPath(path: string): Promise<string> {
+  return realpath(path)
+}
+
+/** Changes whenever the file at `path` is written anew or replaced. `undefined` if there is none. */
+export function fileGeneration(path: string): string | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return found === undefined ? undefined : `${found.ino}:${found.mtimeNs}`
+}
+
+/** Windows: other programs hold files open for moments, so what fails there is tried again. */
+export const openAttempts: number = process.platform === 'win32' ? 8 : 1

@@ -1,0 +1,75 @@
+import { concat, successor, utf8 } from '../bytes'
+import { ROW } from '../format/constants'
+import type { NameMode } from '../format/keyring-file'
+import type { Address, Partition, Scope } from '../model'
+
+/** Address → row key (docs/format.md §4): injective, the rows of a scope contiguous. */
+export interface Keyspace {
+  record(address: Address): Uint8Array
+  /** The common beginning of all record rows of a scope; no other row starts with it. */
+  scope(partition: Partition, scope: Scope): Uint8Array
+}
+
+/** @param nameHash - A keyed hash, 32 bytes; used by sealed names alone. */
+export function keyspace(names: NameMode, nameHash: (composite: Uint8Array) => Uint8Array): Keyspace {
+  return names === 'plain' ? plainKeyspace : sealedKeyspace(nameHash)
+}
+
+/** `r`, the partition, `|`, the scope, `|`, the name: in order of the name's UTF-8 bytes. */
+const plainKeyspace: Keyspace = {
+  record: ({ partition, scope, name }) => concat(plainKeyspace.scope(partition, scope), utf8(name)),
+  scope: (partition, scope) => concat(Uint8Array.of(ROW.record), utf8(composite(partition, scope))),
+}
+
+/** The same composite of keyed hashes: 32 bytes for the scope, 32 for scope and name. */
+function sealedKeyspace(nameHash: (composite: Uint8Array) => Uint8Array): Keyspace {
+  return {
+    record: (address) => concat(sealedScope(address.partition, address.scope), nameHash(plainKeyspace.record(address))),
+    scope: sealedScope,
+  }
+  function sealedScope(partition: Partition, scope: Scope): Uint8Array {
+    return concat(Uint8Array.of(ROW.record), nameHash(plainKeyspace.scope(partition, scope)))
+  }
+}
+
+/** Ends in the second of its two bars; since no part of it can contain one, nothing that follows can blur it. */
+function composite({ account, livemode }: Partition, scope: Scope): string {
+  const mode = livemode ? 'l' : 't'
+  const who = scope.type === 'account' ? 'account' : `user:${escapeBars(scope.user)}`
+  return `${mode}${account === undefined ? '' : escapeBars(account)}|${who}|`
+}
+
+function escapeBars(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('|', '%7C')
+}
+
+export const HEAD_ROW: Uint8Array = Uint8Array.of(ROW.head)
+
+/** The row of a payload too large for its record's row. */
+export function payloadRow(recordRow: Uint8Array): Uint8Array {
+  return concat(Uint8Array.of(ROW.payload), recordRow.subarray(1))
+}
+
+/** Leads from an id to its record's row. A hint. */
+export function idRow(id: string): Uint8Array {
+  return concat(Uint8Array.of(ROW.id), utf8(id))
+}
+
+/** Leads from a time to the row of a record that expires then. A hint; in order of time. */
+export function expiryRow(expiresAt: number, id: string): Uint8Array {
+  return concat(expiryPrefix(expiresAt), utf8(id))
+}
+
+/** Below the expiry rows of all later times: 8 bytes big-endian after the row's kind. */
+export function expiryPrefix(expiresAt: number): Uint8Array {
+  const bytes = new Uint8Array(9)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, ROW.expiry)
+  view.setBigUint64(1, BigInt(expiresAt))
+  return bytes
+}
+
+/** Every key that starts with `prefix`. */
+export function prefixRange(prefix: Uint8Array): { readonly gte: Uint8Array; readonly lt: Uint8Array } {
+  return { gte: prefix, lt: successor(prefix) }
+}

@@ -1,0 +1,186 @@
+import { Level } from 'level'
+import { corrupt, SecretStoreError } from '../errors'
+import { fileGeneration, joinPath, openAttempts, removeTree } from '../platform/files'
+import type { Change, Engine, Range, Row } from './engine'
+
+/** What `level` is on Node; its types promise no more than what it is in browsers too. */
+type Database = Level<Uint8Array, Uint8Array> & {
+  compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
+}
+
+const LOWEST_KEY = Uint8Array.of(0)
+const HIGHEST_KEY: Uint8Array = new Uint8Array(64).fill(0xff)
+const SCAN_WATERMARK_BYTES = 1024 * 1024
+const RETAKE_ATTEMPTS = 40
+const RETRY_PAUSE_MS = 50
+
+/**
+ * LevelDB under `directory`. Each commit is synced. It holds no iterator or snapshot beyond a call, since either keeps
+ * deleted rows on disk, and never touches the LOCK file: closing any handle of it would drop the process's lock.
+ */
+export class LevelEngine implements Engine {
+  readonly #directory: string
+  #database: Database
+  #generation: string | undefined
+  /** Set while `erase` closes and opens the files. */
+  #reopening: Promise<void> | undefined
+  readonly #reads = new Set<Promise<unknown>>()
+
+  private constructor(directory: string, database: Database) {
+    this.#directory = directory
+    this.#database = database
+    this.#generation = this.#currentGeneration()
+  }
+
+  /** @throws {SecretStoreError} `ERR_LOCKED`, `ERR_CORRUPT`, `ERR_IO`. */
+  static async open(directory: string, { create = false }: { readonly create?: boolean } = {}): Promise<LevelEngine> {
+    return new LevelEngine(directory, await openDatabase(directory, create, openAttempts))
+  }
+
+  canReadSync(): boolean {
+    return this.#reopening === undefined
+  }
+
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    if (this.#reopening !== undefined) {
+      throw new SecretStoreError('ERR_BUSY', 'store: expected no compaction during a synchronous read, got one')
+    }
+    try {
+      return plain(this.#database.getSync(key))
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+
+  get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#read(async (database) => plain(await database.get(key)))
+  }
+
+  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#read(async (database) => (await database.getMany([...keys])).map(plain))
+  }
+
+  scan({ gte, lt, limit, reverse = false }: Range): Promise<readonly Row[]> {
+    return this.#read(async (database) => {
+      const iterator = database.iterator({ gte, lt, limit, reverse, highWaterMarkBytes: SCAN_WATERMARK_BYTES })
+      try {
+        const rows = await iterator.all()
+        return rows.map(([key, value]) => ({ key: plain(key), value: plain(value) }))
+      } finally {
+        await iterator.close()
+      }
+    })
+  }
+
+  async commit(changes: readonly Change[]): Promise<void> {
+    await this.#write(changes)
+    // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
+    // written may be in one that nobody reads any more. It must not be acknowledged.
+    if (this.#currentGeneration() !== this.#generation) {
+      throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one (lock lost)')
+    }
+  }
+
+  /**
+   * Compacting a range picks its depth before it flushes the memtable, and MANIFEST and LOG keep key names: hence two
+   * compactions with a write of the lowest and highest key between them, and two openings.
+   */
+  async erase(): Promise<void> {
+    await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
+    const ends = [LOWEST_KEY, HIGHEST_KEY]
+    await this.#write(ends.map((key) => ({ type: 'put', key, value: new Uint8Array() })))
+    await this.#write(ends.map((key) => ({ type: 'del', key })))
+    await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
+    this.#reopening = this.#reopen()
+    await this.#reopening
+    this.#reopening = undefined
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close()
+  }
+
+  async #reopen(): Promise<void> {
+    await Promise.allSettled(this.#reads)
+    for (let time = 0; time < 2; time++) {
+      await this.#database.close()
+      this.#database = await openDatabase(this.#directory, false, RETAKE_ATTEMPTS)
+    }
+    this.#generation = this.#currentGeneration()
+    await removeTree(joinPath(this.#directory, 'lost'))
+  }
+
+  async #read<T>(ask: (database: Database) => Promise<T>): Promise<T> {
+    await this.#reopening
+    const reading = ask(this.#database)
+    this.#reads.add(reading)
+    try {
+      return await reading
+    } catch (error) {
+      throw readError(error)
+    } finally {
+      this.#reads.delete(reading)
+    }
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    await this.#database.batch([...changes], { sync: true })
+  }
+
+  /** LevelDB writes CURRENT anew at each opening, and at no other time. */
+  #currentGeneration(): string | undefined {
+    return fileGeneration(joinPath(this.#directory, 'CURRENT'))
+  }
+}
+
+async function openDatabase(directory: string, create: boolean, attempts: number): Promise<Database> {
+  for (let attempt = 1; ; attempt++) {
+    const database = new Level<Uint8Array, Uint8Array>(directory, {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+      createIfMissing: create,
+      errorIfExists: create,
+      // Sealed rows do not shrink, and a compressed block could hide a name from a search of the files.
+      compression: false,
+    })
+    try {
+      await database.open()
+      return database as Database
+    } catch (error) {
+      const coded = openError(error)
+      if (attempt >= attempts || coded.code === 'ERR_CORRUPT') throw coded
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS * Math.ceil(attempt / 8)))
+    }
+  }
+}
+
+function openError(error: unknown): SecretStoreError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
+  const code = 'code' in cause ? cause.code : undefined
+  if (code === 'LEVEL_LOCKED') {
+    return new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one', { cause })
+  }
+  const fault = /No such file|does not exist|Corruption|corrupted|exists \(error_if_exists/.test(cause.message)
+  if (code === 'LEVEL_IO_ERROR' && !fault) {
+    return new SecretStoreError('ERR_IO', 'data: expected to open its files, got a refusal by the system', { cause })
+  }
+  return corrupt('data: expected a whole database, got a damaged one', cause)
+}
+
+function readError(error: unknown): Error {
+  if (error instanceof SecretStoreError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') {
+    return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one', { cause: error })
+  }
+  if (code === 'LEVEL_CORRUPTION') return corrupt('data: expected whole files, got damaged ones', error)
+  return new SecretStoreError('ERR_IO', 'data: expected to read its files, got a refusal by the system', {
+    cause: error,
+  })
+}
+
+/** Node's `Buffer`, which LevelDB returns, has a `slice` that aliases. */
+function plain<T extends Uint8Array | undefined>(bytes: T): T {
+  if (bytes === undefined) return bytes
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) as T
+}

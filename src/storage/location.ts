@@ -1,0 +1,165 @@
+import { toBase64url } from '../bytes'
+import type { Random } from '../crypto/random'
+import { corrupt, SecretStoreError } from '../errors'
+import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES } from '../format/constants'
+import {
+  canonicalPath,
+  directoryIdentity,
+  entries,
+  type FileStatus,
+  joinPath,
+  makePrivate,
+  makeSibling,
+  moveDirectory,
+  readRegularFile,
+  removeTree,
+  resolvePath,
+  status,
+  syncDirectory,
+  writeNewFile,
+} from '../platform/files'
+
+/** The directory of a store: what may be there, who may own it, how it comes into being. */
+export interface Location {
+  readonly directory: string
+  readonly state: 'absent' | 'empty' | 'store'
+}
+
+/**
+ * Looks at a location without changing it.
+ *
+ * @throws {SecretStoreError} `ERR_NOT_A_STORE`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
+ */
+export async function examine(path: string): Promise<Location> {
+  return system(async () => {
+    const directory = resolvePath(path)
+    const found = await status(directory)
+    if (found.kind === 'absent') return { directory, state: 'absent' }
+    if (found.kind !== 'symlink' && found.kind !== 'directory') {
+      throw new SecretStoreError('ERR_NOT_A_STORE', `location: expected a directory, got a ${found.kind}`)
+    }
+    checkSafe('location', found, 'directory')
+    // Nothing inside needs the same check: what is in a directory of mode 700 is nobody else's to reach.
+    if (found.writableByOthers) {
+      throw unsafe('location', 'to be writable by its owner alone', 'one others may write to (chmod 700 it)')
+    }
+    const names = await entries(directory)
+    if (names.length === 0) return { directory, state: 'empty' }
+    if (names.includes(KEYRING_FILE)) return { directory, state: 'store' }
+    throw new SecretStoreError(
+      'ERR_NOT_A_STORE',
+      names.includes(DATA_DIRECTORY)
+        ? `location: expected ${KEYRING_FILE} beside ${DATA_DIRECTORY}/, got none (restore it from a backup)`
+        : 'location: expected a store or an empty directory, got one with other files',
+    )
+  })
+}
+
+/** keyring.json, as bytes. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */
+export async function readKeyring({ directory }: Location): Promise<Uint8Array> {
+  return system(async () => {
+    const path = joinPath(directory, KEYRING_FILE)
+    const found = await status(path)
+    if (found.kind !== 'file' && found.kind !== 'symlink') {
+      throw corrupt(`${KEYRING_FILE}: expected a file, got ${found.kind === 'absent' ? 'none' : `a ${found.kind}`}`)
+    }
+    checkSafe(KEYRING_FILE, found, 'file')
+    const bytes = await readRegularFile(path, MAX_KEYRING_BYTES)
+    if (bytes === undefined) throw corrupt(`${KEYRING_FILE}: expected a file, got something else`)
+    return bytes
+  })
+}
+
+/**
+ * Builds a store beside its location and gives it its name when it is whole, so that half of one never exists.
+ *
+ * @param build - Fills the data directory at the path it is given.
+ * @returns `false` if another creator was faster; its store is left alone.
+ */
+export async function create(
+  location: Location,
+  keyringFile: Uint8Array,
+  build: (dataDirectory: string) => Promise<void>,
+  random: Random,
+): Promise<boolean> {
+  return system(async () => {
+    const sibling = await makeSibling(location.directory, `creating-${toBase64url(random(9))}`)
+    let moved = false
+    try {
+      await writeNewFile(joinPath(sibling, KEYRING_FILE), keyringFile)
+      await build(joinPath(sibling, DATA_DIRECTORY))
+      await syncDirectory(joinPath(sibling, DATA_DIRECTORY))
+      await syncDirectory(sibling)
+      moved = await moveDirectory(sibling, location.directory)
+    } finally {
+      if (!moved) await removeTree(sibling)
+    }
+    return moved
+  })
+}
+
+/** Where the rows are, safe to open. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */
+export async function dataDirectory({ directory }: Location): Promise<string> {
+  return system(async () => {
+    const path = joinPath(directory, DATA_DIRECTORY)
+    const found = await status(path)
+    if (found.kind !== 'directory' && found.kind !== 'symlink') {
+      throw corrupt(`${DATA_DIRECTORY}/: expected a directory, got ${found.kind === 'absent' ? 'none' : 'a file'}`)
+    }
+    checkSafe(`${DATA_DIRECTORY}/`, found, 'directory')
+    // LevelDB would follow a planted link and overwrite what it points to.
+    for (const name of await entries(path)) {
+      const entry = await status(joinPath(path, name))
+      if (entry.kind === 'file' || entry.kind === 'directory') checkSafe(`${DATA_DIRECTORY}/${name}`, entry, entry.kind)
+      else if (entry.kind !== 'absent') throw unsafe(`${DATA_DIRECTORY}/${name}`, 'a file', `a ${entry.kind}`)
+    }
+    if ((await status(directory)).openToOthers) await makePrivate(directory)
+    return canonicalPath(path)
+  })
+}
+
+/**
+ * Claims a data directory for one store of this process. A second LevelDB on it would not only fail: closing its handle
+ * of the LOCK file would drop the lock of the first. The register is the process's, shared by all copies of this library.
+ *
+ * @returns Gives the claim back.
+ * @throws {SecretStoreError} `ERR_LOCKED`.
+ */
+export async function claim(directory: string): Promise<() => void> {
+  const identity = await system(() => directoryIdentity(directory))
+  const claimed = register()
+  if (claimed.has(identity)) {
+    throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another in this process')
+  }
+  claimed.add(identity)
+  return () => claimed.delete(identity)
+}
+
+const REGISTER = Symbol.for('secret-store.claimed-directories')
+
+function register(): Set<string> {
+  const shared = globalThis as { [REGISTER]?: Set<string> }
+  shared[REGISTER] ??= new Set()
+  return shared[REGISTER]
+}
+
+function checkSafe(label: string, found: FileStatus, kind: 'file' | 'directory'): void {
+  if (found.kind === 'symlink') throw unsafe(label, `a ${kind}`, 'a symbolic link')
+  if (found.foreign) throw unsafe(label, 'to belong to the user of this process', "another user's")
+}
+
+function unsafe(label: string, expected: string, got: string): SecretStoreError {
+  return new SecretStoreError('ERR_UNSAFE_LOCATION', `${label}: expected ${expected}, got ${got}`)
+}
+
+/** Runs file-system work; what the system refuses gets the code `ERR_IO`. */
+async function system<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof SecretStoreError || !(error instanceof Error && 'syscall' in error)) throw error
+    throw new SecretStoreError('ERR_IO', 'location: expected to read and write it, got a refusal by the system', {
+      cause: error,
+    })
+  }
+}

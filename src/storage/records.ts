@@ -1,0 +1,111 @@
+import { equal, fromUtf8 } from '../bytes'
+import type { Keyring } from '../crypto/keyring'
+import { corrupt } from '../errors'
+import { INLINE_PAYLOAD_BYTES } from '../format/constants'
+import { envelopeTag } from '../format/envelope'
+import { decodePayload, decodeRecord, encodePayload, encodeRecord, type StoredRecord } from '../format/record'
+import type { Payload, SecretRecord } from '../model'
+import type { Engine } from './engine'
+import { payloadRow } from './keyspace'
+
+/** A record in its row, and its payload in a row of its own if it is large. */
+export interface SealedRecord {
+  readonly rowKey: Uint8Array
+  readonly record: StoredRecord
+  readonly value: Uint8Array
+  /** Only when it was sealed just now. */
+  readonly payloadValue?: Uint8Array
+}
+
+/** Record and payload → rows. A large payload gets its own, so that listing never reads it. */
+export function sealRecord(
+  keyring: Keyring,
+  rowKey: Uint8Array,
+  record: SecretRecord,
+  { type, bytes }: Payload,
+): SealedRecord {
+  if (bytes.length <= INLINE_PAYLOAD_BYTES) {
+    const stored: StoredRecord = { ...record, payload: { type, inline: bytes } }
+    return { rowKey, record: stored, value: keyring.sealRow(rowKey, encodeRecord(stored)) }
+  }
+  const payloadValue = keyring.sealRow(payloadRow(rowKey), encodePayload(bytes))
+  const payload = { type, lengthBytes: bytes.length, tag: envelopeTag(payloadValue) }
+  const stored: StoredRecord = { ...record, payload }
+  return { rowKey, record: stored, value: keyring.sealRow(rowKey, encodeRecord(stored)), payloadValue }
+}
+
+/** The inverse of `sealRecord`. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
+export function openRecord(keyring: Keyring, rowKey: Uint8Array, value: Uint8Array): StoredRecord {
+  return decodeRecord(keyring.openRow(rowKey, value))
+}
+
+/**
+ * The payload of a record.
+ *
+ * @param value - The payload row; not looked at if the payload is in the record.
+ * @throws {SecretStoreError} `ERR_CORRUPT` if the row is not the one the record vouches for.
+ */
+export function openPayload(
+  keyring: Keyring,
+  rowKey: Uint8Array,
+  { payload }: StoredRecord,
+  value: Uint8Array | undefined,
+): Payload {
+  if (!('tag' in payload)) return { type: payload.type, bytes: payload.inline }
+  if (value === undefined) throw corrupt('payload: expected the row its record names, got none')
+  if (!equal(envelopeTag(value), payload.tag)) {
+    throw corrupt('payload: expected the one its record names, got another')
+  }
+  const plaintext = keyring.openRow(payloadRow(rowKey), value)
+  return { type: payload.type, bytes: decodePayload(plaintext, payload.lengthBytes) }
+}
+
+/** @throws {TypeError} If the payload is bytes. */
+export function payloadText({ type, bytes }: Payload): string {
+  if (type === 'bytes') throw new TypeError('payload: expected text, got bytes (read them with getBytes)')
+  return fromUtf8(bytes)
+}
+
+/** A read that says which rows it needs and does not care whether they come at once or later. */
+export type Lookup<T> = Generator<Uint8Array, T, Uint8Array | undefined>
+
+export interface Found {
+  readonly record: StoredRecord
+  readonly payload: Payload
+}
+
+export function* lookUpRecord(keyring: Keyring, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
+  const value = yield rowKey
+  return value === undefined ? undefined : openRecord(keyring, rowKey, value)
+}
+
+/** A record and its payload. Between two reads a write may replace both: then the new record is read, not condemned. */
+export function* lookUpPayload(keyring: Keyring, rowKey: Uint8Array, first: StoredRecord): Lookup<Found | undefined> {
+  for (let record = first; ; ) {
+    const value = 'tag' in record.payload ? yield payloadRow(rowKey) : undefined
+    try {
+      return { record, payload: openPayload(keyring, rowKey, record, value) }
+    } catch (error) {
+      const again = yield* lookUpRecord(keyring, rowKey)
+      if (again === undefined) return undefined
+      if (again.revision === record.revision) throw error
+      record = again
+    }
+  }
+}
+
+/** @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY`. */
+export function readNow<T>(engine: Engine, lookup: Lookup<T>): T {
+  let step = lookup.next()
+  while (!step.done) step = lookup.next(engine.getSync(step.value))
+  return step.value
+}
+
+/** Reads without a thread hop where the engine can. */
+export async function read<T>(engine: Engine, lookup: Lookup<T>): Promise<T> {
+  let step = lookup.next()
+  while (!step.done) {
+    step = lookup.next(engine.canReadSync() ? engine.getSync(step.value) : await engine.get(step.value))
+  }
+  return step.value
+}

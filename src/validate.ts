@@ -1,0 +1,224 @@
+import { utf8 } from './bytes'
+import type { Payload, Scope } from './model'
+
+/** Everything a caller passes in, from `unknown` to the model. Each property is read once. */
+
+/** Of names, user ids and account ids, in characters (Unicode code points). Stripe's bound. */
+const MAX_CHARACTERS = 5000
+const MAX_PAGE = 100
+const DEFAULT_PAGE = 10
+const HUNDRED_YEARS_SECONDS: number = 100 * 365.25 * 24 * 60 * 60
+
+/** What `find`, `get` and `getBytes` take. */
+export interface Target {
+  readonly scope: Scope
+  readonly name: string
+}
+
+export interface FindRequest extends Target {
+  readonly expandPayload: boolean
+}
+
+export interface SetRequest extends FindRequest {
+  readonly payload: Payload
+  /** Unix seconds, or `null` for never. */
+  readonly expires_at: number | null
+}
+
+export type Cursor = { readonly direction: 'after' | 'before'; readonly id: string }
+
+export interface ListRequest {
+  readonly scope: Scope
+  readonly limit: number
+  readonly cursor: Cursor | undefined
+  readonly expandPayload: boolean
+}
+
+export type BatchRequest =
+  | { readonly type: 'set'; readonly request: SetRequest }
+  | { readonly type: 'delete'; readonly request: FindRequest }
+
+export interface SetLimits {
+  readonly nowSeconds: number
+  readonly maxPayloadBytes: number
+}
+
+const TARGET_FIELDS = ['scope', 'name'] as const
+const FIND_FIELDS = [...TARGET_FIELDS, 'expand'] as const
+const SET_FIELDS = [...FIND_FIELDS, 'payload', 'expires_at'] as const
+const LIST_FIELDS = ['scope', 'limit', 'starting_after', 'ending_before', 'expand'] as const
+
+/** Without `expand`: `get` and `getBytes` return nothing but the payload. */
+export function parseTarget(params: unknown, label: string): Target {
+  const given = fieldsOf(params, label, TARGET_FIELDS)
+  return { scope: parseScope(given['scope']), name: checkText(given['name'], 'name', MAX_CHARACTERS) }
+}
+
+export function parseFind(params: unknown, label = 'find'): FindRequest {
+  const { expand, ...target } = fieldsOf(params, label, FIND_FIELDS)
+  return { ...parseTarget(target, label), expandPayload: parseExpand(expand, 'payload') }
+}
+
+export function parseSet(params: unknown, limits: SetLimits, label = 'set'): SetRequest {
+  const { payload, expires_at, ...find } = fieldsOf(params, label, SET_FIELDS)
+  return {
+    ...parseFind(find, label),
+    payload: parsePayload(payload, limits.maxPayloadBytes),
+    expires_at: parseExpiry(expires_at, limits.nowSeconds),
+  }
+}
+
+export function parseList(params: unknown): ListRequest {
+  const { scope, limit, starting_after, ending_before, expand } = fieldsOf(params, 'list', LIST_FIELDS)
+  return {
+    scope: parseScope(scope),
+    limit: parseLimit(limit),
+    cursor: parseCursor(starting_after, ending_before),
+    expandPayload: parseExpand(expand, 'data.payload'),
+  }
+}
+
+export function parseBatch(operations: unknown, limits: SetLimits): BatchRequest[] {
+  if (!Array.isArray(operations)) throw new TypeError(`batch: expected an array, got ${kindOf(operations)}`)
+  return Array.from(operations, (operation: unknown, index) => {
+    const label = `batch[${index}]`
+    const { type, ...params } = fieldsOf(operation, label, ['type', ...SET_FIELDS])
+    if (type === 'set') return { type, request: parseSet(params, limits, label) }
+    if (type === 'delete') return { type, request: parseFind(params, label) }
+    throw new TypeError(`${label} type: expected 'set' or 'delete', got ${kindOf(type)}`)
+  })
+}
+
+/** Well-formed text of 1 to `mostCharacters` code points. */
+export function checkText(value: unknown, label: string, mostCharacters: number): string {
+  if (typeof value !== 'string') throw new TypeError(`${label}: expected a string, got ${kindOf(value)}`)
+  if (value === '') throw new TypeError(`${label}: expected at least one character, got none`)
+  if (!value.isWellFormed()) throw new TypeError(`${label}: expected well-formed Unicode, got a lone surrogate`)
+  // A character is one or two UTF-16 units: count only where it matters.
+  if (value.length > mostCharacters && [...value.slice(0, 2 * mostCharacters + 1)].length > mostCharacters) {
+    throw new RangeError(`${label}: expected at most ${mostCharacters} characters, got more`)
+  }
+  return value
+}
+
+/** An options object with no field that is not an option. */
+export function optionsOf<T extends object>(options: unknown, label: string, names: readonly (keyof T & string)[]): T {
+  return fieldsOf(options, label, names) as T
+}
+
+export function checkBoolean(value: unknown, label: string): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${label}: expected a boolean, got ${kindOf(value)}`)
+  return value
+}
+
+export function checkInteger(value: unknown, label: string, least: number, most: number): number {
+  if (typeof value !== 'number') throw new TypeError(`${label}: expected a number, got ${kindOf(value)}`)
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${label}: expected an integer from ${least} to ${most}, got ${value}`)
+  }
+  return value
+}
+
+export function checkFunction<F>(value: F, label: string): F {
+  if (typeof value !== 'function') throw new TypeError(`${label}: expected a function, got ${kindOf(value)}`)
+  return value
+}
+
+/** An account id, which makes a partition. */
+export function checkAccount(value: unknown): string {
+  return checkText(value, 'account', MAX_CHARACTERS)
+}
+
+export function checkUser(value: unknown): string {
+  return checkText(value, 'user', MAX_CHARACTERS)
+}
+
+/** A copy of the object's own fields. An unknown one is refused: an ignored `expires_at` is a secret that never dies. */
+function fieldsOf(params: unknown, label: string, allowed: readonly string[]): Record<string, unknown> {
+  if (params === null || typeof params !== 'object' || Array.isArray(params)) {
+    throw new TypeError(`${label}: expected an object, got ${kindOf(params)}`)
+  }
+  const given: Record<string, unknown> = Object.create(null)
+  for (const name of Object.keys(params)) {
+    if (!allowed.includes(name)) throw unknownField(label, name, allowed)
+    given[name] = (params as Record<string, unknown>)[name]
+  }
+  return given
+}
+
+function unknownField(label: string, name: string, allowed: readonly string[]): TypeError {
+  const plain = (text: string): string => text.toLowerCase().replace(/[^a-z]/g, '')
+  const near = allowed.find((candidate) => {
+    const [a, b] = [plain(candidate), plain(name)]
+    return a === b || (b.length > 2 && (a.startsWith(b) || b.startsWith(a)))
+  })
+  const hint = near === undefined ? '' : ` (did you mean '${near}'?)`
+  return new TypeError(`${label}: expected only ${allowed.join(', ')}, got '${name}'${hint}`)
+}
+
+function parseScope(value: unknown): Scope {
+  const { type, user } = fieldsOf(value, 'scope', ['type', 'user'])
+  if (type === 'user') return { type, user: checkText(user, 'scope.user', MAX_CHARACTERS) }
+  if (type !== 'account') throw new TypeError(`scope.type: expected 'account' or 'user', got ${kindOf(type)}`)
+  if (user !== undefined) throw new TypeError(`scope.user: expected none for the account scope, got ${kindOf(user)}`)
+  return { type }
+}
+
+function parsePayload(value: unknown, maxBytes: number): Payload {
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+    throw new TypeError(`payload: expected a string or a Uint8Array, got ${kindOf(value)}`)
+  }
+  if (value.length === 0) throw new TypeError('payload: expected at least one byte, got none (to remove it, delete)')
+  if (value.length > maxBytes) throw new RangeError(`payload: expected at most ${maxBytes} bytes, got more`)
+  if (typeof value !== 'string') return { type: 'bytes', bytes: Uint8Array.from(value) }
+  if (!value.isWellFormed()) throw new TypeError('payload: expected well-formed Unicode, got a lone surrogate')
+  const bytes = utf8(value)
+  if (bytes.length > maxBytes) throw new RangeError(`payload: expected at most ${maxBytes} bytes, got ${bytes.length}`)
+  return { type: 'text', bytes }
+}
+
+function parseExpiry(value: unknown, nowSeconds: number): number | null {
+  if (value === undefined || value === null) return null
+  if (typeof value !== 'number') {
+    throw new TypeError(`expires_at: expected a whole number of Unix seconds, got ${kindOf(value)}`)
+  }
+  if (!Number.isInteger(value)) throw new RangeError(`expires_at: expected whole seconds, got ${value}`)
+  if (value <= nowSeconds) throw new RangeError(`expires_at: expected a time after ${nowSeconds}, got ${value}`)
+  if (value > nowSeconds + HUNDRED_YEARS_SECONDS) {
+    throw new RangeError(
+      `expires_at: expected at most 100 years ahead, got ${value} (milliseconds? divide by 1000 and floor)`,
+    )
+  }
+  return value
+}
+
+function parseLimit(value: unknown): number {
+  return value === undefined ? DEFAULT_PAGE : checkInteger(value, 'limit', 1, MAX_PAGE)
+}
+
+function parseCursor(after: unknown, before: unknown): Cursor | undefined {
+  if (after !== undefined && before !== undefined) {
+    throw new TypeError('cursor: expected starting_after or ending_before, got both')
+  }
+  if (after !== undefined) return { direction: 'after', id: checkText(after, 'starting_after', MAX_CHARACTERS) }
+  if (before !== undefined) return { direction: 'before', id: checkText(before, 'ending_before', MAX_CHARACTERS) }
+  return undefined
+}
+
+function parseExpand(value: unknown, field: string): boolean {
+  if (value === undefined) return false
+  if (!Array.isArray(value)) throw new TypeError(`expand: expected an array, got ${kindOf(value)}`)
+  for (const item of value) {
+    if (item !== field) throw new TypeError(`expand: expected only '${field}', got ${kindOf(item)}`)
+  }
+  return value.length > 0
+}
+
+/** What a value is, without saying what it holds. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  if (value instanceof Date) return 'a Date (Math.floor(date.getTime() / 1000) is what is stored)'
+  if (value instanceof Uint8Array) return 'bytes'
+  return value === undefined ? 'undefined' : `a ${typeof value}`
+}

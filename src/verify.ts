@@ -1,0 +1,197 @@
+import { compare, concat, equal, toBase64url } from './bytes'
+import type { StoreContext } from './context'
+import { addElement } from './crypto/set-hash'
+import { SecretStoreError } from './errors'
+import { ROW } from './format/constants'
+import type { StoredRecord } from './format/record'
+import type { Scope } from './model'
+import type { Row } from './storage/engine'
+import { expiryRow, HEAD_ROW, idRow, payloadRow, prefixRange } from './storage/keyspace'
+import { openPayload, openRecord } from './storage/records'
+
+/** What can be wrong with a store. */
+export interface VerifyProblem {
+  /**
+   * - `missing`: something that should be there is not.
+   * - `altered`: something is there that was not written that way, or is older than it should be.
+   * - `stray`: something is there that nothing leads to.
+   */
+  readonly kind: 'missing' | 'altered' | 'stray'
+  /** What it is about. `records` is all of them together: the head counts them and sums their hashes. */
+  readonly what: 'record' | 'records' | 'payload' | 'id' | 'expiry' | 'head' | 'row'
+  /** For people. Never a payload. */
+  readonly message: string
+  /** The row's key, in base64url. */
+  readonly rowKey?: string
+  /** The secret, where it is known. */
+  readonly id?: string
+  readonly name?: string
+  readonly scope?: Scope
+}
+
+export interface VerifyReport {
+  readonly ok: boolean
+  /** How many records were read and found authentic. */
+  readonly records: number
+  readonly problems: readonly VerifyProblem[]
+}
+
+const VERIFY_ROWS = 500
+const WHOLE_KEYSPACE = { gte: Uint8Array.of(0), lt: new Uint8Array(32).fill(0xff) }
+const KNOWN_ROWS: ReadonlySet<number | undefined> = new Set(Object.values(ROW))
+
+/**
+ * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together
+ * against the head. No write may happen meanwhile.
+ */
+export async function verify(context: StoreContext): Promise<VerifyReport> {
+  const problems: VerifyProblem[] = []
+  const { headValue } = context.queue
+  const storedHead = await context.engine.get(HEAD_ROW)
+  if (storedHead === undefined || !equal(storedHead, headValue)) {
+    const kind = storedHead === undefined ? 'missing' : 'altered'
+    problems.push({ kind, what: 'head', message: 'head: expected the one of the last write, got another or none' })
+  }
+  let records = 0
+  try {
+    records = await verifyRecords(context, problems)
+    for await (const row of rowsOf(context, WHOLE_KEYSPACE)) {
+      const problem = await strayProblem(context, row)
+      if (problem !== undefined) problems.push(problem)
+    }
+  } catch (error) {
+    // The engine itself met damage, and could not say where.
+    problems.push({ kind: 'altered', what: 'records', message: messageOf(error) })
+  }
+  return { ok: problems.length === 0, records, problems }
+}
+
+/** @returns How many records are authentic. */
+async function verifyRecords(context: StoreContext, problems: VerifyProblem[]): Promise<number> {
+  let authentic = 0
+  let unreadable = 0
+  let setHash = 0n
+  for await (const row of rowsOf(context, prefixRange(Uint8Array.of(ROW.record)))) {
+    try {
+      const record = openRecord(context.keyring, row.key, row.value)
+      authentic++
+      setHash = addElement(setHash, context.keyring.elementHash(row.key, row.value))
+      problems.push(...(await recordProblems(context, row.key, record)))
+    } catch (error) {
+      unreadable++
+      problems.push({ kind: 'altered', what: 'record', message: messageOf(error), rowKey: toBase64url(row.key) })
+    }
+  }
+  problems.push(...setProblems(context.queue.head, authentic, unreadable, setHash))
+  return authentic
+}
+
+/** Every record has its payload, its id row and its expiry row. */
+async function recordProblems(
+  context: StoreContext,
+  rowKey: Uint8Array,
+  record: StoredRecord,
+): Promise<VerifyProblem[]> {
+  const problems: VerifyProblem[] = []
+  const about = { id: record.id, name: record.address.name, scope: record.address.scope, rowKey: toBase64url(rowKey) }
+  const hints = [{ what: 'id', key: idRow(record.id) } as const]
+  const expiry =
+    record.expires_at === null ? [] : [{ what: 'expiry', key: expiryRow(record.expires_at, record.id) } as const]
+  for (const { what, key } of [...hints, ...expiry]) {
+    const value = await context.engine.get(key)
+    if (value !== undefined && equal(value, rowKey)) continue
+    const kind = value === undefined ? 'missing' : 'altered'
+    problems.push({
+      kind,
+      what,
+      message: `${what} row: expected one that leads to its secret, got another or none`,
+      ...about,
+    })
+  }
+  if (!equal(context.keyspace.record(record.address), rowKey)) {
+    problems.push({
+      kind: 'altered',
+      what: 'record',
+      message: 'record: expected it at its own address, got another',
+      ...about,
+    })
+  }
+  if ('tag' in record.payload) {
+    const value = await context.engine.get(payloadRow(rowKey))
+    try {
+      openPayload(context.keyring, rowKey, record, value)
+    } catch (error) {
+      const kind = value === undefined ? 'missing' : 'altered'
+      problems.push({ kind, what: 'payload', message: messageOf(error), ...about })
+    }
+  }
+  return problems
+}
+
+/** All records together are the ones the head was sealed over. */
+function setProblems(
+  head: { readonly count: number; readonly setHash: bigint },
+  authentic: number,
+  unreadable: number,
+  setHash: bigint,
+): VerifyProblem[] {
+  const found = authentic + unreadable
+  const message = `records: expected ${head.count}, got ${found}`
+  if (found < head.count) return [{ kind: 'missing', what: 'records', message }]
+  if (found > head.count) return [{ kind: 'stray', what: 'records', message }]
+  if (unreadable > 0 || setHash === head.setHash) return []
+  return [
+    {
+      kind: 'altered',
+      what: 'records',
+      message: 'records: expected the last version of each, got an older one of at least one',
+    },
+  ]
+}
+
+/** Every row is of a known sort, and every secondary row belongs to a record. */
+async function strayProblem(context: StoreContext, { key, value }: Row): Promise<VerifyProblem | undefined> {
+  const rowKey = toBase64url(key)
+  if (!KNOWN_ROWS.has(key[0]) || (key[0] === ROW.head && key.length !== HEAD_ROW.length)) {
+    return { kind: 'stray', what: 'row', message: 'row: expected a known sort, got another', rowKey }
+  }
+  if (key[0] === ROW.record || key[0] === ROW.head) return undefined
+  const what = key[0] === ROW.id ? 'id' : key[0] === ROW.expiry ? 'expiry' : 'payload'
+  const target = what === 'payload' ? concat(Uint8Array.of(ROW.record), key.subarray(1)) : value
+  const recordValue = await context.engine.get(target)
+  const message = `${what} row: expected a record it belongs to, got none`
+  if (recordValue === undefined) return { kind: 'stray', what, message, rowKey }
+  let record: StoredRecord
+  try {
+    record = openRecord(context.keyring, target, recordValue)
+  } catch {
+    return undefined // reported already, as an altered record
+  }
+  return belongs(what, key, record) ? undefined : { kind: 'stray', what, message, rowKey }
+}
+
+function belongs(what: 'id' | 'expiry' | 'payload', key: Uint8Array, record: StoredRecord): boolean {
+  if (what === 'payload') return 'tag' in record.payload
+  if (what === 'id') return equal(idRow(record.id), key)
+  return record.expires_at !== null && equal(expiryRow(record.expires_at, record.id), key)
+}
+
+/** Page by page. */
+async function* rowsOf(
+  context: StoreContext,
+  range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
+): AsyncGenerator<Row, void, undefined> {
+  let { gte } = range
+  while (compare(gte, range.lt) < 0) {
+    const rows = await context.engine.scan({ gte, lt: range.lt, limit: VERIFY_ROWS })
+    yield* rows
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < VERIFY_ROWS) return
+    gte = concat(last.key, Uint8Array.of(0))
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof SecretStoreError && error.code !== 'ERR_CLOSED') return error.message
+  throw error
+}

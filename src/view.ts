@@ -1,0 +1,243 @@
+import { newId, type StoreContext } from './context'
+import { SecretStoreError } from './errors'
+import { Listing } from './list'
+import {
+  type Address,
+  type DeletedSecret,
+  isExpired,
+  type Partition,
+  type Scope,
+  type Secret,
+  type SecretRecord,
+  toSecret,
+} from './model'
+import { payloadRow } from './storage/keyspace'
+import { type Found, type Lookup, lookUpPayload, lookUpRecord, payloadText, read, readNow } from './storage/records'
+import type { Operation, Transaction } from './storage/transaction'
+import {
+  type FindRequest,
+  parseBatch,
+  parseFind,
+  parseList,
+  parseSet,
+  parseTarget,
+  type SetLimits,
+  type SetRequest,
+  type Target,
+} from './validate'
+
+/** Which secret. */
+export interface TargetParams {
+  readonly scope: Scope
+  /** 1 to 5,000 characters. */
+  readonly name: string
+}
+
+export interface FindParams extends TargetParams {
+  /** @defaultValue none: the payload is left out */
+  readonly expand?: readonly 'payload'[]
+}
+
+export interface SetParams extends FindParams {
+  /** Text or bytes, not empty; up to 16 MiB unless the store was opened with another `maxPayloadBytes`. */
+  readonly payload: string | Uint8Array
+  /** Unix **seconds**, in the future and at most 100 years ahead. Left out, the secret never expires. */
+  readonly expires_at?: number | null
+}
+
+export interface ListParams {
+  readonly scope: Scope
+  /** 1 to 100. @defaultValue `10` */
+  readonly limit?: number
+  /** The id of a secret of this scope: the page begins behind it. */
+  readonly starting_after?: string
+  /** The id of a secret of this scope: the page ends before it. */
+  readonly ending_before?: string
+  /** @defaultValue none: payloads are left out */
+  readonly expand?: readonly 'data.payload'[]
+}
+
+export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
+
+/** The verbs, over one partition of a store, and if it has a `user` over no more than that user may see. */
+export class SecretView {
+  readonly #context: StoreContext
+  readonly #partition: Partition
+  readonly #user: string | undefined
+
+  /** @internal Use `SecretStore.open` and `store.view`. */
+  constructor(context: StoreContext, partition: Partition, user?: string) {
+    this.#context = context
+    this.#partition = partition
+    this.#user = user
+  }
+
+  /**
+   * Creates a secret, or replaces the one of that name: `id` and `created` stay, everything else is what is given now.
+   * When it resolves, the secret is on disk.
+   *
+   * @throws {TypeError | RangeError} On bad input, before anything is touched.
+   * @throws {SecretStoreError} `ERR_ACCESS_DENIED`, `ERR_FAILED`, `ERR_CLOSED`; `ERR_CORRUPT` if the one to be replaced
+   *   cannot be read.
+   */
+  async set(params: SetParams): Promise<Secret> {
+    const request = parseSet(params, this.#limits())
+    return this.#context.queue.submit(this.#setOperation(request))
+  }
+
+  /**
+   * A secret, without its payload unless expanded.
+   *
+   * @returns `undefined` if there is none, or it has expired.
+   * @throws {TypeError} If the payload is to be expanded and is bytes: `getBytes` reads those.
+   * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_ACCESS_DENIED`, `ERR_CLOSED`.
+   */
+  async find(params: FindParams): Promise<Secret | undefined> {
+    return read(this.#context.engine, this.#find(parseFind(params)))
+  }
+
+  /** `find` without a promise. @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY` while the store compacts. */
+  findSync(params: FindParams): Secret | undefined {
+    return readNow(this.#context.engine, this.#find(parseFind(params)))
+  }
+
+  /** The payload of a text secret. @throws As `find`. */
+  async get(params: TargetParams): Promise<string | undefined> {
+    return read(this.#context.engine, this.#getText(parseTarget(params, 'get')))
+  }
+
+  /** `get` without a promise. @throws As `findSync`. */
+  getSync(params: TargetParams): string | undefined {
+    return readNow(this.#context.engine, this.#getText(parseTarget(params, 'get')))
+  }
+
+  /** The payload of any secret as bytes, text as UTF-8. The caller may keep and overwrite them. @throws As `find`. */
+  async getBytes(params: TargetParams): Promise<Uint8Array | undefined> {
+    const found = await read(this.#context.engine, this.#lookUp(parseTarget(params, 'getBytes')))
+    return found && Uint8Array.from(found.payload.bytes)
+  }
+
+  /**
+   * The secrets of a scope in order of name. Await it for one page, or walk all pages with `for await`, during which
+   * secrets may be set and deleted.
+   *
+   * @throws {SecretStoreError} `ERR_CURSOR` if the cursor is not (or no longer) the id of a secret of this scope.
+   */
+  list(params: ListParams): Listing {
+    return new Listing(this.#context, this.#partition, () => {
+      const request = parseList(params)
+      this.#checkAccess(request.scope)
+      return request
+    })
+  }
+
+  /**
+   * Deletes a secret. When it resolves, that is on disk; `compact` makes the bytes leave it.
+   *
+   * @returns What was deleted, or `undefined` if there was nothing.
+   * @throws As `set`.
+   */
+  async delete(params: FindParams): Promise<DeletedSecret | undefined> {
+    return this.#context.queue.submit(this.#deleteOperation(parseFind(params, 'delete')))
+  }
+
+  /**
+   * Several sets and deletes, in order, as one durable write: all of them or none.
+   *
+   * @returns What each would have returned.
+   * @throws As `set`.
+   */
+  async batch(operations: readonly BatchOperation[]): Promise<(Secret | DeletedSecret | undefined)[]> {
+    const parts = parseBatch(operations, this.#limits()).map((part) =>
+      part.type === 'set' ? this.#setOperation(part.request) : this.#deleteOperation(part.request),
+    )
+    return this.#context.queue.submit<(Secret | DeletedSecret | undefined)[]>({
+      rows: parts.flatMap((part) => part.rows),
+      sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
+      apply: (transaction) => parts.map((part) => part.apply(transaction)),
+    })
+  }
+
+  #limits(): SetLimits {
+    return { nowSeconds: this.#context.nowSeconds(), maxPayloadBytes: this.#context.maxPayloadBytes }
+  }
+
+  #setOperation(request: SetRequest): Operation<Secret> {
+    const { context, address, rowKey } = this.#locate(request)
+    const { payload, expires_at } = request
+    return {
+      rows: [rowKey],
+      sizeBytes: rowKey.length + payload.bytes.length,
+      apply(transaction) {
+        const now = context.nowSeconds()
+        const previous = liveRecord(transaction, rowKey, now)
+        const { id, created } = previous ?? { id: newId(context.random), created: now }
+        const record = transaction.put(rowKey, { id, address, created, expires_at }, payload)
+        return toSecret(record, request.expandPayload ? payloadText(payload) : undefined)
+      },
+    }
+  }
+
+  #deleteOperation(request: FindRequest): Operation<DeletedSecret | undefined> {
+    const { context, rowKey } = this.#locate(request)
+    return {
+      rows: request.expandPayload ? [rowKey, payloadRow(rowKey)] : [rowKey],
+      sizeBytes: rowKey.length,
+      apply(transaction) {
+        const record = liveRecord(transaction, rowKey, context.nowSeconds())
+        const payload = record && request.expandPayload ? transaction.payload(rowKey) : undefined
+        const secret = record && toSecret(record, payload && payloadText(payload))
+        if (transaction.record(rowKey) !== undefined) transaction.delete(rowKey)
+        return secret && { ...secret, deleted: true }
+      },
+    }
+  }
+
+  *#find(request: FindRequest): Lookup<Secret | undefined> {
+    if (request.expandPayload) {
+      const found = yield* this.#lookUp(request)
+      return found && toSecret(found.record, payloadText(found.payload))
+    }
+    const { rowKey, context } = this.#locate(request)
+    const record = this.#live(rowKey, yield* lookUpRecord(context.keyring, rowKey))
+    return record && toSecret(record)
+  }
+
+  *#getText(target: Target): Lookup<string | undefined> {
+    const found = yield* this.#lookUp(target)
+    return found && payloadText(found.payload)
+  }
+
+  *#lookUp(target: Target): Lookup<Found | undefined> {
+    const { rowKey, context } = this.#locate(target)
+    const record = this.#live(rowKey, yield* lookUpRecord(context.keyring, rowKey))
+    const found = record && (yield* lookUpPayload(context.keyring, rowKey, record))
+    return found && this.#live(rowKey, found.record) && found
+  }
+
+  /** Where a secret lives, if this view may go there. */
+  #locate({ scope, name }: Target): { context: StoreContext; address: Address; rowKey: Uint8Array } {
+    const context = this.#context
+    context.checkOpen()
+    this.#checkAccess(scope)
+    const address: Address = { partition: this.#partition, scope, name }
+    return { context, address, rowKey: context.keyspace.record(address) }
+  }
+
+  #checkAccess(scope: Scope): void {
+    if (this.#user === undefined || scope.type === 'account' || scope.user === this.#user) return
+    throw new SecretStoreError('ERR_ACCESS_DENIED', "scope.user: expected the view's own user, got another")
+  }
+
+  /** Expired is gone: the read that meets it answers so, and has it deleted. */
+  #live<R extends SecretRecord>(rowKey: Uint8Array, record: R | undefined): R | undefined {
+    if (record === undefined || !isExpired(record, this.#context.nowSeconds())) return record
+    this.#context.expireLazily(rowKey, record)
+    return undefined
+  }
+}
+
+function liveRecord(transaction: Transaction, rowKey: Uint8Array, nowSeconds: number): SecretRecord | undefined {
+  const record = transaction.record(rowKey)
+  return record === undefined || isExpired(record, nowSeconds) ? undefined : record
+}
