@@ -97,6 +97,7 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
 async function unlockStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Unlocked> {
   const bytes = await readKeyring(location)
   if (known !== undefined && equal(known.bytes, bytes)) return known
+  known?.rootKey.fill(0)
   const unlocked = await unlock(readKeyringFile(bytes), settings.key)
   const { names } = unlocked.file
   if (settings.names !== undefined && settings.names !== names) {

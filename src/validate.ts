@@ -1,4 +1,4 @@
-import { utf8 } from './bytes'
+import { isBytes, utf8 } from './bytes'
 import type { Payload, Scope } from './model'
 
 /** Everything a caller passes in, from `unknown` to the model. Each property is read once. */
@@ -165,7 +165,7 @@ function parseScope(value: unknown): Scope {
 }
 
 function parsePayload(value: unknown, maxBytes: number): Payload {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+  if (typeof value !== 'string' && !isBytes(value)) {
     throw new TypeError(`payload: expected a string or a Uint8Array, got ${kindOf(value)}`)
   }
   if (value.length === 0) throw new TypeError('payload: expected at least one byte, got none (to remove it, delete)')
@@ -219,6 +219,6 @@ function kindOf(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
   if (value instanceof Date) return 'a Date (Math.floor(date.getTime() / 1000) is what is stored)'
-  if (value instanceof Uint8Array) return 'bytes'
+  if (isBytes(value)) return 'bytes'
   return value === undefined ? 'undefined' : `a ${typeof value}`
 }

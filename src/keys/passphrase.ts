@@ -1,4 +1,4 @@
-import { toBase64url, utf8 } from '../bytes'
+import { isBytes, toBase64url, utf8 } from '../bytes'
 import { costProblem, type Kdf, stretch } from '../crypto/kdf'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
@@ -60,7 +60,7 @@ export function passphrase(secret: string | Uint8Array, options: PassphraseOptio
 }
 
 function passwordBytes(secret: unknown): Uint8Array {
-  if (secret instanceof Uint8Array && secret.length > 0) return Uint8Array.from(secret)
+  if (isBytes(secret) && secret.length > 0) return Uint8Array.from(secret)
   if (typeof secret !== 'string' || secret === '' || !secret.isWellFormed()) {
     throw new TypeError('passphrase: expected well-formed text or bytes, not empty, got something else')
   }

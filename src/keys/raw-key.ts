@@ -1,3 +1,4 @@
+import { isBytes } from '../bytes'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { KEY_BYTES } from '../format/constants'
@@ -16,7 +17,7 @@ export interface RawKeyOptions {
  * @throws {TypeError} If it is not bytes. @throws {RangeError} If it is not 32 of them.
  */
 export function rawKey(key: Uint8Array, options: RawKeyOptions = {}): KeyProvider {
-  if (!(key instanceof Uint8Array)) throw new TypeError(`raw key: expected a Uint8Array, got ${typeof key}`)
+  if (!isBytes(key)) throw new TypeError(`raw key: expected a Uint8Array, got ${typeof key}`)
   if (key.length !== KEY_BYTES) throw new RangeError(`raw key: expected ${KEY_BYTES} bytes, got ${key.length}`)
   const { label } = optionsOf<RawKeyOptions>(options, 'raw key options', ['label'])
   if (label !== undefined) checkText(label, 'label', 200)

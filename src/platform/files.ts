@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 
 /** The file system, as little of it as a store needs. Errors are Node's own; the caller gives them their code. */
 
-export type FileKind = 'absent' | 'file' | 'directory' | 'symlink' | 'other'
+export type FileKind = 'absent' | 'file' | 'directory' | 'symlink' | 'special file'
 
 export interface FileStatus {
   readonly kind: FileKind
@@ -31,7 +31,7 @@ export async function status(path: string): Promise<FileStatus> {
         ? 'directory'
         : found.isSymbolicLink()
           ? 'symlink'
-          : 'other'
+          : 'special file'
     const posix = process.platform !== 'win32' && kind !== 'symlink'
     return {
       kind,

@@ -39,18 +39,20 @@ export async function examine(path: string): Promise<Location> {
       throw new SecretStoreError('ERR_NOT_A_STORE', `location: expected a directory, got a ${found.kind}`)
     }
     checkSafe('location', found, 'directory')
-    // Nothing inside needs the same check: what is in a directory of mode 700 is nobody else's to reach.
+    const names = await entries(directory)
+    if (names.length === 0) return { directory, state: 'empty' }
+    // Nothing inside needs the same check: what is in a directory of mode 700 is nobody else's to reach. An empty one
+    // is replaced anyway.
     if (found.writableByOthers) {
       throw unsafe('location', 'to be writable by its owner alone', 'one others may write to (chmod 700 it)')
     }
-    const names = await entries(directory)
-    if (names.length === 0) return { directory, state: 'empty' }
     if (names.includes(KEYRING_FILE)) return { directory, state: 'store' }
+    if (names.includes(DATA_DIRECTORY)) {
+      throw corrupt(`${KEYRING_FILE}: expected it beside ${DATA_DIRECTORY}/, got none (restore it from a backup)`)
+    }
     throw new SecretStoreError(
       'ERR_NOT_A_STORE',
-      names.includes(DATA_DIRECTORY)
-        ? `location: expected ${KEYRING_FILE} beside ${DATA_DIRECTORY}/, got none (restore it from a backup)`
-        : 'location: expected a store or an empty directory, got one with other files',
+      'location: expected a store or an empty directory, got one with other files',
     )
   })
 }

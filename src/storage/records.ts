@@ -1,7 +1,7 @@
 import { equal, fromUtf8 } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
-import { INLINE_PAYLOAD_BYTES } from '../format/constants'
+import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
 import { envelopeTag } from '../format/envelope'
 import { decodePayload, decodeRecord, encodePayload, encodeRecord, type StoredRecord } from '../format/record'
 import type { Payload, SecretRecord } from '../model'
@@ -36,6 +36,8 @@ export function sealRecord(
 
 /** The inverse of `sealRecord`. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
 export function openRecord(keyring: Keyring, rowKey: Uint8Array, value: Uint8Array): StoredRecord {
+  // Hints are not sealed. One that leads to another sort of row must not have a payload read as a record.
+  if (rowKey[0] !== ROW.record) throw corrupt('hint: expected it to lead to a record, got another row')
   return decodeRecord(keyring.openRow(rowKey, value))
 }
 

@@ -1,0 +1,41 @@
+import { vi } from 'vitest'
+import { LevelEngine } from '../src/storage/level'
+import { MemoryEngine } from '../src/storage/memory'
+
+export interface EngineSpy {
+  /** How many rows are scanned while `work` runs. */
+  countScannedRows(work: () => Promise<unknown>): Promise<number>
+  /** How many commits reach the engine while `work` runs. */
+  countCommits(work: () => Promise<unknown>): Promise<number>
+  countErasures(): { readonly count: number; restore(): void }
+}
+
+/** Looks over the shoulder of an engine: what it does is real, the calls are counted. */
+export function engineOf(engine: 'LevelDB' | 'memory'): EngineSpy {
+  const prototype: LevelEngine | MemoryEngine = (engine === 'LevelDB' ? LevelEngine : MemoryEngine).prototype
+  return {
+    async countScannedRows(work) {
+      const spy = vi.spyOn(prototype, 'scan')
+      await work()
+      const pages = await Promise.all(spy.mock.results.map((result) => result.value as ReturnType<LevelEngine['scan']>))
+      spy.mockRestore()
+      return pages.reduce((sum, rows) => sum + rows.length, 0)
+    },
+    async countCommits(work) {
+      const spy = vi.spyOn(prototype, 'commit')
+      await work()
+      const commits = spy.mock.calls.length
+      spy.mockRestore()
+      return commits
+    },
+    countErasures() {
+      const spy = vi.spyOn(prototype, 'erase')
+      return {
+        get count() {
+          return spy.mock.calls.length
+        },
+        restore: () => spy.mockRestore(),
+      }
+    },
+  }
+}
