@@ -60,7 +60,7 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   const build = async (directory: string): Promise<void> => {
     const engine = await LevelEngine.open(directory, { create: true })
     try {
-      await engine.commit([{ type: 'put', ...sealHead(keyring, EMPTY_HEAD) }])
+      await engine.commit([{ type: 'put', ...sealHead(keyring, EMPTY_HEAD) }], undefined)
     } finally {
       await engine.close()
     }

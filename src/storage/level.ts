@@ -1,13 +1,18 @@
-import { Level } from 'level'
+import { type DatabaseOptions as BaseOptions, Level } from 'level'
+import { equal } from '../bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { fileGeneration, joinPath, openAttempts, removeTree } from '../platform/files'
 import type { Change, Engine, Range, Row } from './engine'
+import { HEAD_ROW } from './keyspace'
 
 /** What `level` is on Node; its types promise no more than what it is in browsers too. */
 type Database = Level<Uint8Array, Uint8Array> & {
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
 }
 
+type DatabaseOptions = BaseOptions<Uint8Array, Uint8Array> & { readonly multithreading: boolean }
+
+const NO_BYTES: Uint8Array = new Uint8Array()
 const LOWEST_KEY = Uint8Array.of(0)
 const HIGHEST_KEY: Uint8Array = new Uint8Array(64).fill(0xff)
 const SCAN_WATERMARK_BYTES = 1024 * 1024
@@ -29,7 +34,7 @@ export class LevelEngine implements Engine {
   private constructor(directory: string, database: Database) {
     this.#directory = directory
     this.#database = database
-    this.#generation = this.#currentGeneration()
+    this.#generation = generationOf(directory)
   }
 
   /** @throws {SecretStoreError} `ERR_LOCKED`, `ERR_CORRUPT`, `ERR_IO`. */
@@ -72,13 +77,13 @@ export class LevelEngine implements Engine {
     })
   }
 
-  async commit(changes: readonly Change[]): Promise<void> {
+  async commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void> {
+    const head = this.getSync(HEAD_ROW) ?? NO_BYTES
+    if (!equal(head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
     await this.#write(changes)
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
     // written may be in one that nobody reads any more. It must not be acknowledged.
-    if (this.#currentGeneration() !== this.#generation) {
-      throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one (lock lost)')
-    }
+    if (generationOf(this.#directory) !== this.#generation) throw lockLost('another one')
   }
 
   /**
@@ -106,7 +111,7 @@ export class LevelEngine implements Engine {
       await this.#database.close()
       this.#database = await openDatabase(this.#directory, false, RETAKE_ATTEMPTS)
     }
-    this.#generation = this.#currentGeneration()
+    this.#generation = generationOf(this.#directory)
     await removeTree(joinPath(this.#directory, 'lost'))
   }
 
@@ -126,11 +131,11 @@ export class LevelEngine implements Engine {
   async #write(changes: readonly Change[]): Promise<void> {
     await this.#database.batch([...changes], { sync: true })
   }
+}
 
-  /** LevelDB writes CURRENT anew at each opening, and at no other time. */
-  #currentGeneration(): string | undefined {
-    return fileGeneration(joinPath(this.#directory, 'CURRENT'))
-  }
+/** LevelDB writes CURRENT anew at each opening, and at no other time. */
+function generationOf(directory: string): string | undefined {
+  return fileGeneration(joinPath(directory, 'CURRENT'))
 }
 
 async function openDatabase(directory: string, create: boolean, attempts: number): Promise<Database> {
@@ -142,9 +147,17 @@ async function openDatabase(directory: string, create: boolean, attempts: number
       errorIfExists: create,
       // Sealed rows do not shrink, and a compressed block could hide a name from a search of the files.
       compression: false,
-    })
+      // A second open in another thread would fail, but not before it has dropped the lock. Like this it is handed the
+      // first one's database, which shows in that nothing was opened.
+      multithreading: true,
+    } as DatabaseOptions)
     try {
+      const before = generationOf(directory)
       await database.open()
+      if (!create && generationOf(directory) === before) {
+        await database.close()
+        throw lockLost('another thread')
+      }
       return database as Database
     } catch (error) {
       const coded = openError(error)
@@ -154,7 +167,12 @@ async function openDatabase(directory: string, create: boolean, attempts: number
   }
 }
 
+function lockLost(other: string): SecretStoreError {
+  return new SecretStoreError('ERR_LOCKED', `store: expected to be its only opener, got ${other}`)
+}
+
 function openError(error: unknown): SecretStoreError {
+  if (error instanceof SecretStoreError) return error
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
   const code = 'code' in cause ? cause.code : undefined
   if (code === 'LEVEL_LOCKED') {
