@@ -7,6 +7,7 @@ const layers = [
   ['crypto', '^src/crypto/'],
   ['keys', '^src/keys/'],
   ['storage', '^src/storage/'],
+  ['id', '^src/id\\.ts$'],
   ['options', '^src/options\\.ts$'],
   ['context', '^src/context\\.ts$'],
   ['expiry', '^src/expiry/'],

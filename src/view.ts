@@ -1,5 +1,6 @@
-import { newId, type StoreContext } from './context'
+import type { StoreContext } from './context'
 import { SecretStoreError } from './errors'
+import { newId } from './id'
 import { Listing } from './list'
 import {
   type Address,

@@ -1,9 +1,10 @@
 import { compare } from '../bytes'
-import { expireOperation, type StoreContext } from '../context'
+import type { StoreContext } from '../context'
 import { isExpired } from '../model'
 import type { Row } from '../storage/engine'
 import { expiryPrefix, expiryRow } from '../storage/keyspace'
 import { lookUpRecord, read } from '../storage/records'
+import { expireOperation } from './expire'
 
 const SWEEP_ROWS = 500
 
