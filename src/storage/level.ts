@@ -92,9 +92,12 @@ export class LevelEngine implements Engine {
    */
   async erase(): Promise<void> {
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
+    // In one batch: a crash leaves neither of the two behind.
     const ends = [LOWEST_KEY, HIGHEST_KEY]
-    await this.#write(ends.map((key) => ({ type: 'put', key, value: new Uint8Array() })))
-    await this.#write(ends.map((key) => ({ type: 'del', key })))
+    await this.#write([
+      ...ends.map((key) => ({ type: 'put', key, value: NO_BYTES }) as const),
+      ...ends.map((key) => ({ type: 'del', key }) as const),
+    ])
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
     this.#reopening = this.#reopen()
     await this.#reopening
