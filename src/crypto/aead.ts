@@ -1,6 +1,6 @@
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { concat } from '../bytes'
-import { NONCE_BYTES, TAG_BYTES } from '../format/constants'
+import { KEY_BYTES, NONCE_BYTES, TAG_BYTES } from '../format/constants'
 import type { Random } from './random'
 
 /**
@@ -13,6 +13,7 @@ import type { Random } from './random'
  * @throws {RangeError} If `key` is not 32 bytes.
  */
 export function seal(key: Uint8Array, plaintext: Uint8Array, context: Uint8Array, random: Random): Uint8Array {
+  checkKey(key)
   const nonce = random(NONCE_BYTES)
   return concat(nonce, xchacha20poly1305(key, nonce, context).encrypt(plaintext))
 }
@@ -24,11 +25,16 @@ export function seal(key: Uint8Array, plaintext: Uint8Array, context: Uint8Array
  * @throws {RangeError} If `key` is not 32 bytes.
  */
 export function open(key: Uint8Array, sealed: Uint8Array, context: Uint8Array): Uint8Array | undefined {
+  checkKey(key)
   if (sealed.length < NONCE_BYTES + TAG_BYTES) return undefined
-  const cipher = xchacha20poly1305(key, sealed.subarray(0, NONCE_BYTES), context)
   try {
-    return cipher.decrypt(sealed.subarray(NONCE_BYTES))
+    return xchacha20poly1305(key, sealed.subarray(0, NONCE_BYTES), context).decrypt(sealed.subarray(NONCE_BYTES))
   } catch {
     return undefined
   }
+}
+
+/** The library below checks too, but as late as when it decrypts, where every error means a wrong tag. */
+function checkKey(key: Uint8Array): void {
+  if (key.length !== KEY_BYTES) throw new RangeError(`key: expected ${KEY_BYTES} bytes, got ${key.length}`)
 }

@@ -31,11 +31,15 @@ export function encodeHead(head: Head): Uint8Array {
 export function decodeHead(plaintext: Uint8Array): Head {
   if (plaintext.length !== HEAD_BYTES) throw corrupt(`head: expected ${HEAD_BYTES} bytes, got ${plaintext.length}`)
   const reader = new ByteReader(plaintext)
-  return {
-    sequence: reader.u64(),
-    count: reader.u64(),
-    superseded: reader.u64(),
-    setHash: decodeSetHash(reader.raw(SET_HASH_BYTES)),
+  try {
+    return {
+      sequence: reader.u64(),
+      count: reader.u64(),
+      superseded: reader.u64(),
+      setHash: decodeSetHash(reader.raw(SET_HASH_BYTES)),
+    }
+  } catch (cause) {
+    throw corrupt('head: expected integers below 2^53, got others', cause)
   }
 }
 

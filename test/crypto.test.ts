@@ -1,0 +1,377 @@
+import { hkdfSync } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { argon2id } from '@noble/hashes/argon2.js'
+import { hkdf } from '@noble/hashes/hkdf.js'
+import { scrypt } from '@noble/hashes/scrypt.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { concat, utf8 } from '../src/bytes'
+import { open, seal } from '../src/crypto/aead'
+import { derive } from '../src/crypto/derive'
+import { costProblem, type Kdf, portableScrypt, stretch } from '../src/crypto/kdf'
+import { createKeyringFile, Keyring } from '../src/crypto/keyring'
+import { systemRandom } from '../src/crypto/random'
+import { addElement, elementHash, removeElement } from '../src/crypto/set-hash'
+import { LABEL, NONCE_BYTES, TAG_BYTES } from '../src/format/constants'
+import { EMPTY_HEAD } from '../src/format/head'
+import { codeOf } from './support'
+
+const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
+const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+interface WycheproofFile<T> {
+  readonly numberOfTests: number
+  readonly testGroups: readonly { readonly ivSize?: number; readonly tests: readonly T[] }[]
+}
+interface Verdict {
+  readonly tcId: number
+  readonly comment: string
+  readonly result: 'valid' | 'invalid'
+}
+type AeadCase = Verdict & Readonly<Record<'key' | 'iv' | 'aad' | 'msg' | 'ct' | 'tag', string>>
+type HkdfCase = Verdict & Readonly<Record<'ikm' | 'salt' | 'info' | 'okm', string>> & { readonly size: number }
+
+/** The vectors, where they are checked out beside the repository. */
+function vectors<T>(name: string): WycheproofFile<T> | undefined {
+  const path = fileURLToPath(new URL(`../../shared/vectors/${name}`, import.meta.url))
+  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8'))
+  console.warn(`skipped: ${name} is not here; it is in testvectors_v1 of github.com/C2SP/wycheproof`)
+  return undefined
+}
+
+describe('XChaCha20-Poly1305', () => {
+  const file = vectors<AeadCase>('xchacha20_poly1305_test.json')
+
+  test.skipIf(file === undefined)('agrees with Project Wycheproof: opens what is valid, and nothing else', () => {
+    const seen = { valid: 0, invalid: 0 }
+    for (const { ivSize, tests } of file?.testGroups ?? []) {
+      for (const { tcId, key, iv, aad, msg, ct, tag, result } of tests) {
+        const opened = open(hex(key), concat(hex(iv), hex(ct), hex(tag)), hex(aad))
+        expect([tcId, opened && toHex(opened)]).toEqual([tcId, result === 'valid' ? msg : undefined])
+        if (result === 'valid') {
+          expect(ivSize).toBe(NONCE_BYTES * 8)
+          expect(toHex(seal(hex(key), hex(msg), hex(aad), () => hex(iv)))).toBe(iv + ct + tag)
+        }
+        seen[result]++
+      }
+    }
+    expect(seen.valid + seen.invalid).toBe(file?.numberOfTests)
+    expect(seen).toEqual({ valid: 246, invalid: 69 })
+  })
+
+  const bytes = fc.uint8Array({ maxLength: 200 })
+  const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
+
+  test('opening is the inverse of sealing', () => {
+    fc.assert(
+      fc.property(key, bytes, bytes, (secret, plaintext, context) => {
+        const sealed = seal(secret, plaintext, context, systemRandom)
+        expect(sealed.length).toBe(NONCE_BYTES + plaintext.length + TAG_BYTES)
+        expect(open(secret, sealed, context)).toEqual(plaintext)
+      }),
+    )
+  })
+
+  test('no bit, no end, no key and no context can be another one', () => {
+    const secret = new Uint8Array(32).fill(1)
+    const context = utf8('context')
+    const sealed = seal(secret, utf8('plaintext'), context, systemRandom)
+    for (let bit = 0; bit < sealed.length * 8; bit++) {
+      const flipped = sealed.slice()
+      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
+      expect(open(secret, flipped, context)).toBeUndefined()
+    }
+    for (let length = 0; length < sealed.length; length++) {
+      expect(open(secret, sealed.subarray(0, length), context)).toBeUndefined()
+    }
+    expect(open(secret, Uint8Array.of(...sealed, 0), context)).toBeUndefined()
+    expect(open(new Uint8Array(32), sealed, context)).toBeUndefined()
+    expect(open(secret, sealed, utf8('contexT'))).toBeUndefined()
+    expect(open(secret, sealed, new Uint8Array())).toBeUndefined()
+  })
+
+  test('a key that is not 32 bytes is a RangeError', () => {
+    for (const length of [0, 16, 31, 33]) {
+      const sealed = new Uint8Array(60)
+      expect(() => seal(new Uint8Array(length), utf8('p'), utf8('c'), systemRandom)).toThrow(RangeError)
+      expect(() => open(new Uint8Array(length), sealed, utf8('c'))).toThrow(RangeError)
+    }
+  })
+
+  test('two seals of the same differ', () => {
+    const once = (): string => toHex(seal(new Uint8Array(32), utf8('p'), utf8('c'), systemRandom))
+    expect(new Set(Array.from({ length: 100 }, once)).size).toBe(100)
+  })
+})
+
+describe('HKDF-SHA256', () => {
+  const file = vectors<HkdfCase>('hkdf_sha256_test.json')
+
+  test.skipIf(file === undefined)('agrees with Project Wycheproof', () => {
+    let cases = 0
+    let throughDerive = 0
+    for (const { tests } of file?.testGroups ?? []) {
+      for (const { tcId, ikm, salt, info, size, okm, result } of tests) {
+        const expanded = (): string => toHex(hkdf(sha256, hex(ikm), hex(salt), hex(info), size))
+        if (result === 'valid') expect([tcId, expanded()]).toEqual([tcId, okm])
+        else expect(expanded).toThrow()
+        cases++
+        // `derive` has no salt, writes 32 bytes, and joins label and context with a zero: the cases that look like it.
+        const [label, ...context] = [...hex(info)].join(',').split(/(?:^|,)0(?:,|$)/)
+        const labelBytes = Uint8Array.from((label ?? '').split(',').filter(Boolean), Number)
+        const isLabel = context.length > 0 && labelBytes.every((byte) => byte < 0x80)
+        if (salt !== '' || result !== 'valid' || !isLabel) continue
+        const rest = hex(info).subarray(labelBytes.length + 1)
+        const derived = derive(hex(ikm), String.fromCharCode(...labelBytes) as typeof LABEL.master, rest)
+        const shared = Math.min(size, 32)
+        expect(toHex(derived.subarray(0, shared))).toBe(okm.slice(0, 2 * shared))
+        throughDerive++
+      }
+    }
+    expect(cases).toBe(file?.numberOfTests)
+    expect(cases).toBe(86)
+    console.info(`${throughDerive} of the ${cases} cases have the shape of derive and went through it too`)
+  })
+
+  test('derive is HKDF-SHA256 without salt over label, a zero and the context', () => {
+    const bytes = fc.uint8Array({ maxLength: 100 })
+    fc.assert(
+      fc.property(bytes, fc.constantFrom(...Object.values(LABEL)), bytes, (key, label, context) => {
+        const info = concat(utf8(label), Uint8Array.of(0), context)
+        expect(derive(key, label, context)).toEqual(new Uint8Array(hkdfSync('sha256', key, '', info, 32)))
+      }),
+    )
+  })
+
+  test('no label is the beginning of another, or is used twice', () => {
+    const labels = Object.values(LABEL)
+    for (const label of labels) expect(labels.filter((other) => other.startsWith(label))).toEqual([label])
+  })
+})
+
+describe('key stretching', () => {
+  // RFC 7914 §12; the fourth vector takes 1 GiB and is left to the RFC's other three.
+  const scryptVectors = [
+    [
+      ['', '', 16, 1, 1],
+      '77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906',
+    ],
+    [
+      ['password', 'NaCl', 1024, 8, 16],
+      'fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640',
+    ],
+    [
+      ['pleaseletmein', 'SodiumChloride', 16384, 8, 1],
+      '7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887',
+    ],
+  ] as const
+
+  test.each(scryptVectors)('scrypt gives the vector of RFC 7914 for %j', ([password, salt, N, r, p], expected) => {
+    expect(toHex(scrypt(utf8(password), utf8(salt), { N, r, p, dkLen: 64 }))).toBe(expected)
+  })
+
+  test('stretch gives the RFC 7914 vector that is within its bounds, and so does the portable scrypt', async () => {
+    const [[password, salt, N, r, p], expected] = scryptVectors[2]
+    const cost = { kdf: 'scrypt', N, r, p } as const
+    // The derived key ends in PBKDF2 blocks of 32 bytes: the first block is the shorter key.
+    expect(toHex(await stretch(utf8(password), utf8(salt), cost))).toBe(expected.slice(0, 64))
+    expect(toHex(await portableScrypt(utf8(password), utf8(salt), cost))).toBe(expected.slice(0, 64))
+  })
+
+  test.each([
+    { N: 16_384, r: 8, p: 1 },
+    { N: 16_384, r: 9, p: 2 },
+    { N: 32_768, r: 8, p: 1 },
+  ])('native and portable scrypt agree for %j', async (cost) => {
+    const password = utf8('pässword')
+    const salt = new Uint8Array(16).fill(9)
+    const portable = await portableScrypt(password, salt, cost)
+    expect(await stretch(password, salt, { kdf: 'scrypt', ...cost })).toEqual(portable)
+    expect(portable).toHaveLength(32)
+  })
+
+  test('Argon2id gives the vector of RFC 9106 §5.3', () => {
+    const tag = argon2id(new Uint8Array(32).fill(1), new Uint8Array(16).fill(2), {
+      t: 3,
+      m: 32,
+      p: 4,
+      dkLen: 32,
+      key: new Uint8Array(8).fill(3),
+      personalization: new Uint8Array(12).fill(4),
+    })
+    expect(toHex(tag)).toBe('0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659')
+  })
+
+  test('stretch with Argon2id is Argon2id with these parameters and no others', async () => {
+    const cost = { m: 19_456, t: 2, p: 1 }
+    const password = utf8('password')
+    const salt = new Uint8Array(16).fill(2)
+    expect(await stretch(password, salt, { kdf: 'argon2id', ...cost })).toEqual(
+      argon2id(password, salt, { ...cost, dkLen: 32 }),
+    )
+  })
+
+  const atBounds: readonly [Kdf, string | undefined][] = [
+    [{ kdf: 'scrypt', N: 16_384, r: 8, p: 1 }, undefined],
+    [{ kdf: 'scrypt', N: 1_048_576, r: 8, p: 16 }, undefined],
+    [{ kdf: 'scrypt', N: 524_288, r: 16, p: 1 }, undefined],
+    [{ kdf: 'scrypt', N: 8192, r: 8, p: 1 }, 'scrypt N: expected an integer from 16384 to 1048576, got 8192'],
+    [{ kdf: 'scrypt', N: 2_097_152, r: 8, p: 1 }, 'scrypt N: expected an integer from 16384 to 1048576, got 2097152'],
+    [{ kdf: 'scrypt', N: 16_385, r: 8, p: 1 }, 'scrypt N: expected a power of two, got 16385'],
+    [{ kdf: 'scrypt', N: 1_048_576, r: 9, p: 1 }, 'scrypt N·r: expected at most 1 GiB of memory, got more'],
+    [{ kdf: 'scrypt', N: 16_384, r: 7, p: 1 }, 'scrypt r: expected an integer from 8 to 16, got 7'],
+    [{ kdf: 'scrypt', N: 16_384, r: 17, p: 1 }, 'scrypt r: expected an integer from 8 to 16, got 17'],
+    [{ kdf: 'scrypt', N: 16_384, r: 8, p: 0 }, 'scrypt p: expected an integer from 1 to 16, got 0'],
+    [{ kdf: 'scrypt', N: 16_384, r: 8, p: 17 }, 'scrypt p: expected an integer from 1 to 16, got 17'],
+    [{ kdf: 'scrypt', N: Number.NaN, r: 8, p: 1 }, 'scrypt N: expected an integer from 16384 to 1048576, got NaN'],
+    [{ kdf: 'argon2id', m: 19_456, t: 2, p: 1 }, undefined],
+    [{ kdf: 'argon2id', m: 1_048_576, t: 16, p: 1 }, undefined],
+    [{ kdf: 'argon2id', m: 19_455, t: 2, p: 1 }, 'argon2id m: expected an integer from 19456 to 1048576, got 19455'],
+    [{ kdf: 'argon2id', m: 2 ** 21, t: 2, p: 1 }, 'argon2id m: expected an integer from 19456 to 1048576, got 2097152'],
+    [{ kdf: 'argon2id', m: 19_456, t: 1, p: 1 }, 'argon2id t: expected an integer from 2 to 16, got 1'],
+    [{ kdf: 'argon2id', m: 19_456, t: 17, p: 1 }, 'argon2id t: expected an integer from 2 to 16, got 17'],
+    [{ kdf: 'argon2id', m: 19_456, t: 2, p: 2 }, 'argon2id p: expected an integer from 1 to 1, got 2'],
+  ]
+
+  test.each(atBounds)('the cost %j is judged as it should be', async (kdf, problem) => {
+    expect(costProblem(kdf)).toBe(problem)
+    if (problem !== undefined) {
+      await expect(stretch(utf8('p'), new Uint8Array(16), kdf)).rejects.toThrow(problem)
+      expect(await codeOf(() => stretch(utf8('p'), new Uint8Array(16), kdf))).toBe('ERR_CORRUPT')
+    }
+  })
+})
+
+describe('set hash', () => {
+  const element = fc.bigInt({ min: 0n, max: 2n ** 256n - 1n })
+
+  test('the order of elements does not matter', () => {
+    fc.assert(
+      fc.property(fc.array(element), fc.array(fc.nat()), (elements, weights) => {
+        const shuffled = elements
+          .map((value, index) => ({ value, weight: weights[index] ?? -index }))
+          .sort((a, b) => a.weight - b.weight)
+          .map(({ value }) => value)
+        expect(shuffled.reduce(addElement, 0n)).toBe(elements.reduce(addElement, 0n))
+      }),
+    )
+  })
+
+  test('removing is the inverse of adding, and the sum stays below 2^256', () => {
+    fc.assert(
+      fc.property(element, element, (sum, value) => {
+        const added = addElement(sum, value)
+        expect(added).toBe((sum + value) % 2n ** 256n)
+        expect(removeElement(added, value)).toBe(sum)
+        expect(addElement(removeElement(sum, value), value)).toBe(sum)
+      }),
+    )
+  })
+
+  test('an element twice is not the same as once, or not at all', () => {
+    const hash = elementHash(new Uint8Array(32).fill(1), utf8('element'))
+    const once = addElement(0n, hash)
+    expect(new Set([0n, once, addElement(once, hash)]).size).toBe(3)
+  })
+
+  test('an element depends on the key and on every part', () => {
+    const key = new Uint8Array(32).fill(1)
+    const hashes = [
+      elementHash(key, utf8('a'), utf8('b')),
+      elementHash(key, utf8('a'), utf8('c')),
+      elementHash(key, utf8('b'), utf8('b')),
+      elementHash(new Uint8Array(32), utf8('a'), utf8('b')),
+    ]
+    expect(new Set(hashes).size).toBe(4)
+  })
+})
+
+describe('keyring', () => {
+  const rootKey = new Uint8Array(32).fill(1)
+
+  function newKeyring(storeFill = 2): Keyring {
+    const fields = { storeId: new Uint8Array(16).fill(storeFill), created: 0, names: 'plain', slots: [] } as const
+    return new Keyring(createKeyringFile(rootKey, fields, systemRandom), rootKey, systemRandom)
+  }
+
+  test('opening is the inverse of sealing, for the same row alone', async () => {
+    const keyring = newKeyring()
+    const row = utf8('rt|account|name')
+    const value = keyring.sealRow(row, utf8('plaintext'))
+    expect(keyring.openRow(row, value)).toEqual(utf8('plaintext'))
+    for (const other of ['rt|account|nam', 'rt|account|name\0', 'pt|account|name', '']) {
+      expect(await codeOf(() => keyring.openRow(utf8(other), value))).toBe('ERR_CORRUPT')
+    }
+  })
+
+  test('a row of another store does not open, even under the same keys', async () => {
+    const row = utf8('row')
+    const fields = { storeId: new Uint8Array(16).fill(2), created: 0, names: 'plain', slots: [] } as const
+    const file = createKeyringFile(rootKey, fields, systemRandom)
+    const value = new Keyring(file, rootKey, systemRandom).sealRow(row, utf8('p'))
+    expect(new Keyring(file, rootKey, systemRandom).openRow(row, value)).toEqual(utf8('p'))
+    expect(await codeOf(() => newKeyring(2).openRow(row, value))).toBe('ERR_CORRUPT')
+    expect(await codeOf(() => newKeyring(3).openRow(row, value))).toBe('ERR_CORRUPT')
+    const moved = { ...file, storeId: new Uint8Array(16).fill(3) }
+    expect(await codeOf(() => new Keyring(moved, rootKey, systemRandom))).toBe('ERR_CORRUPT')
+    expect(await codeOf(() => new Keyring(file, new Uint8Array(32), systemRandom))).toBe('ERR_CORRUPT')
+  })
+
+  test('a data key stays at its own id, and no data key passes for the index key', async () => {
+    const fields = { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] } as const
+    const file = createKeyringFile(rootKey, fields, systemRandom)
+    const [key] = file.keys
+    if (key === undefined) throw new Error('a new keyring has a data key')
+    for (const altered of [
+      { ...file, keys: [{ ...key, id: 2 }] },
+      { ...file, indexKey: key.wrapped },
+      { ...file, keys: [{ ...key, wrapped: file.indexKey }] },
+    ]) {
+      expect(await codeOf(() => new Keyring(altered, rootKey, systemRandom))).toBe('ERR_CORRUPT')
+    }
+  })
+
+  test('the key id that an envelope names must be one of the store', async () => {
+    const keyring = newKeyring()
+    const value = keyring.sealRow(utf8('row'), utf8('p'))
+    value[4] = 2
+    await expect(async () => keyring.openRow(utf8('row'), value)).rejects.toThrow(
+      'envelope: expected a key of this store, got key id 2',
+    )
+  })
+
+  test('what an old data key sealed opens beside a newer one, which seals from then on', () => {
+    const fields = { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] } as const
+    const file = createKeyringFile(rootKey, fields, systemRandom)
+    const old = new Keyring(file, rootKey, systemRandom).sealRow(utf8('row'), utf8('old'))
+    // A second key, wrapped as the first was: its id is bound into the seal, so it is made under that id.
+    const context = concat(Uint8Array.of(1), file.storeId, Uint8Array.of(0, 0, 0, 2))
+    const wrapped = seal(derive(rootKey, LABEL.keyWrap, file.storeId), systemRandom(32), context, systemRandom)
+    const rotated = { ...file, keys: [...file.keys, { id: 2, created: 0, wrapped }] }
+    const keyring = new Keyring(rotated, rootKey, systemRandom)
+    expect(keyring.openRow(utf8('row'), old)).toEqual(utf8('old'))
+    expect(keyring.sealRow(utf8('row'), utf8('new'))[4]).toBe(2)
+  })
+
+  test('a wiped keyring is ERR_CLOSED for everything', async () => {
+    const keyring = newKeyring()
+    const value = keyring.sealRow(utf8('row'), utf8('p'))
+    keyring.wipe()
+    for (const work of [
+      () => keyring.sealRow(utf8('row'), utf8('p')),
+      () => keyring.openRow(utf8('row'), value),
+      () => keyring.elementHash(utf8('row'), value),
+      () => keyring.checkpointMac(EMPTY_HEAD),
+      () => keyring.nameHash(utf8('name')),
+    ]) {
+      expect(await codeOf(work)).toBe('ERR_CLOSED')
+    }
+  })
+
+  test('the keys are not to be seen on the keyring', () => {
+    expect(JSON.stringify(newKeyring())).not.toContain('ey')
+    expect(Object.keys(newKeyring())).toEqual(['storeId', 'names'])
+  })
+})
