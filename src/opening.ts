@@ -56,6 +56,7 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   const names: NameMode = settings.names ?? 'plain'
   const file = createKeyringFile(rootKey, { storeId, created, names, slots }, systemRandom)
   const bytes = sealKeyringFile(file, rootKey)
+  checkReadable(bytes)
   const keyring = new Keyring(file, rootKey, systemRandom)
   const build = async (directory: string): Promise<void> => {
     const engine = await LevelEngine.open(directory, { create: true })
@@ -69,6 +70,15 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   await create(location, bytes, build, systemRandom)
   keyring.wipe()
   return { bytes, file, rootKey }
+}
+
+/** A provider may come from anywhere: what its slot holds must be readable before anything depends on it. */
+function checkReadable(keyringFile: Uint8Array): void {
+  try {
+    readKeyringFile(keyringFile)
+  } catch (cause) {
+    throw new TypeError('key provider: expected a slot that keyring.json can hold, got another', { cause })
+  }
 }
 
 async function openStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Opened> {

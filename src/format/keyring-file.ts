@@ -88,7 +88,11 @@ export function encodeKeyringFile(file: KeyringFile, sha256: Digest, mac: Digest
   }
   const body = utf8(JSON.stringify(json, null, 2).replace(/\n\}$/, ''))
   const checked = concat(body, utf8(`${CHECKSUM_FIELD}${toBase64url(sha256(body))}"`))
-  return concat(checked, utf8(`${MAC_FIELD}${toBase64url(mac(checked))}"\n}\n`))
+  const bytes = concat(checked, utf8(`${MAC_FIELD}${toBase64url(mac(checked))}"\n}\n`))
+  if (bytes.length > MAX_KEYRING_BYTES) {
+    throw new RangeError(`keyring.json: expected at most ${MAX_KEYRING_BYTES} bytes, got ${bytes.length}`)
+  }
+  return bytes
 }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
@@ -151,7 +155,9 @@ function parseBody(text: string): KeyringFile {
   const slots = list(root['slots'], 'slots', MAX_SLOTS).map(parseSlot)
   const keys = list(root['keys'], 'keys', MAX_DATA_KEYS).map(parseKey)
   unique(slots.map((slot) => toBase64url(slot.id)))
-  unique(keys.map((key) => key.id))
+  if (keys.some((key, index) => key.id <= (keys[index - 1]?.id ?? 0))) {
+    throw corrupt('keys: expected ascending ids, got others')
+  }
   return {
     storeId: base64url(root['store'], 'store', STORE_ID_BYTES),
     created: integer(root['created'], 'created', 0),

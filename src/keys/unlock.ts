@@ -28,13 +28,21 @@ export async function unlock(
   provider: KeyProvider,
 ): Promise<{ readonly file: KeyringFile; readonly rootKey: Uint8Array }> {
   const { storeId, slots } = unverified.file
+  let damaged: unknown
   for (const slot of slots) {
     if (slot.kind !== provider.kind) continue
-    const rootKey = await provider.unwrap(slot.params, { storeId, slotId: slot.id, kind: slot.kind })
+    const context = { storeId, slotId: slot.id, kind: slot.kind }
+    // A slot that cannot be read must not stand before a later one that can.
+    const rootKey = await provider.unwrap(slot.params, context).catch((error: unknown) => {
+      if (!(error instanceof SecretStoreError)) throw error
+      damaged ??= error
+      return null
+    })
     if (rootKey === null) continue
     if (rootKey.length !== KEY_BYTES) throw corrupt(`root key: expected ${KEY_BYTES} bytes, got ${rootKey.length}`)
     return { file: verifyKeyringFile(unverified, rootKey), rootKey }
   }
+  if (damaged !== undefined) throw damaged
   const kinds = [...new Set(slots.map((slot) => slot.kind))].join(', ')
   throw new SecretStoreError(
     'ERR_WRONG_KEY',

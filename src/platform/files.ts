@@ -1,4 +1,4 @@
-import { constants, statSync } from 'node:fs'
+import { constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { chmod, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 
@@ -144,6 +144,22 @@ export async function directoryIdentity(path: string): Promise<string> {
 export function canonicalPath(path: string): Promise<string> {
   return realpath(path)
 }
+
+/**
+ * Whether some thread of this process holds a lock on the file, as far as the system tells (Linux does). The file itself
+ * is not opened: closing it again would drop the lock.
+ */
+export function isLockedByThisProcess(path: string): boolean {
+  const file = statSync(path, { bigint: true, throwIfNoEntry: false })
+  if (file === undefined || !existsSync(LINUX_LOCKS)) return false
+  // `1: POSIX  ADVISORY  WRITE 4242 08:02:1311768 0 EOF`
+  return readFileSync(LINUX_LOCKS, 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .some(([, , , , pid, inode]) => pid === String(process.pid) && inode?.split(':')[2] === String(file.ino))
+}
+
+const LINUX_LOCKS = '/proc/locks'
 
 /** Changes whenever the file at `path` is written anew or replaced. `undefined` if there is none. */
 export function fileGeneration(path: string): string | undefined {

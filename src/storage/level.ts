@@ -1,7 +1,7 @@
-import { type DatabaseOptions as BaseOptions, Level } from 'level'
+import { Level } from 'level'
 import { equal } from '../bytes'
 import { corrupt, SecretStoreError } from '../errors'
-import { fileGeneration, joinPath, openAttempts, removeTree } from '../platform/files'
+import { fileGeneration, isLockedByThisProcess, joinPath, openAttempts, removeTree } from '../platform/files'
 import type { Change, Engine, Range, Row } from './engine'
 import { HEAD_ROW } from './keyspace'
 
@@ -9,8 +9,6 @@ import { HEAD_ROW } from './keyspace'
 type Database = Level<Uint8Array, Uint8Array> & {
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
 }
-
-type DatabaseOptions = BaseOptions<Uint8Array, Uint8Array> & { readonly multithreading: boolean }
 
 const NO_BYTES: Uint8Array = new Uint8Array()
 const LOWEST_KEY = Uint8Array.of(0)
@@ -80,10 +78,11 @@ export class LevelEngine implements Engine {
   async commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void> {
     const head = this.getSync(HEAD_ROW) ?? NO_BYTES
     if (!equal(head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
+    this.#checkLock()
     await this.#write(changes)
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
     // written may be in one that nobody reads any more. It must not be acknowledged.
-    if (generationOf(this.#directory) !== this.#generation) throw lockLost('another one')
+    this.#checkLock()
   }
 
   /**
@@ -91,6 +90,7 @@ export class LevelEngine implements Engine {
    * compactions with a write of the lowest and highest key between them, and two openings.
    */
   async erase(): Promise<void> {
+    this.#checkLock()
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
     // In one batch: a crash leaves neither of the two behind.
     const ends = [LOWEST_KEY, HIGHEST_KEY]
@@ -99,6 +99,7 @@ export class LevelEngine implements Engine {
       ...ends.map((key) => ({ type: 'del', key }) as const),
     ])
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
+    this.#checkLock()
     this.#reopening = this.#reopen()
     await this.#reopening
     this.#reopening = undefined
@@ -111,7 +112,7 @@ export class LevelEngine implements Engine {
   async #reopen(): Promise<void> {
     await Promise.allSettled(this.#reads)
     for (let time = 0; time < 2; time++) {
-      await this.#database.close()
+      await this.close()
       this.#database = await openDatabase(this.#directory, false, RETAKE_ATTEMPTS)
     }
     this.#generation = generationOf(this.#directory)
@@ -131,6 +132,11 @@ export class LevelEngine implements Engine {
     }
   }
 
+  /** Another opener begins a new generation, and its files have the numbers that ours would get. */
+  #checkLock(): void {
+    if (generationOf(this.#directory) !== this.#generation) throw lockLost('another one')
+  }
+
   async #write(changes: readonly Change[]): Promise<void> {
     await this.#database.batch([...changes], { sync: true })
   }
@@ -143,6 +149,9 @@ function generationOf(directory: string): string | undefined {
 
 async function openDatabase(directory: string, create: boolean, attempts: number): Promise<Database> {
   for (let attempt = 1; ; attempt++) {
+    // A second open in another thread of this process would fail, but not before it has dropped the lock of the first.
+    // A new database begins to open by itself, so this is looked at before there is one.
+    if (isLockedByThisProcess(joinPath(directory, 'LOCK'))) throw lockLost('another thread')
     const database = new Level<Uint8Array, Uint8Array>(directory, {
       keyEncoding: 'view',
       valueEncoding: 'view',
@@ -150,17 +159,9 @@ async function openDatabase(directory: string, create: boolean, attempts: number
       errorIfExists: create,
       // Sealed rows do not shrink, and a compressed block could hide a name from a search of the files.
       compression: false,
-      // A second open in another thread would fail, but not before it has dropped the lock. Like this it is handed the
-      // first one's database, which shows in that nothing was opened.
-      multithreading: true,
-    } as DatabaseOptions)
+    })
     try {
-      const before = generationOf(directory)
       await database.open()
-      if (!create && generationOf(directory) === before) {
-        await database.close()
-        throw lockLost('another thread')
-      }
       return database as Database
     } catch (error) {
       const coded = openError(error)

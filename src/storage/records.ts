@@ -65,7 +65,11 @@ export function openPayload(
 /** @throws {TypeError} If the payload is bytes. */
 export function payloadText({ type, bytes }: Payload): string {
   if (type === 'bytes') throw new TypeError('payload: expected text, got bytes (read them with getBytes)')
-  return fromUtf8(bytes)
+  try {
+    return fromUtf8(bytes)
+  } catch (cause) {
+    throw corrupt('payload: expected UTF-8, got other bytes', cause)
+  }
 }
 
 /** A read that says which rows it needs and does not care whether they come at once or later. */
