@@ -1,0 +1,132 @@
+import { chmod, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { account, passphrase, type Scope, type SecretStore, type SecretView, user } from '../src/index'
+import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from './support'
+
+/** test/fixtures/make-golden.ts wrote these. */
+interface Expected {
+  readonly names: 'plain' | 'sealed'
+  readonly sequence: number
+  readonly checkpoint: string
+  readonly secrets: readonly ExpectedSecret[]
+}
+
+interface ExpectedSecret {
+  readonly account: string | null
+  readonly livemode: boolean
+  readonly scope: Scope
+  readonly name: string
+  readonly id: string
+  readonly created: number
+  readonly expires_at: number | null
+  readonly type: 'text' | 'bytes'
+  /** Base64. */
+  readonly payload: string
+}
+
+const GOLDEN_NOW_MS = 1_767_312_000_000
+
+describe.each(['v1', 'v1-sealed'])('the golden store %s', (fixture) => {
+  const path = fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url))
+
+  async function expectedStore(): Promise<Expected> {
+    return JSON.parse(await readFile(join(path, 'expected.json'), 'utf8'))
+  }
+
+  async function copy(): Promise<string> {
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    return location
+  }
+
+  async function open(location: string, minimum?: string): Promise<SecretStore> {
+    const secret = await readFile(join(path, 'passphrase.txt'), 'utf8')
+    const key = passphrase(secret)
+    return openStore(location, { key, now: () => GOLDEN_NOW_MS, ...(minimum === undefined ? {} : { minimum }) })
+  }
+
+  function viewOf(store: SecretStore, secret: ExpectedSecret): SecretView {
+    return store.view({
+      livemode: secret.livemode,
+      ...(secret.account === null ? {} : { account: secret.account }),
+    })
+  }
+
+  async function checkAll(store: SecretStore, secrets: readonly ExpectedSecret[]): Promise<void> {
+    for (const secret of secrets) {
+      const { scope, name, id, created, expires_at, livemode } = secret
+      const view = viewOf(store, secret)
+      const payload = Buffer.from(secret.payload, 'base64')
+      const found = { id, object: 'apps.secret', created, expires_at, livemode, name, scope }
+      expect(await view.find({ scope, name })).toEqual(found)
+      expect(await view.getBytes({ scope, name })).toEqual(new Uint8Array(payload))
+      if (secret.type === 'text') expect(await view.get({ scope, name })).toBe(payload.toString('utf8'))
+      else await expect(view.get({ scope, name })).rejects.toThrow(TypeError)
+    }
+  }
+
+  test('opens, holds what it held, and is whole', async () => {
+    const expected = await expectedStore()
+    const store = await open(await copy(), expected.checkpoint)
+    await checkAll(store, expected.secrets)
+    expect(await store.verify()).toEqual({ ok: true, records: expected.secrets.length, problems: [] })
+    expect(await store.checkpoint()).toBe(expected.checkpoint)
+    expect(await store.get({ scope: account, name: 'deleted' })).toBeUndefined()
+  })
+
+  test('lists every scope in its order, by cursor too', async () => {
+    const { names, secrets } = await expectedStore()
+    const store = await open(await copy())
+    const scopes = new Map(secrets.map((secret) => [JSON.stringify({ ...secret.scope, p: partition(secret) }), secret]))
+    for (const sample of scopes.values()) {
+      const inScope = secrets.filter(
+        (secret) => partition(secret) === partition(sample) && equalScopes(secret.scope, sample.scope),
+      )
+      const listed: string[] = []
+      for await (const secret of viewOf(store, sample).list({ scope: sample.scope })) listed.push(secret.name)
+      const byUtf8 = inScope.map(({ name }) => name).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      expect(names === 'plain' ? listed : new Set(listed)).toEqual(names === 'plain' ? byUtf8 : new Set(byUtf8))
+      const second = await viewOf(store, sample).list({ scope: sample.scope, starting_after: sample.id, limit: 1 })
+      expect(second.data.map(({ name }) => name)).toEqual(
+        listed.slice(listed.indexOf(sample.name) + 1, listed.indexOf(sample.name) + 2),
+      )
+    }
+  })
+
+  test('can be written to, compacted, and read again', async () => {
+    const { secrets, checkpoint } = await expectedStore()
+    const location = await copy()
+    const store = await open(location)
+    await store.set({ scope: user('usr_new'), name: 'new', payload: 'written by a later version' })
+    await store.delete({ scope: account, name: 'api-key' })
+    await store.compact()
+    await store.close()
+    const again = await open(location, checkpoint)
+    expect(await again.get({ scope: user('usr_new'), name: 'new' })).toBe('written by a later version')
+    const isDeleted = (secret: ExpectedSecret): boolean =>
+      partition(secret) === 'null false' && secret.scope.type === 'account' && secret.name === 'api-key'
+    const left = secrets.filter((secret) => !isDeleted(secret))
+    expect(left.length).toBe(secrets.length - 1)
+    await checkAll(again, left)
+    expect(await again.verify()).toEqual({ ok: true, records: secrets.length, problems: [] })
+  })
+
+  test('refuses another key without changing a byte', async () => {
+    const location = await copy()
+    const before = await directoryDigest(location)
+    expect(await codeOf(() => openStore(location, { key: passphrase('another') }))).toBe('ERR_WRONG_KEY')
+    expect(await codeOf(() => openStore(location, { key: testKey() }))).toBe('ERR_WRONG_KEY')
+    expect(await directoryDigest(location)).toBe(before)
+  })
+})
+
+function partition({ account, livemode }: ExpectedSecret): string {
+  return `${account} ${livemode}`
+}
+
+function equalScopes(a: Scope, b: Scope): boolean {
+  return a.type === b.type && (a.type !== 'user' || (b.type === 'user' && a.user === b.user))
+}
