@@ -109,30 +109,23 @@ describe('XChaCha20-Poly1305', () => {
 describe('HKDF-SHA256', () => {
   const file = vectors<HkdfCase>('hkdf_sha256_test.json')
 
-  test.skipIf(file === undefined)('agrees with Project Wycheproof', () => {
+  // `derive` has no salt and ends every label in a zero, which no vector does: they go through what it is made of, and
+  // through the platform's HKDF, which it is then held against.
+  test.skipIf(file === undefined)('agrees with Project Wycheproof, and so does the platform', () => {
     let cases = 0
-    let throughDerive = 0
     for (const { tests } of file?.testGroups ?? []) {
       for (const { tcId, ikm, salt, info, size, okm, result } of tests) {
-        const expanded = (): string => toHex(hkdf(sha256, hex(ikm), hex(salt), hex(info), size))
-        if (result === 'valid') expect([tcId, expanded()]).toEqual([tcId, okm])
-        else expect(expanded).toThrow()
+        const ours = (): string => toHex(hkdf(sha256, hex(ikm), hex(salt), hex(info), size))
+        const platforms = (): string => toHex(new Uint8Array(hkdfSync('sha256', hex(ikm), hex(salt), hex(info), size)))
+        for (const expanded of [ours, platforms]) {
+          if (result === 'valid') expect([tcId, expanded()]).toEqual([tcId, okm])
+          else expect(expanded).toThrow()
+        }
         cases++
-        // `derive` has no salt, writes 32 bytes, and joins label and context with a zero: the cases that look like it.
-        const [label, ...context] = [...hex(info)].join(',').split(/(?:^|,)0(?:,|$)/)
-        const labelBytes = Uint8Array.from((label ?? '').split(',').filter(Boolean), Number)
-        const isLabel = context.length > 0 && labelBytes.every((byte) => byte < 0x80)
-        if (salt !== '' || result !== 'valid' || !isLabel) continue
-        const rest = hex(info).subarray(labelBytes.length + 1)
-        const derived = derive(hex(ikm), String.fromCharCode(...labelBytes) as typeof LABEL.master, rest)
-        const shared = Math.min(size, 32)
-        expect(toHex(derived.subarray(0, shared))).toBe(okm.slice(0, 2 * shared))
-        throughDerive++
       }
     }
     expect(cases).toBe(file?.numberOfTests)
     expect(cases).toBe(86)
-    console.info(`${throughDerive} of the ${cases} cases have the shape of derive and went through it too`)
   })
 
   test('derive is HKDF-SHA256 without salt over label, a zero and the context', () => {

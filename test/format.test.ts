@@ -428,10 +428,13 @@ describe('keyring.json', () => {
       }),
       { minLength: 1, maxLength: 4, selector: ({ id }) => toBase64url(id) },
     ),
-    keys: fc.uniqueArray(
-      fc.record({ id: fc.integer({ min: 1, max: 0xffff_ffff }), created: safe, wrapped: bytes(WRAPPED_KEY_BYTES) }),
-      { minLength: 1, maxLength: 4, selector: ({ id }) => id },
-    ),
+    // In the order of their ids, as a keyring keeps them.
+    keys: fc
+      .uniqueArray(
+        fc.record({ id: fc.integer({ min: 1, max: 0xffff_ffff }), created: safe, wrapped: bytes(WRAPPED_KEY_BYTES) }),
+        { minLength: 1, maxLength: 4, selector: ({ id }) => id },
+      )
+      .map((keys) => keys.sort((a, b) => a.id - b.id)),
     indexKey: bytes(WRAPPED_KEY_BYTES),
   })
 
@@ -561,6 +564,15 @@ describe('keyring.json', () => {
       })
     expect(twice('slots')).toBe('ERR_CORRUPT')
     expect(twice('keys')).toBe('ERR_CORRUPT')
+  })
+
+  test('keys that are not in the order of their ids are refused', () => {
+    const wrapped = toBase64url(new Uint8Array(WRAPPED_KEY_BYTES))
+    const keys = (...ids: readonly number[]): unknown[] => ids.map((id) => ({ id, created: 0, wrapped }))
+    expect(refusal((json) => ({ ...json, keys: keys(1, 5, 6) }))).toBe('no error')
+    for (const ids of [keys(2, 1), keys(1, 3, 2), keys(5, 1, 6)]) {
+      expect(refusal((json) => ({ ...json, keys: ids }))).toBe('ERR_CORRUPT')
+    }
   })
 
   test('as many slots and keys as there may be are read, one more is refused', () => {

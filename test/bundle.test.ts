@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+// What an app gets is the bundle, not the sources: what it loads is checked there.
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
+
+/** What the core must never reach, with or without `node:`. */
+const FORBIDDEN = ['http', 'https', 'http2', 'net', 'readline', 'child_process', 'electron', 'stripe', 'commander']
+
+const BUILT_IN = ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path']
+
+/** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
+let directory: string
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'secret-store-bundle-'))
+  await promisify(execFile)(process.execPath, [tsup, '--out-dir', directory, '--no-dts'], { cwd: root })
+})
+
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true })
+})
+
+/** The names in `import`, `export … from`, `import()` and `require()`. */
+function loaded(code: string): string[] {
+  const names = code.matchAll(/(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\()\s*["'`]([^"'`\n]+)["'`]/g)
+  return [...new Set([...names].map((match) => match[1] ?? ''))].sort()
+}
+
+describe.each(['index.js', 'index.cjs'])('%s', (name) => {
+  test('is one file, which loads nothing that is forbidden', async () => {
+    const code = await readFile(join(directory, name), 'utf8')
+    const names = loaded(code)
+    expect(names).toContain('level')
+    for (const forbidden of FORBIDDEN) {
+      expect(names).not.toContain(forbidden)
+      expect(names).not.toContain(`node:${forbidden}`)
+    }
+    expect(names.filter((loadedName) => loadedName.startsWith('.'))).toEqual([])
+    // Nor a name made up at run time.
+    expect(code).not.toMatch(/\bimport\s*\(\s*[^"'`\s]/)
+  })
+})
+
+test('the ES module loads level, @noble/* and these parts of Node', async () => {
+  const names = loaded(await readFile(join(directory, 'index.js'), 'utf8'))
+  expect(names.filter((name) => !name.startsWith('@noble/'))).toEqual(['level', ...BUILT_IN])
+})
+
+test('the CommonJS module carries @noble/*, which `require` cannot load everywhere', async () => {
+  const names = loaded(await readFile(join(directory, 'index.cjs'), 'utf8'))
+  expect(names).toEqual(['level', ...BUILT_IN])
+})
+
+test('nothing else is built', async () => {
+  expect((await readdir(directory)).sort()).toEqual(['index.cjs', 'index.js'])
+})

@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { expectedOutput, readmeBlocks } from './package/readme-blocks.mjs'
+import { temporaryDirectory } from './support'
+
+const run = promisify(execFile)
+const fromRoot = (path: string): URL => new URL(`../${path}`, import.meta.url)
+const readme = await readFile(fromRoot('README.md'), 'utf8')
+const scripts: Record<string, string> = JSON.parse(await readFile(fromRoot('package.json'), 'utf8')).scripts
+
+describe('README.md', () => {
+  const blocks = readmeBlocks(readme)
+
+  test('has programs', () => {
+    expect(blocks.length).toBeGreaterThan(5)
+  })
+
+  test.each(blocks)('the program at line $line runs and prints what it says', async ({ code }) => {
+    const directory = await temporaryDirectory()
+    const program = join(directory, 'program.mts')
+    await writeFile(program, code.replaceAll("'secret-store'", `'${fromRoot('src/index.ts')}'`))
+    const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), program], {
+      cwd: directory,
+    })
+    expect(stdout.trimEnd().split('\n').filter(Boolean)).toEqual(expectedOutput(code))
+  })
+
+  test('names npm scripts that exist', () => {
+    const named = [...readme.matchAll(/npm (?:run (?:-s )?)?(\S+?)(?=[\s`,.:;)]|$)/gm)].map((match) => match[1] ?? '')
+    const builtIn = new Set(['install', 'pack', 'ci'])
+    const missing = named.filter((name) => !builtIn.has(name) && !(name in scripts))
+    expect(named).toContain('demo')
+    expect(missing).toEqual([])
+  })
+
+  test('links to files that exist', async () => {
+    const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map((match) => match[1] ?? '')
+    for (const link of links) await expect(readFile(fromRoot(link)), link).resolves.toBeDefined()
+  })
+
+  test('docs/security.md names tests that exist', async () => {
+    const security = await readFile(fromRoot('docs/security.md'), 'utf8')
+    const named = new Set([...security.matchAll(/`(test\/[^`]+\.test\.ts)`/g)].map((match) => match[1] ?? ''))
+    expect(named.size).toBeGreaterThan(5)
+    for (const path of named) await expect(readFile(fromRoot(path)), path).resolves.toBeDefined()
+  })
+
+  test.each(['README.md', 'docs/errors.md'])('%s lists exactly the codes there are', async (path) => {
+    const inTypes = [...(await readFile(fromRoot('src/errors.ts'), 'utf8')).matchAll(/^ {2}\| '(ERR_\w+)'$/gm)]
+    const inText = [...(await readFile(fromRoot(path), 'utf8')).matchAll(/^(?:\| |#+ )`(ERR_\w+)`/gm)]
+    expect(inText.map((match) => match[1])).toEqual(inTypes.map((match) => match[1]))
+  })
+})
