@@ -11,7 +11,7 @@ const shared: Options = {
 }
 
 export default defineConfig([
-  { ...shared, format: 'esm', clean: true },
+  { ...shared, format: 'esm' },
   // @noble/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
   { ...shared, format: 'cjs', noExternal: [/^@noble\//] },
 ])

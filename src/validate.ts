@@ -220,5 +220,6 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if (value instanceof Date) return 'a Date (Math.floor(date.getTime() / 1000) is what is stored)'
   if (isBytes(value)) return 'bytes'
-  return value === undefined ? 'undefined' : `a ${typeof value}`
+  if (value === undefined) return 'undefined'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

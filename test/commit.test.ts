@@ -1,3 +1,4 @@
+import { Level } from 'level'
 import { describe, expect, test, vi } from 'vitest'
 import { account, SecretStore } from '../src/index'
 import { LevelEngine } from '../src/storage/level'
@@ -136,6 +137,24 @@ describe('compaction', () => {
     await set(store, 'n')
     await Promise.all([store.compact(), set(store, 'm'), store.compact(), set(store, 'o')])
     expect(await store.verify()).toMatchObject({ ok: true, records: 3 })
+  })
+
+  test('one that cannot open the files again says so to every reader, and reopening the store helps', async () => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    await set(store, 'n')
+    const fault = vi.spyOn(Level.prototype, 'open').mockRejectedValueOnce(new Error('too many open files'))
+    const compacting = codeOf(() => store.compact())
+    const waiting = codeOf(() => store.list({ scope: account }))
+    expect(await compacting).toBe('ERR_FAILED')
+    fault.mockRestore()
+    await waiting
+    expect(await codeOf(() => store.get({ scope: account, name: 'n' }))).toBe('ERR_FAILED')
+    expect(await codeOf(() => store.getSync({ scope: account, name: 'n' }))).toBe('ERR_FAILED')
+    expect(await codeOf(() => set(store, 'm'))).toBe('ERR_FAILED')
+    await store.close()
+    const again = await openStore(location)
+    expect(await again.get({ scope: account, name: 'n' })).toBe('n')
   })
 
   test('one that fails ends all writing', async () => {

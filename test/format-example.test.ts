@@ -253,7 +253,9 @@ describe('docs/format.md', () => {
   })
 
   test('§3: the bounds of the key derivation are the library’s own', () => {
-    const rows = [...page.matchAll(/^\| `(scrypt|argon2id)` \| `(\w)` \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$/gm)]
+    const rows = [
+      ...page.matchAll(/^\| +`(scrypt|argon2id)` +\| +`(\w)` +\| +([\d,]+) +\| +([\d,]+) +\| +([\d,]+) +\|$/gm),
+    ]
     const onPage = rows.map(([, kdf, name, ...numbers]) => [
       kdf,
       name,

@@ -391,7 +391,7 @@ describe('data/', () => {
       await writeFile(victim, 'precious')
       await rm(join(location, 'data', name), { force: true })
       await symlink(victim, join(location, 'data', name))
-      expect(await refusal(location)).toBe(`ERR_UNSAFE_LOCATION data/${name}: expected a file, got a symlink`)
+      expect(await refusal(location)).toBe(`ERR_UNSAFE_LOCATION data/${name}: expected a file, got a symbolic link`)
       expect(await readFile(victim, 'utf8')).toBe('precious')
     }
   })

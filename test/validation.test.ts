@@ -18,7 +18,7 @@ function textRefusals(verb: string, label: string, of: (value: unknown) => unkno
     [verb, of(null), 'TypeError', `${label}: expected a string, got null`],
     [verb, of(5), 'TypeError', `${label}: expected a string, got a number`],
     [verb, of(['x']), 'TypeError', `${label}: expected a string, got an array`],
-    [verb, of(new String('x')), 'TypeError', `${label}: expected a string, got a object`],
+    [verb, of(new String('x')), 'TypeError', `${label}: expected a string, got an object`],
     [verb, of(''), 'TypeError', `${label}: expected at least one character, got none`],
     [verb, of(LONE), 'TypeError', `${label}: expected well-formed Unicode, got a lone surrogate`],
     [verb, of('\udc00'), 'TypeError', `${label}: expected well-formed Unicode, got a lone surrogate`],
@@ -44,7 +44,7 @@ const refusals: readonly Refusal[] = [
   ['delete', undefined, 'TypeError', 'delete: expected an object, got undefined'],
   ['list', undefined, 'TypeError', 'list: expected an object, got undefined'],
   ['batch', undefined, 'TypeError', 'batch: expected an array, got undefined'],
-  ['batch', { ...goodSet, type: 'set' }, 'TypeError', 'batch: expected an array, got a object'],
+  ['batch', { ...goodSet, type: 'set' }, 'TypeError', 'batch: expected an array, got an object'],
 
   // Unknown fields, with the field that was meant where one is near.
   [
@@ -133,19 +133,19 @@ const refusals: readonly Refusal[] = [
   // Payloads.
   ['set', good, 'TypeError', 'payload: expected a string or a Uint8Array, got undefined'],
   ['set', { ...good, payload: null }, 'TypeError', 'payload: expected a string or a Uint8Array, got null'],
-  ['set', { ...good, payload: { a: 1 } }, 'TypeError', 'payload: expected a string or a Uint8Array, got a object'],
+  ['set', { ...good, payload: { a: 1 } }, 'TypeError', 'payload: expected a string or a Uint8Array, got an object'],
   ['set', { ...good, payload: [1, 2] }, 'TypeError', 'payload: expected a string or a Uint8Array, got an array'],
   [
     'set',
     { ...good, payload: new ArrayBuffer(2) },
     'TypeError',
-    'payload: expected a string or a Uint8Array, got a object',
+    'payload: expected a string or a Uint8Array, got an object',
   ],
   [
     'set',
     { ...good, payload: new Uint16Array(2) },
     'TypeError',
-    'payload: expected a string or a Uint8Array, got a object',
+    'payload: expected a string or a Uint8Array, got an object',
   ],
   [
     'set',
@@ -551,7 +551,7 @@ describe('options', () => {
       [{ account: LONE }, 'TypeError', 'account: expected well-formed Unicode, got a lone surrogate'],
       [{ account: 'x'.repeat(5001) }, 'RangeError', 'account: expected at most 5000 characters, got more'],
       [{ user: '' }, 'TypeError', 'user: expected at least one character, got none'],
-      [{ user: user('u') }, 'TypeError', 'user: expected a string, got a object'],
+      [{ user: user('u') }, 'TypeError', 'user: expected a string, got an object'],
       [
         { liveMode: true },
         'TypeError',

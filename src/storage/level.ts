@@ -27,6 +27,8 @@ export class LevelEngine implements Engine {
   #generation: string | undefined
   /** Set while `erase` closes and opens the files. */
   #reopening: Promise<void> | undefined
+  /** Why the files could not be opened again. */
+  #lost: SecretStoreError | undefined
   readonly #reads = new Set<Promise<unknown>>()
 
   private constructor(directory: string, database: Database) {
@@ -48,6 +50,7 @@ export class LevelEngine implements Engine {
     if (this.#reopening !== undefined) {
       throw new SecretStoreError('ERR_BUSY', 'store: expected no compaction during a synchronous read, got one')
     }
+    if (this.#lost !== undefined) throw this.#lost
     try {
       return plain(this.#database.getSync(key))
     } catch (error) {
@@ -101,8 +104,18 @@ export class LevelEngine implements Engine {
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
     this.#checkLock()
     this.#reopening = this.#reopen()
-    await this.#reopening
-    this.#reopening = undefined
+    try {
+      await this.#reopening
+    } catch (cause) {
+      this.#lost = new SecretStoreError(
+        'ERR_FAILED',
+        'store: expected to open its files again after a compaction, got a failure; close the store and open it anew',
+        { cause },
+      )
+      throw this.#lost
+    } finally {
+      this.#reopening = undefined
+    }
   }
 
   async close(): Promise<void> {
@@ -120,7 +133,8 @@ export class LevelEngine implements Engine {
   }
 
   async #read<T>(ask: (database: Database) => Promise<T>): Promise<T> {
-    await this.#reopening
+    await this.#reopening?.catch(() => {})
+    if (this.#lost !== undefined) throw this.#lost
     const reading = ask(this.#database)
     this.#reads.add(reading)
     try {
@@ -164,6 +178,7 @@ async function openDatabase(directory: string, create: boolean, attempts: number
       await database.open()
       return database as Database
     } catch (error) {
+      await database.close().catch(() => {})
       const coded = openError(error)
       if (attempt >= attempts || coded.code === 'ERR_CORRUPT') throw coded
       await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS * Math.ceil(attempt / 8)))

@@ -112,8 +112,9 @@ export async function dataDirectory({ directory }: Location): Promise<string> {
     // LevelDB would follow a planted link and overwrite what it points to.
     for (const name of await entries(path)) {
       const entry = await status(joinPath(path, name))
-      if (entry.kind === 'file' || entry.kind === 'directory') checkSafe(`${DATA_DIRECTORY}/${name}`, entry, entry.kind)
-      else if (entry.kind !== 'absent') throw unsafe(`${DATA_DIRECTORY}/${name}`, 'a file', `a ${entry.kind}`)
+      const label = `${DATA_DIRECTORY}/${name}`
+      if (entry.kind === 'special file') throw unsafe(label, 'a file', 'a special file')
+      if (entry.kind !== 'absent') checkSafe(label, entry, 'file')
     }
     if ((await status(directory)).openToOthers) await makePrivate(directory)
     return canonicalPath(path)
