@@ -52,6 +52,17 @@ export class TestClock {
 
 /** Every regular file below a directory, by relative path, without LevelDB's LOCK, which an owner must not touch. */
 export async function filesOf(directory: string): Promise<Map<string, Buffer>> {
+  for (;;) {
+    try {
+      return await readFiles(directory)
+    } catch (error) {
+      // LevelDB, at work in the background, has moved something to another file: look at all of them again.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
+  }
+}
+
+async function readFiles(directory: string): Promise<Map<string, Buffer>> {
   const found = new Map<string, Buffer>()
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || entry.name === 'LOCK') continue
