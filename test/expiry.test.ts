@@ -3,9 +3,16 @@ import { account, type OpenOptions, type Secret, SecretStore, user } from '../sr
 import { engineOf } from './engine-spy'
 import { newLocation, openStore, TestClock } from './support'
 
-/** Turns of the event loop until `done`; the fake timers stand still meanwhile. */
-async function until(done: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await done())) await new Promise((resolve) => setImmediate(resolve))
+/** Seconds of the fake timers, each with a turn of the event loop: a tick that finds the last run unfinished does nothing. */
+async function passSeconds(count: number): Promise<void> {
+  for (let second = 0; second < count; second++) {
+    await vi.advanceTimersByTimeAsync(1000)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+async function passSecondsUntil(done: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await done())) await passSeconds(1)
 }
 
 const target = { scope: account, name: 'n' }
@@ -164,16 +171,13 @@ describe('background work', () => {
       const store = await openStore(location, { now: clock.now, sweepIntervalMs: 1000, compactIntervalMs: 10_000 })
       const erasures = engineOf('LevelDB').countErasures()
       await store.set({ ...target, payload: 'p', expires_at: clock.seconds + 5 })
-      await vi.advanceTimersByTimeAsync(10_000)
-      await store.checkpoint()
+      await passSeconds(30)
       expect(erasures.count).toBe(0)
       clock.advanceSeconds(5)
-      await vi.advanceTimersByTimeAsync(1000)
-      await until(async () => (await store.verify()).records === 0)
-      await vi.advanceTimersByTimeAsync(10_000)
-      await until(() => erasures.count === 1)
-      await store.checkpoint()
-      await vi.advanceTimersByTimeAsync(10_000)
+      await passSecondsUntil(async () => (await store.verify()).records === 0)
+      await passSecondsUntil(() => erasures.count === 1)
+      await store.checkpoint() // the compaction is over
+      await passSeconds(30)
       await store.checkpoint()
       expect(erasures.count).toBe(1)
       erasures.restore()
