@@ -28,7 +28,7 @@ import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } f
 // The real ones, with their calls counted: the bounds must hold before any work is done.
 vi.mock('../src/platform/scrypt', async (importOriginal) => {
   const original = await importOriginal<typeof import('../src/platform/scrypt')>()
-  return { nativeScrypt: vi.fn(original.nativeScrypt) }
+  return { ...original, nativeScrypt: vi.fn(original.nativeScrypt) }
 })
 vi.mock('@noble/hashes/argon2.js', async (importOriginal) => {
   const original = await importOriginal<typeof import('@noble/hashes/argon2.js')>()

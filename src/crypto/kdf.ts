@@ -2,7 +2,7 @@ import { argon2idAsync } from '@noble/hashes/argon2.js'
 import { scryptAsync } from '@noble/hashes/scrypt.js'
 import { corrupt } from '../errors'
 import { ARGON2ID, KEY_BYTES, SCRYPT } from '../format/constants'
-import { nativeScrypt } from '../platform/scrypt'
+import { hasNativeScrypt, nativeScrypt } from '../platform/scrypt'
 
 /** scrypt: CPU and memory cost (a power of two), block size, parallelism. */
 export interface ScryptCost {
@@ -55,7 +55,9 @@ export async function stretch(password: Uint8Array, salt: Uint8Array, kdf: Kdf):
     return argon2idAsync(password, salt, { m: kdf.m, t: kdf.t, p: kdf.p, dkLen: KEY_BYTES, asyncTick: 20 })
   }
   const { N, r, p } = kdf
-  return nativeScrypt(password, salt, { N, r, p }, KEY_BYTES)
+  return hasNativeScrypt
+    ? nativeScrypt(password, salt, { N, r, p }, KEY_BYTES)
+    : portableScrypt(password, salt, { N, r, p })
 }
 
 /** The same as `stretch` for scrypt, without the platform: the reference it is checked against. */

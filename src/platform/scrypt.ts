@@ -1,5 +1,8 @@
 import { scrypt } from 'node:crypto'
 
+/** A platform may come without it; then the portable one serves. */
+export const hasNativeScrypt: boolean = typeof scrypt === 'function'
+
 /** scrypt off the main thread. RFC 7914; the same bytes as any other implementation. */
 export function nativeScrypt(
   password: Uint8Array,
