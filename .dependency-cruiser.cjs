@@ -1,6 +1,6 @@
 /** The layers, lowest first: each may import only from itself and from those above it in this list. */
 const layers = [
-  ['concepts', '^src/(errors|bytes|model)\\.ts$'],
+  ['concepts', '^src/(errors|bytes|byte-stream|model|progress|turns)\\.ts$'],
   ['validation', '^src/validate\\.ts$'],
   ['format', '^src/format/'],
   ['platform', '^src/platform/'],
@@ -8,13 +8,17 @@ const layers = [
   ['keys', '^src/keys/'],
   ['storage', '^src/storage/'],
   ['id', '^src/id\\.ts$'],
-  ['options', '^src/options\\.ts$'],
   ['context', '^src/context\\.ts$'],
+  ['checkpoints', '^src/checkpoints\\.ts$'],
+  ['options', '^src/options\\.ts$'],
   ['expiry', '^src/expiry/'],
+  ['rekey', '^src/rekey/'],
   ['opening', '^src/opening\\.ts$'],
   ['verify', '^src/verify\\.ts$'],
+  ['backup', '^src/backup/'],
   ['listing', '^src/(listing|list)\\.ts$'],
   ['view', '^src/view\\.ts$'],
+  ['open-store', '^src/open-store\\.ts$'],
   ['store', '^src/store\\.ts$'],
   ['index', '^src/index\\.ts$'],
 ]
@@ -34,7 +38,7 @@ module.exports = {
   forbidden: [
     ...upward,
     only('level-in-one-file', '^src/storage/level\\.ts$', '^(node_modules/)?level(/|$)'),
-    only('noble-in-crypto', '^src/crypto/', '@noble/'),
+    only('noble-in-crypto', '^src/crypto/', '@(noble|scure)/'),
     {
       name: 'node-in-platform',
       severity: 'error',

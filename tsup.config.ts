@@ -12,6 +12,6 @@ const shared: Options = {
 
 export default defineConfig([
   { ...shared, format: 'esm' },
-  // @noble/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
-  { ...shared, format: 'cjs', noExternal: [/^@noble\//] },
+  // @noble/* and @scure/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
+  { ...shared, format: 'cjs', noExternal: [/^@(noble|scure)\//] },
 ])

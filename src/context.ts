@@ -3,14 +3,20 @@ import type { Random } from './crypto/random'
 import type { SecretRecord } from './model'
 import type { CommitQueue } from './storage/commit-queue'
 import type { Engine } from './storage/engine'
+import type { KeyringStorage } from './storage/keyring-storage'
 import type { Keyspace } from './storage/keyspace'
+import type { Turns } from './turns'
 
 /** The parts of one open store, as its verbs use them. */
 export interface StoreContext {
   readonly engine: Engine
   readonly keyring: Keyring
+  readonly keyringStorage: KeyringStorage
   readonly keyspace: Keyspace
   readonly queue: CommitQueue
+  /** Whatever changes keyring.json, or needs it to stay as it is. */
+  readonly keyChanges: Turns
+  readonly rotations: Turns
   readonly random: Random
   readonly maxPayloadBytes: number
   /** Whole Unix seconds. */

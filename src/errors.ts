@@ -7,7 +7,7 @@ export type SecretStoreErrorCode =
   | 'ERR_WRONG_KEY'
   /** Something on disk is damaged, altered, or missing though it should be there. */
   | 'ERR_CORRUPT'
-  /** The store is older than the checkpoint passed as `minimum`, or is another store. */
+  /** Older than the checkpoint it is opened with, or another store; or keyring.json and the data are of different times. */
   | 'ERR_ROLLBACK'
   /** Another opener, in this process or another one, holds the store. */
   | 'ERR_LOCKED'
@@ -25,7 +25,13 @@ export type SecretStoreErrorCode =
   | 'ERR_CURSOR'
   /** There is no store at the location, and `createIfMissing` is `false`. */
   | 'ERR_NOT_FOUND'
-  /** The location is a file, or a directory with something else in it. */
+  /** Something is there already, and would be overwritten. */
+  | 'ERR_EXISTS'
+  /** There is no key slot of that id. */
+  | 'ERR_UNKNOWN_KEY'
+  /** It is the last key slot: without it nothing would open the store. */
+  | 'ERR_LAST_KEY'
+  /** The location is a file, or a directory with something else in it; or the file is no backup of a store. */
   | 'ERR_NOT_A_STORE'
   /** The location is a symbolic link, belongs to somebody else, or others may write to it. */
   | 'ERR_UNSAFE_LOCATION'

@@ -85,7 +85,9 @@ async function open(
   value: Uint8Array,
   expandPayload: boolean,
 ): Promise<Listed | undefined> {
-  const record = openRecord(context.keyring, rowKey, value)
+  const record =
+    openOnPage(context, rowKey, value) ?? (await read(context.engine, lookUpRecord(context.keyring, rowKey)))
+  if (record === undefined) return undefined
   if (isExpired(record, context.nowSeconds())) {
     context.expireLazily(rowKey, record)
     return undefined
@@ -94,6 +96,15 @@ async function open(
   const found = await read(context.engine, lookUpPayload(context.keyring, rowKey, record))
   if (found === undefined || isExpired(found.record, context.nowSeconds())) return undefined
   return { rowKey, ...found }
+}
+
+/** `undefined` if the row cannot be opened, or no longer: then it is to be read again. */
+function openOnPage(context: StoreContext, rowKey: Uint8Array, value: Uint8Array): StoredRecord | undefined {
+  try {
+    return openRecord(context.keyring, rowKey, value)
+  } catch {
+    return undefined
+  }
 }
 
 /** The least key above `rowKey`. */

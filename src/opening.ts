@@ -1,25 +1,33 @@
 import { equal } from './bytes'
 import { createKeyringFile, Keyring, readKeyringFile, sealKeyringFile } from './crypto/keyring'
 import { systemRandom } from './crypto/random'
+import { wrapRootKey } from './crypto/slot'
 import { corrupt, SecretStoreError } from './errors'
-import { decodeCheckpoint } from './format/checkpoint'
-import { KEY_BYTES, STORE_ID_BYTES } from './format/constants'
+import { type Checkpoint, decodeCheckpoint } from './format/checkpoint'
+import { KEY_BYTES, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
 import { decodeHead, EMPTY_HEAD, encodeHead, type Head } from './format/head'
 import type { KeyringFile, NameMode } from './format/keyring-file'
 import { makeSlot, unlock } from './keys/unlock'
 import type { OpenSettings } from './options'
+import { changeKeyring, checkReadable, matchKeyring, type Rekeying } from './rekey/change'
+import { CommitQueue } from './storage/commit-queue'
 import type { Engine, Row } from './storage/engine'
+import { LocationKeyring, MemoryKeyring } from './storage/keyring-storage'
 import { HEAD_ROW } from './storage/keyspace'
 import { LevelEngine } from './storage/level'
-import { claim, create, dataDirectory, examine, type Location, readKeyring } from './storage/location'
+import {
+  claim,
+  create,
+  dataDirectory,
+  examine,
+  type Location,
+  readKeyring,
+  removeStagedKeyring,
+} from './storage/location'
 import { MemoryEngine } from './storage/memory'
 
-/** An engine with the keys that open it, and the head that was found in it. */
-export interface Opened {
-  readonly engine: Engine
-  readonly keyring: Keyring
-  readonly head: Head
-  readonly headValue: Uint8Array
+/** The parts of a store that were found at its location, and go together. */
+export interface Opened extends Rekeying {
   /** Gives the location back, after the engine is closed. */
   readonly release: () => void
 }
@@ -28,6 +36,8 @@ export interface Opened {
 interface Unlocked {
   readonly bytes: Uint8Array
   readonly file: KeyringFile
+  /** The file's. */
+  readonly mac: Uint8Array
   readonly rootKey: Uint8Array
 }
 
@@ -40,7 +50,7 @@ export async function openLocation(path: string, settings: OpenSettings, nowSeco
   let created: Unlocked | undefined
   if (location.state !== 'store') {
     if (!settings.createIfMissing) throw new SecretStoreError('ERR_NOT_FOUND', 'location: expected a store, got none')
-    if (settings.minimum !== undefined) {
+    if (!settings.acceptRollback && (await loadMinima(settings)).length > 0) {
       throw new SecretStoreError('ERR_ROLLBACK', 'location: expected a store not older than the checkpoint, got none')
     }
     created = await createStore(location, settings, nowSeconds)
@@ -56,7 +66,7 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   const names: NameMode = settings.names ?? 'plain'
   const file = createKeyringFile(rootKey, { storeId, created, names, slots }, systemRandom)
   const bytes = sealKeyringFile(file, rootKey)
-  checkReadable(bytes)
+  const { mac } = checkReadable(bytes)
   const keyring = new Keyring(file, rootKey, systemRandom)
   const build = async (directory: string): Promise<void> => {
     const engine = await LevelEngine.open(directory, { create: true })
@@ -69,16 +79,7 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   // Another creator may have been faster: then its store is opened, if the key opens that.
   await create(location, bytes, build, systemRandom)
   keyring.wipe()
-  return { bytes, file, rootKey }
-}
-
-/** A provider may come from anywhere: what its slot holds must be readable before anything depends on it. */
-function checkReadable(keyringFile: Uint8Array): void {
-  try {
-    readKeyringFile(keyringFile)
-  } catch (cause) {
-    throw new TypeError('key provider: expected a slot that keyring.json can hold, got another', { cause })
-  }
+  return { bytes, file, mac, rootKey }
 }
 
 async function openStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Opened> {
@@ -90,10 +91,14 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
     engine = await LevelEngine.open(directory)
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)
-    const keyring = new Keyring(unlocked.file, unlocked.rootKey, systemRandom)
+    await removeStagedKeyring(location)
+    const { bytes, file, rootKey } = unlocked
+    const keyring = new Keyring(file, rootKey, systemRandom)
     const { head, headValue } = await readHead(engine, keyring)
-    if (settings.minimum !== undefined) checkNotOlder(settings.minimum, keyring, head)
-    return { engine, keyring, head, headValue, release }
+    const queue = new CommitQueue(engine, keyring, head, headValue)
+    const opened = { engine, keyring, keyringStorage: new LocationKeyring(location, bytes), queue, release }
+    await settle(opened, unlocked, settings)
+    return opened
   } catch (error) {
     await engine?.close()
     release()
@@ -103,12 +108,47 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
   }
 }
 
+/**
+ * Holds keyring.json, the head and the checkpoints against one another, and ends what a crash left between the first two.
+ *
+ * @throws {SecretStoreError} `ERR_ROLLBACK`, `ERR_CORRUPT` for a stored checkpoint that is none.
+ */
+async function settle(opened: Opened, { file, rootKey, mac }: Unlocked, settings: OpenSettings): Promise<void> {
+  const { queue, keyring } = opened
+  const { head } = queue
+  const minima = await loadMinima(settings)
+  try {
+    for (const minimum of minima) checkNotOlder(minimum, keyring, head)
+    if (matchKeyring(file, mac, head) === 'settled') return
+  } catch (error) {
+    if (!settings.acceptRollback || !(error instanceof SecretStoreError && error.code === 'ERR_ROLLBACK')) throw error
+    // Past all that is known of the abandoned future, which is thereby the older one.
+    const own = minima.filter(({ storeId }) => equal(storeId, keyring.storeId))
+    await changeKeyring(opened, { file, rootKey }, Math.max(0, ...own.map(({ sequence }) => sequence)))
+    return
+  }
+  const generation = file.change?.generation as number
+  await queue.commitHead({ ...head, sequence: head.sequence + 1, keyring: { generation, mac } })
+}
+
+async function loadMinima({ minimum, checkpoints, acceptRollback }: OpenSettings): Promise<Checkpoint[]> {
+  const stored = await checkpoints?.load()
+  return [minimum, stored].flatMap((token) => {
+    if (token === undefined || token === null) return []
+    const checkpoint = typeof token === 'string' ? decodeCheckpoint(token) : undefined
+    if (checkpoint !== undefined) return [checkpoint]
+    if (acceptRollback) return []
+    throw corrupt('checkpoint: expected a token as it was saved, got something else')
+  })
+}
+
 /** @param known - Spares the key derivation if keyring.json is still the same. */
 async function unlockStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Unlocked> {
   const bytes = await readKeyring(location)
   if (known !== undefined && equal(known.bytes, bytes)) return known
   known?.rootKey.fill(0)
-  const unlocked = await unlock(readKeyringFile(bytes), settings.key)
+  const unverified = readKeyringFile(bytes)
+  const unlocked = { ...(await unlock(unverified, settings.key)), mac: unverified.mac }
   const { names } = unlocked.file
   if (settings.names !== undefined && settings.names !== names) {
     throw new TypeError(`names: expected '${names}', as the store was created, got '${settings.names}'`)
@@ -116,21 +156,22 @@ async function unlockStore(location: Location, settings: OpenSettings, known: Un
   return { bytes, ...unlocked }
 }
 
-/** A new store that lives as long as the process. */
-export function openMemory(names: NameMode, nowSeconds: number): Opened {
+/** A new store that lives as long as the process. Its one slot is of a random key that nobody has. */
+export function openMemory(names: NameMode, created: number): Opened {
   const rootKey = systemRandom(KEY_BYTES)
   const storeId = systemRandom(STORE_ID_BYTES)
-  const file = createKeyringFile(rootKey, { storeId, created: nowSeconds, names, slots: [] }, systemRandom)
+  const id = systemRandom(SLOT_ID_BYTES)
+  const kind = 'memory'
+  const params = wrapRootKey(systemRandom(KEY_BYTES), rootKey, { storeId, slotId: id, kind }, systemRandom)
+  const slots = [{ id, kind, label: null, created, params }]
+  const file = createKeyringFile(rootKey, { storeId, created, names, slots }, systemRandom)
   const keyring = new Keyring(file, rootKey, systemRandom)
+  const keyringStorage = new MemoryKeyring(sealKeyringFile(file, rootKey))
   rootKey.fill(0)
   const head = sealHead(keyring, EMPTY_HEAD)
-  return {
-    engine: new MemoryEngine([head]),
-    keyring,
-    head: EMPTY_HEAD,
-    headValue: head.value,
-    release: () => {},
-  }
+  const engine = new MemoryEngine([head])
+  const queue = new CommitQueue(engine, keyring, EMPTY_HEAD, head.value)
+  return { engine, keyring, keyringStorage, queue, release: () => {} }
 }
 
 function sealHead(keyring: Keyring, head: Head): Row {
@@ -145,9 +186,7 @@ async function readHead(engine: Engine, keyring: Keyring): Promise<{ head: Head;
 }
 
 /** @throws {SecretStoreError} `ERR_ROLLBACK`. */
-function checkNotOlder(token: string, keyring: Keyring, head: Head): void {
-  const checkpoint = decodeCheckpoint(token)
-  if (checkpoint === undefined) throw new TypeError('minimum: expected a token from checkpoint(), got something else')
+function checkNotOlder(checkpoint: Checkpoint, keyring: Keyring, head: Head): void {
   const refuse = (got: string): never => {
     throw new SecretStoreError('ERR_ROLLBACK', `store: expected a state not older than the checkpoint, got ${got}`)
   }

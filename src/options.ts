@@ -1,7 +1,9 @@
+import type { CheckpointStorage } from './checkpoints'
 import { decodeCheckpoint } from './format/checkpoint'
 import type { NameMode } from './format/keyring-file'
 import type { KeyProvider } from './keys/provider'
 import { warn } from './platform/warn'
+import type { Progress } from './progress'
 import { checkAccount, checkBoolean, checkFunction, checkInteger, checkUser, optionsOf } from './validate'
 
 /** What every store takes, on disk or in memory. */
@@ -33,6 +35,36 @@ export interface OpenOptions extends MemoryOptions {
   readonly createIfMissing?: boolean
   /** A token from `checkpoint()`: an older state, or another store, is refused. @defaultValue none */
   readonly minimum?: string
+  /**
+   * Where checkpoints are kept: the last one is loaded here and is a minimum, and after writes a new one is saved, without
+   * keeping them waiting. @defaultValue none
+   */
+  readonly checkpoints?: CheckpointStorage
+  /**
+   * Opens an older state all the same, such as one restored from a backup on purpose, and makes it the newest: the states
+   * that came after it are refused from now on. @defaultValue `false`
+   */
+  readonly acceptRollback?: boolean
+}
+
+/** What everything that takes long takes. */
+export interface LongOptions {
+  /** Told how far it has come. What it throws ends the work. */
+  readonly onProgress?: (progress: Progress) => void
+  /** Ends the work early. */
+  readonly signal?: AbortSignal
+}
+
+export interface RotateOptions extends LongOptions {
+  /** Whether to replace the root key as well, because it may have leaked. Needs `keys`. @defaultValue `false` */
+  readonly root?: boolean
+  /** With `root`: the keys that are to open the store afterwards. Slots that none of them opens are dropped. */
+  readonly keys?: readonly KeyProvider[]
+}
+
+export interface RestoreOptions extends LongOptions {
+  /** One that opened the store when the backup was made. */
+  readonly key: KeyProvider
 }
 
 export interface ViewOptions {
@@ -46,7 +78,8 @@ export interface ViewOptions {
 
 /** Options with every default filled in. */
 export type MemorySettings = Required<MemoryOptions>
-export type OpenSettings = Required<Omit<OpenOptions, 'minimum' | 'names'>> & Pick<OpenOptions, 'minimum' | 'names'>
+export type OpenSettings = Required<Omit<OpenOptions, OpenWithoutDefault>> & Pick<OpenOptions, OpenWithoutDefault>
+type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names'
 
 const SWEEP_INTERVAL_MS = 60_000
 const COMPACT_INTERVAL_MS = 3_600_000
@@ -54,7 +87,11 @@ const MAX_PAYLOAD_BYTES: number = 16 * 1024 * 1024
 const LARGEST_PAYLOAD_BYTES: number = 1024 ** 3
 
 const MEMORY_NAMES = ['now', 'sweepIntervalMs', 'compactIntervalMs', 'maxPayloadBytes', 'names', 'onError'] as const
-const OPEN_NAMES = [...MEMORY_NAMES, 'key', 'createIfMissing', 'minimum'] as const
+const OPEN_NAMES = [
+  ...MEMORY_NAMES,
+  ...(['key', 'createIfMissing', 'minimum', 'checkpoints', 'acceptRollback'] as const),
+] as const
+const LONG_NAMES = ['onProgress', 'signal'] as const
 
 export function parseMemoryOptions(options: unknown): MemorySettings {
   const given = optionsOf<MemoryOptions>(options as MemoryOptions, 'options', MEMORY_NAMES)
@@ -63,7 +100,7 @@ export function parseMemoryOptions(options: unknown): MemorySettings {
 
 export function parseOpenOptions(options: unknown): OpenSettings {
   const given = optionsOf<OpenOptions>(options as OpenOptions, 'options', OPEN_NAMES)
-  const { key, names, minimum } = given
+  const { key, names, minimum, checkpoints } = given
   if (minimum !== undefined && (typeof minimum !== 'string' || decodeCheckpoint(minimum) === undefined)) {
     throw new TypeError('minimum: expected a token from checkpoint(), got something else')
   }
@@ -71,8 +108,42 @@ export function parseOpenOptions(options: unknown): OpenSettings {
     ...commonSettings(given),
     key: checkProvider(key),
     createIfMissing: checkBoolean(given.createIfMissing ?? true, 'createIfMissing'),
+    acceptRollback: checkBoolean(given.acceptRollback ?? false, 'acceptRollback'),
+    ...(checkpoints === undefined ? {} : { checkpoints: checkCheckpointStorage(checkpoints) }),
     ...(names === undefined ? {} : { names: checkNames(names) }),
     ...(minimum === undefined ? {} : { minimum }),
+  }
+}
+
+export function parseRotateOptions(options: unknown): RotateOptions {
+  const given = optionsOf<RotateOptions>(options as RotateOptions, 'rotate', [...LONG_NAMES, 'root', 'keys'])
+  const { root = false, keys } = given
+  if (!checkBoolean(root, 'root')) {
+    if (keys !== undefined) throw new TypeError("rotate: expected 'keys' only together with root: true, got it alone")
+    return longOptions(given)
+  }
+  if (!Array.isArray(keys) || keys.length === 0) {
+    throw new TypeError('rotate keys: expected the keys that are to open the store afterwards, got none')
+  }
+  return { ...longOptions(given), root, keys: keys.map((key) => checkProvider(key)) }
+}
+
+export function parseLongOptions(options: unknown, label: string): LongOptions {
+  return longOptions(optionsOf<LongOptions>(options as LongOptions, label, LONG_NAMES))
+}
+
+export function parseRestoreOptions(options: unknown): RestoreOptions {
+  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key'])
+  return { ...longOptions(given), key: checkProvider(given.key) }
+}
+
+function longOptions({ onProgress, signal }: LongOptions): LongOptions {
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new TypeError('signal: expected an AbortSignal, got something else')
+  }
+  return {
+    ...(onProgress === undefined ? {} : { onProgress: checkFunction(onProgress, 'onProgress') }),
+    ...(signal === undefined ? {} : { signal }),
   }
 }
 
@@ -108,7 +179,7 @@ function checkNames(names: unknown): NameMode {
   throw new TypeError("names: expected 'plain' or 'sealed', got another")
 }
 
-function checkProvider(key: unknown): KeyProvider {
+export function checkProvider(key: unknown): KeyProvider {
   const provider = key as Partial<KeyProvider> | null | undefined
   if (
     typeof provider?.kind !== 'string' ||
@@ -118,6 +189,13 @@ function checkProvider(key: unknown): KeyProvider {
     throw new TypeError('key: expected a key provider such as passphrase(…) or rawKey(…), got something else')
   }
   return provider as KeyProvider
+}
+
+function checkCheckpointStorage(storage: Partial<CheckpointStorage> | null): CheckpointStorage {
+  if (typeof storage?.load !== 'function' || typeof storage.save !== 'function') {
+    throw new TypeError('checkpoints: expected an object with load and save, got something else')
+  }
+  return storage as CheckpointStorage
 }
 
 function warnOf(error: unknown): void {

@@ -1,24 +1,29 @@
-import { equal, mapKey } from './bytes'
-import type { StoreContext } from './context'
-import { systemRandom } from './crypto/random'
-import { SecretStoreError } from './errors'
-import { expireOperation } from './expiry/expire'
+import { type BackupReport, type BackupTarget, backup } from './backup/backup'
+import { type BackupSource, type RestoreReport, restore } from './backup/restore'
+import { checkpointToken } from './checkpoints'
 import { sweep } from './expiry/sweep'
-import { every } from './expiry/timer'
-import { encodeCheckpoint } from './format/checkpoint'
-import type { SecretRecord } from './model'
-import { type Opened, openLocation, openMemory } from './opening'
+import type { KeyProvider } from './keys/provider'
+import { OpenStore } from './open-store'
+import { openLocation, openMemory } from './opening'
 import {
+  checkProvider,
+  type LongOptions,
   type MemoryOptions,
-  type MemorySettings,
   type OpenOptions,
+  parseLongOptions,
   parseMemoryOptions,
   parseOpenOptions,
+  parseRestoreOptions,
+  parseRotateOptions,
   parseViewOptions,
+  type RestoreOptions,
+  type RotateOptions,
   type ViewOptions,
 } from './options'
-import { CommitQueue } from './storage/commit-queue'
-import { HEAD_ROW, keyspace } from './storage/keyspace'
+import { type RotationReport, rotate } from './rekey/rotate'
+import { addSlot, type KeySlotInfo, removeSlot, replaceSlot, slots } from './rekey/slots'
+import { type StoreStatus, status } from './rekey/status'
+import { checkBackupSource, checkBackupTarget, checkLocation, checkSlotId } from './validate'
 import { type VerifyReport, verify } from './verify'
 import { SecretView } from './view'
 
@@ -46,12 +51,10 @@ export class SecretStore extends SecretView {
    *   `ERR_NOT_A_STORE`, `ERR_UNSAFE_LOCATION`, `ERR_UNSUPPORTED_VERSION`, `ERR_IO`.
    */
   static async open(location: string, options: OpenOptions): Promise<SecretStore> {
-    if (typeof location !== 'string' || location === '' || location.includes('\0')) {
-      throw new TypeError('location: expected the path of a directory, got something else')
-    }
+    const path = checkLocation(location)
     const settings = parseOpenOptions(options)
     const nowSeconds = clock(settings.now)
-    const opened = await openLocation(location, settings, nowSeconds())
+    const opened = await openLocation(path, settings, nowSeconds())
     return new SecretStore(new OpenStore(opened, settings, nowSeconds))
   }
 
@@ -107,16 +110,103 @@ export class SecretStore extends SecretView {
    * every older state of the store refused.
    */
   async checkpoint(): Promise<string> {
-    const { keyring, queue } = this.#store
     this.#store.checkOpen()
-    return queue.exclusive(async () => {
-      const { head } = queue
-      return encodeCheckpoint({
-        storeId: keyring.storeId,
-        sequence: head.sequence,
-        mac: keyring.checkpointMac(head),
-      })
-    })
+    return this.#store.queue.exclusive(async () => checkpointToken(this.#store))
+  }
+
+  /** The key slots, each of which opens the store. @throws {SecretStoreError} `ERR_CLOSED`. */
+  keys(): KeySlotInfo[] {
+    this.#store.checkOpen()
+    return slots(this.#store)
+  }
+
+  /**
+   * Makes one more key open the store. Rewrites keyring.json and the head, whatever the number of secrets.
+   *
+   * @returns The new slot.
+   * @throws {TypeError | RangeError} If the provider does not open its own slot, or there are 32 already.
+   * @throws {SecretStoreError} `ERR_IO` or `ERR_LOCKED` (nothing has changed), `ERR_FAILED`, `ERR_CLOSED`.
+   */
+  async addKey(provider: KeyProvider): Promise<KeySlotInfo> {
+    this.#store.checkOpen()
+    return addSlot(this.#store, checkProvider(provider))
+  }
+
+  /**
+   * Makes a key open the store no more. Who has copied keyring.json, or holds the root key, is not shut out by it:
+   * `rotate({ root: true, … })` is for that.
+   *
+   * @param slotId - From `keys`.
+   * @returns The slot that was removed.
+   * @throws {SecretStoreError} `ERR_UNKNOWN_KEY`, `ERR_LAST_KEY`, and as `addKey`.
+   */
+  async removeKey(slotId: string): Promise<KeySlotInfo> {
+    this.#store.checkOpen()
+    return removeSlot(this.#store, checkSlotId(slotId))
+  }
+
+  /**
+   * Exchanges a slot for one of another key, such as a new passphrase, in one step.
+   *
+   * @param slotId - From `keys`.
+   * @returns The new slot; it has an id of its own.
+   * @throws As `addKey`, and `ERR_UNKNOWN_KEY`.
+   */
+  async replaceKey(slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
+    this.#store.checkOpen()
+    return replaceSlot(this.#store, checkSlotId(slotId), checkProvider(provider))
+  }
+
+  /**
+   * Puts everything under a new data key and destroys the old one, while reads and writes go on. Stopped by a crash, a
+   * failure or `signal`, it is taken up by the next call. With `root`, the root key is replaced first, and none but the
+   * given keys open the store from then on.
+   *
+   * @throws {TypeError} On bad options. @throws What `signal` was aborted with.
+   * @throws {SecretStoreError} `ERR_WRONG_KEY` if one of `keys` opens no slot: nothing has changed. `ERR_CORRUPT` if a
+   *   record is damaged: the others are under the new key, and the old one is kept. `ERR_IO`, `ERR_FAILED`, `ERR_CLOSED`.
+   */
+  async rotate(options: RotateOptions = {}): Promise<RotationReport> {
+    const { keys, onProgress, signal } = parseRotateOptions(options)
+    this.#store.checkOpen()
+    return rotate(this.#store, { onProgress, signal, ...(keys === undefined ? {} : { rootFor: keys }) })
+  }
+
+  /** What there is, under which keys. Reads every record's envelope. @throws {SecretStoreError} `ERR_CLOSED`. */
+  async status(): Promise<StoreStatus> {
+    this.#store.checkOpen()
+    return status(this.#store)
+  }
+
+  /**
+   * Writes the whole store into one sealed file, which the same keys open. Reads and writes go on; what is in it is the
+   * state at the end. Every record is opened on the way, and all of them are held against the head.
+   *
+   * @param target - The path of a file that does not exist, or a stream, which is ended.
+   * @throws {TypeError} On bad options. @throws What `signal` was aborted with, or the stream failed with.
+   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_IO`, `ERR_CORRUPT` if the store is damaged, `ERR_CLOSED`. No file is left
+   *   behind.
+   */
+  async backup(target: BackupTarget, options: LongOptions = {}): Promise<BackupReport> {
+    const plan = parseLongOptions(options, 'backup')
+    checkBackupTarget(target)
+    this.#store.checkOpen()
+    return backup(this.#store, target, plan)
+  }
+
+  /**
+   * Makes a store of a backup, at a location where there is nothing, or an empty directory. Nothing is there before all of
+   * the file has proved right.
+   *
+   * @param source - The path of a backup, or a stream of its bytes.
+   * @throws {TypeError} On bad options. @throws What `signal` was aborted with, or the stream failed with.
+   * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`, `ERR_NOT_A_STORE`, `ERR_EXISTS`, `ERR_UNSUPPORTED_VERSION`,
+   *   `ERR_UNSAFE_LOCATION`, `ERR_IO`.
+   */
+  static async restore(source: BackupSource, location: string, options: RestoreOptions): Promise<RestoreReport> {
+    const plan = parseRestoreOptions(options)
+    checkBackupSource(source)
+    return restore(source, checkLocation(location), plan)
   }
 
   /** Lets writes that were begun finish, closes the files and overwrites the keys. Calling it again is the same call. */
@@ -127,105 +217,6 @@ export class SecretStore extends SecretView {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
-}
-
-/** What `SecretStore` and all its views share: the parts, the background work, the end. */
-class OpenStore implements StoreContext {
-  readonly engine: StoreContext['engine']
-  readonly keyring: StoreContext['keyring']
-  readonly keyspace: StoreContext['keyspace']
-  readonly queue: CommitQueue
-  readonly random: StoreContext['random'] = systemRandom
-  readonly maxPayloadBytes: number
-  readonly nowSeconds: () => number
-  readonly #release: () => void
-  readonly #onError: (error: unknown) => void
-  readonly #stopTimers: readonly (() => Promise<void>)[]
-  readonly #expiring = new Set<string>()
-  #closing: Promise<void> | undefined
-
-  constructor(
-    { engine, keyring, head, headValue, release }: Opened,
-    settings: Omit<MemorySettings, 'names'>,
-    nowSeconds: () => number,
-  ) {
-    this.engine = engine
-    this.keyring = keyring
-    this.keyspace = keyspace(keyring.names, (name) => keyring.nameHash(name))
-    this.queue = new CommitQueue(engine, keyring, head, headValue)
-    this.maxPayloadBytes = settings.maxPayloadBytes
-    this.nowSeconds = nowSeconds
-    this.#release = release
-    this.#onError = settings.onError
-    const onError = (error: unknown): void => this.#report(error)
-    this.#stopTimers = [
-      every(settings.sweepIntervalMs, () => sweep(this), onError),
-      every(settings.compactIntervalMs, () => this.#compactIfWorthwhile(), onError),
-    ]
-  }
-
-  checkOpen(): void {
-    if (this.#closing !== undefined) throw closedError()
-  }
-
-  expireLazily(rowKey: Uint8Array, record: SecretRecord): void {
-    const key = mapKey(rowKey)
-    if (this.#expiring.has(key)) return
-    this.#expiring.add(key)
-    this.queue
-      .submit(expireOperation(rowKey, record, this.nowSeconds))
-      .catch((error) => this.#report(error))
-      .finally(() => this.#expiring.delete(key))
-  }
-
-  async compact(): Promise<void> {
-    await sweep(this)
-    await this.queue.exclusive(async () => {
-      try {
-        await this.engine.erase()
-        const headValue = await this.engine.get(HEAD_ROW)
-        if (headValue === undefined || !equal(headValue, this.queue.headValue)) {
-          throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got a write by another')
-        }
-      } catch (cause) {
-        throw this.queue.fail(cause)
-      }
-      const { head } = this.queue
-      if (head.superseded > 0) await this.queue.commitHead({ ...head, sequence: head.sequence + 1, superseded: 0 })
-    })
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
-  }
-
-  async #close(): Promise<void> {
-    this.queue.stop(closedError())
-    const timers = Promise.all(this.#stopTimers.map((stop) => stop()))
-    await this.queue.drain()
-    await timers
-    try {
-      await this.engine.close()
-    } finally {
-      this.keyring.wipe()
-      this.#release()
-    }
-  }
-
-  async #compactIfWorthwhile(): Promise<void> {
-    await sweep(this)
-    if (this.queue.head.superseded > 0) await this.compact()
-  }
-
-  /** Closing ends background work in the middle; that is no failure of it. */
-  #report(error: unknown): void {
-    if (!(error instanceof SecretStoreError && error.code === 'ERR_CLOSED')) this.#onError(error)
-  }
-}
-
-function closedError(): SecretStoreError {
-  return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
 }
 
 /** Milliseconds → whole seconds. */

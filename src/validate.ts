@@ -133,6 +133,36 @@ export function checkUser(value: unknown): string {
   return checkText(value, 'user', MAX_CHARACTERS)
 }
 
+/** A path without a NUL, which would cut it short. */
+export function checkLocation(value: unknown): string {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw new TypeError('location: expected the path of a directory, got something else')
+  }
+  return value
+}
+
+export function checkSlotId(value: unknown): string {
+  return checkText(value, 'slot', MAX_CHARACTERS)
+}
+
+/** A path, or something that takes bytes. */
+export function checkBackupTarget(value: unknown): void {
+  const { write, getWriter } = (value ?? {}) as { readonly write?: unknown; readonly getWriter?: unknown }
+  if (isPath(value) || typeof write === 'function' || typeof getWriter === 'function') return
+  throw new TypeError('backup: expected the path of a new file, or a writable stream, got something else')
+}
+
+/** A path, or something that gives bytes. */
+export function checkBackupSource(value: unknown): void {
+  const given = value as Partial<AsyncIterable<unknown>> | null | undefined
+  if (isPath(value) || typeof given?.[Symbol.asyncIterator] === 'function') return
+  throw new TypeError('restore: expected the path of a backup, or a readable stream, got something else')
+}
+
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && !value.includes('\0')
+}
+
 /** A copy of the object's own fields. An unknown one is refused: an ignored `expires_at` is a secret that never dies. */
 function fieldsOf(params: unknown, label: string, allowed: readonly string[]): Record<string, unknown> {
   if (params === null || typeof params !== 'object' || Array.isArray(params)) {

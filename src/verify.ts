@@ -3,6 +3,7 @@ import type { StoreContext } from './context'
 import { addElement } from './crypto/set-hash'
 import { SecretStoreError } from './errors'
 import { ROW } from './format/constants'
+import type { Head } from './format/head'
 import type { StoredRecord } from './format/record'
 import type { Scope } from './model'
 import type { Row } from './storage/engine'
@@ -36,6 +37,11 @@ export interface VerifyReport {
   readonly problems: readonly VerifyProblem[]
 }
 
+/** What is looked at, and what it is held against. */
+export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace'> & {
+  readonly queue: { readonly head: Head; readonly headValue: Uint8Array }
+}
+
 const VERIFY_ROWS = 500
 /** Above every key that LevelDB would hold here: ours are shorter. */
 const HIGHEST_KEY: Uint8Array = new Uint8Array(32 * 1024).fill(0xff)
@@ -46,7 +52,7 @@ const KNOWN_ROWS: ReadonlySet<number | undefined> = new Set(Object.values(ROW))
  * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together
  * against the head. No write may happen meanwhile.
  */
-export async function verify(context: StoreContext): Promise<VerifyReport> {
+export async function verify(context: Verifiable): Promise<VerifyReport> {
   const problems: VerifyProblem[] = []
   const { headValue } = context.queue
   const storedHead = await context.engine.get(HEAD_ROW)
@@ -69,7 +75,7 @@ export async function verify(context: StoreContext): Promise<VerifyReport> {
 }
 
 /** @returns How many records are authentic. */
-async function verifyRecords(context: StoreContext, problems: VerifyProblem[]): Promise<number> {
+async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Promise<number> {
   let authentic = 0
   let unreadable = 0
   let setHash = 0n
@@ -89,11 +95,7 @@ async function verifyRecords(context: StoreContext, problems: VerifyProblem[]): 
 }
 
 /** Every record has its payload, its id row and its expiry row. */
-async function recordProblems(
-  context: StoreContext,
-  rowKey: Uint8Array,
-  record: StoredRecord,
-): Promise<VerifyProblem[]> {
+async function recordProblems(context: Verifiable, rowKey: Uint8Array, record: StoredRecord): Promise<VerifyProblem[]> {
   const problems: VerifyProblem[] = []
   const about = { id: record.id, name: record.address.name, scope: record.address.scope, rowKey: toBase64url(rowKey) }
   const hints = [{ what: 'id', key: idRow(record.id) } as const]
@@ -152,7 +154,7 @@ function setProblems(
 }
 
 /** Every row is of a known sort, and every secondary row belongs to a record. */
-async function strayProblem(context: StoreContext, { key, value }: Row): Promise<VerifyProblem | undefined> {
+async function strayProblem(context: Verifiable, { key, value }: Row): Promise<VerifyProblem | undefined> {
   const rowKey = toBase64url(key)
   if (!KNOWN_ROWS.has(key[0]) || (key[0] === ROW.head && key.length !== HEAD_ROW.length)) {
     return { kind: 'stray', what: 'row', message: 'row: expected a known sort, got another', rowKey }
@@ -180,7 +182,7 @@ function belongs(what: 'id' | 'expiry' | 'payload', key: Uint8Array, record: Sto
 
 /** Page by page. */
 async function* rowsOf(
-  context: StoreContext,
+  context: Verifiable,
   range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
 ): AsyncGenerator<Row, void, undefined> {
   let { gte } = range

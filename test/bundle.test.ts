@@ -49,12 +49,12 @@ describe.each(['index.js', 'index.cjs'])('%s', (name) => {
   })
 })
 
-test('the ES module loads level, @noble/* and these parts of Node', async () => {
+test('the ES module loads level, @noble/*, @scure/base and these parts of Node', async () => {
   const names = loaded(await readFile(join(directory, 'index.js'), 'utf8'))
-  expect(names.filter((name) => !name.startsWith('@noble/'))).toEqual(['level', ...BUILT_IN])
+  expect(names.filter((name) => !name.startsWith('@noble/'))).toEqual(['@scure/base', 'level', ...BUILT_IN])
 })
 
-test('the CommonJS module carries @noble/*, which `require` cannot load everywhere', async () => {
+test('the CommonJS module carries @noble/* and @scure/base, which `require` cannot load everywhere', async () => {
   const names = loaded(await readFile(join(directory, 'index.cjs'), 'utf8'))
   expect(names).toEqual(['level', ...BUILT_IN])
 })

@@ -475,7 +475,7 @@ describe('keyring.json', () => {
   })
 
   test('an unknown version is ERR_UNSUPPORTED_VERSION, whatever else is in the file and however it is closed', () => {
-    for (const version of [0, 2, 77, -1]) {
+    for (const version of [0, 3, 77, -1]) {
       expect(refusal((json) => ({ ...json, version }))).toBe('ERR_UNSUPPORTED_VERSION')
       expect(refusal(({ format }) => ({ format, version, novelty: [] }))).toBe('ERR_UNSUPPORTED_VERSION')
       const openEnded = utf8(JSON.stringify({ format: 'secret-store', version }))

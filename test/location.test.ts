@@ -283,8 +283,8 @@ describe('keyring.json', () => {
     ],
     [
       'of a newer version',
-      (path) => writeFile(path, '{"format":"secret-store","version":2}'),
-      'ERR_UNSUPPORTED_VERSION keyring.json: expected format version 1, got 2',
+      (path) => writeFile(path, '{"format":"secret-store","version":3}'),
+      'ERR_UNSUPPORTED_VERSION keyring.json: expected format version 1 or 2, got 3',
     ],
   ]
 

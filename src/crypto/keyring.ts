@@ -16,25 +16,32 @@ import { open, seal } from './aead'
 import { derive, mac, sha256 } from './derive'
 import type { Random } from './random'
 import { elementHash } from './set-hash'
+import { ChunkSealer } from './stream'
 
-/** The keys of one open store. Opaque: bytes go in and come out sealed or opened, keys never do. */
+/**
+ * The keys of one open store. Opaque: bytes go in and come out sealed or opened. It is one object for as long as the
+ * store is open; `adopt` exchanges all that is in it at once.
+ */
 export class Keyring {
   readonly storeId: Uint8Array
   readonly names: NameMode
-  readonly #masterKeys: ReadonlyMap<number, Uint8Array>
-  readonly #activeKeyId: number
   readonly #setHashKey: Uint8Array
   readonly #checkpointKey: Uint8Array
   readonly #namesKey: Uint8Array
   readonly #random: Random
+  #file: KeyringFile
+  #rootKey: Uint8Array
+  #masterKeys: ReadonlyMap<number, Uint8Array>
   #wiped = false
 
+  /** @param rootKey - 32 bytes, copied. @throws {SecretStoreError} `ERR_CORRUPT` if the file holds others than its keys. */
   constructor(file: KeyringFile, rootKey: Uint8Array, random: Random) {
     this.storeId = file.storeId
     this.names = file.names
     this.#random = random
-    this.#masterKeys = new Map(file.keys.map((key) => [key.id, masterKey(rootKey, file.storeId, key)] as const))
-    this.#activeKeyId = Math.max(...this.#masterKeys.keys())
+    this.#file = file
+    this.#rootKey = rootKey.slice()
+    this.#masterKeys = masterKeys(file, rootKey)
     const indexKey = unwrapKey(rootKey, file.storeId, INDEX_KEY_ID, file.indexKey)
     this.#setHashKey = derive(indexKey, LABEL.setHash, file.storeId)
     this.#checkpointKey = derive(indexKey, LABEL.checkpoint, file.storeId)
@@ -42,11 +49,46 @@ export class Keyring {
     indexKey.fill(0)
   }
 
+  /** keyring.json as it is now: every key in it is wrapped. */
+  get file(): KeyringFile {
+    return this.#file
+  }
+
+  /** The data key that seals what is written. */
+  get activeKeyId(): number {
+    return activeKeyId(this.#file)
+  }
+
+  /** Hands out a copy of the root key for as long as `work` takes, to be wrapped in a slot or in data keys. */
+  async lendRootKey<T>(work: (rootKey: Uint8Array) => T | Promise<T>): Promise<T> {
+    this.#checkOpen()
+    const rootKey = this.#rootKey.slice()
+    try {
+      return await work(rootKey)
+    } finally {
+      rootKey.fill(0)
+    }
+  }
+
+  /**
+   * Takes over the keys of a file of the same store that is on disk by now, and overwrites those it had.
+   *
+   * @param rootKey - The file's, 32 bytes, copied.
+   */
+  adopt(file: KeyringFile, rootKey: Uint8Array): void {
+    this.#checkOpen()
+    const before = [this.#rootKey, ...this.#masterKeys.values()]
+    this.#masterKeys = masterKeys(file, rootKey)
+    this.#rootKey = rootKey.slice()
+    this.#file = file
+    for (const key of before) key.fill(0)
+  }
+
   /** Seals a row's plaintext to the row. */
   sealRow(rowKey: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    const key = this.#masterKey(this.#activeKeyId)
-    const sealed = seal(key, plaintext, rowContext(this.storeId, rowKey), this.#random)
-    return encodeEnvelope({ keyId: this.#activeKeyId, sealed })
+    const keyId = this.activeKeyId
+    const sealed = seal(this.#masterKey(keyId), plaintext, rowContext(this.storeId, rowKey), this.#random)
+    return encodeEnvelope({ keyId, sealed })
   }
 
   /**
@@ -83,7 +125,14 @@ export class Keyring {
   /** Overwrites every key. What is asked of the keyring afterwards is `ERR_CLOSED`. */
   wipe(): void {
     this.#wiped = true
-    for (const key of [...this.#masterKeys.values(), this.#setHashKey, this.#checkpointKey, this.#namesKey]) key.fill(0)
+    const rest = [this.#rootKey, this.#setHashKey, this.#checkpointKey, this.#namesKey]
+    for (const key of [...this.#masterKeys.values(), ...rest]) key.fill(0)
+  }
+
+  /** Seals what goes out of the store in a stream of its own, bound to `header`. */
+  sealStream(header: Uint8Array): ChunkSealer {
+    this.#checkOpen()
+    return new ChunkSealer(streamKey(this.#rootKey, header))
   }
 
   #masterKey(id: number): Uint8Array {
@@ -98,6 +147,11 @@ export class Keyring {
   }
 }
 
+/** The key of a backup (docs/format.md §14): of the root key, and of every byte of the header. */
+export function streamKey(rootKey: Uint8Array, header: Uint8Array): Uint8Array {
+  return derive(rootKey, LABEL.backup, sha256(header))
+}
+
 /** The keyring of a new store. `slots` must hold the root key that is passed. */
 export function createKeyringFile(
   rootKey: Uint8Array,
@@ -110,8 +164,53 @@ export function createKeyringFile(
   random: Random,
 ): KeyringFile {
   const { storeId, created } = fields
-  const wrapNew = (id: number): Uint8Array => wrapKey(rootKey, storeId, id, random(KEY_BYTES), random)
-  return { ...fields, keys: [{ id: 1, created, wrapped: wrapNew(1) }], indexKey: wrapNew(INDEX_KEY_ID) }
+  const keys = [newDataKey(rootKey, storeId, 1, created, random)]
+  return { ...fields, keys, indexKey: wrapNewKey(rootKey, storeId, INDEX_KEY_ID, random) }
+}
+
+/** The same keyring with one more data key, which seals from now on. */
+export function withNewDataKey(file: KeyringFile, rootKey: Uint8Array, created: number, random: Random): KeyringFile {
+  const key = newDataKey(rootKey, file.storeId, activeKeyId(file) + 1, created, random)
+  return { ...file, keys: [...file.keys, key] }
+}
+
+/** The same keyring with no other data key than the one that seals. */
+export function withActiveDataKeyAlone(file: KeyringFile): KeyringFile {
+  return { ...file, keys: file.keys.slice(-1) }
+}
+
+/** The same keys under another root key. `slots` must hold that one. */
+export function withRootKey(
+  file: KeyringFile,
+  rootKey: Uint8Array,
+  newRootKey: Uint8Array,
+  slots: readonly KeySlot[],
+  random: Random,
+): KeyringFile {
+  const rewrap = (id: number, wrapped: Uint8Array): Uint8Array => {
+    const key = unwrapKey(rootKey, file.storeId, id, wrapped)
+    const again = wrapKey(newRootKey, file.storeId, id, key, random)
+    key.fill(0)
+    return again
+  }
+  const keys = file.keys.map((key) => ({ ...key, wrapped: rewrap(key.id, key.wrapped) }))
+  return { ...file, slots, keys, indexKey: rewrap(INDEX_KEY_ID, file.indexKey) }
+}
+
+/** The data key with the greatest id, which is the last. */
+function activeKeyId(file: KeyringFile): number {
+  return (file.keys.at(-1) as WrappedKey).id
+}
+
+function newDataKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, created: number, random: Random): WrappedKey {
+  return { id, created, wrapped: wrapNewKey(rootKey, storeId, id, random) }
+}
+
+function wrapNewKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, random: Random): Uint8Array {
+  const key = random(KEY_BYTES)
+  const wrapped = wrapKey(rootKey, storeId, id, key, random)
+  key.fill(0)
+  return wrapped
 }
 
 /** keyring.json with its checksum and its MAC. */
@@ -132,6 +231,10 @@ export function verifyKeyringFile(unverified: UnverifiedKeyringFile, rootKey: Ui
     throw corrupt('keyring.json: expected the contents its MAC names, got others (the file was altered)')
   }
   return unverified.file
+}
+
+function masterKeys(file: KeyringFile, rootKey: Uint8Array): ReadonlyMap<number, Uint8Array> {
+  return new Map(file.keys.map((key) => [key.id, masterKey(rootKey, file.storeId, key)] as const))
 }
 
 function masterKey(rootKey: Uint8Array, storeId: Uint8Array, key: WrappedKey): Uint8Array {

@@ -2,6 +2,9 @@
 
 export const FORMAT_VERSION = 1
 
+/** keyring.json as it was created, and one that has replaced another. */
+export const KEYRING_VERSION = { created: 1, changed: 2 } as const
+
 export const STORE_ID_BYTES = 16
 export const KEY_BYTES = 32
 export const NONCE_BYTES = 24
@@ -26,6 +29,7 @@ export const LABEL = {
   setHash: 'secret-store/v1/set-hash',
   checkpoint: 'secret-store/v1/checkpoint',
   names: 'secret-store/v1/names',
+  backup: 'secret-store/v1/backup',
 } as const
 
 /** The first byte of a row key. */
@@ -38,6 +42,8 @@ export const ROW = {
 } as const
 
 export const KEYRING_FILE = 'keyring.json'
+/** Where a new keyring.json is written before it gets its name. */
+export const STAGED_KEYRING_FILE = 'keyring.json.new'
 export const DATA_DIRECTORY = 'data'
 export const MAX_KEYRING_BYTES: number = 256 * 1024
 export const MAX_SLOTS = 32
@@ -64,3 +70,18 @@ export const ARGON2ID = {
   floor: { m: 19_456, t: 2, p: 1 },
   ceiling: { m: 1_048_576, t: 16, p: 1 },
 } as const
+
+/** 21 bytes: 168 random bits, 34 characters of bech32m and 6 of checksum (BIP 350). */
+export const RECOVERY_CODE = { bytes: 21, characters: 40, prefix: 'secretstore', groupCharacters: 5 } as const
+
+/** A backup begins with these bytes and its version. */
+export const BACKUP_MAGIC = 'secret-store backup\n'
+export const BACKUP_VERSION = 1
+export const BACKUP_NONCE_BYTES = 32
+
+/** STREAM: plaintext bytes of every chunk but the last, and the bytes of a nonce before its last-chunk flag. */
+export const CHUNK_BYTES = 65_536
+export const CHUNK_COUNTER_BYTES = 11
+
+/** The first byte of an entry of a backup. */
+export const ENTRY = { put: 1, delete: 2, head: 3 } as const

@@ -1,9 +1,18 @@
 import { ByteReader, ByteWriter } from '../bytes'
 import { corrupt } from '../errors'
+import { MAC_BYTES } from './constants'
+
+/** Which keyring.json a head goes with. */
+export interface KeyringMark {
+  /** How often it has been replaced; at least 1. */
+  readonly generation: number
+  /** Its MAC. */
+  readonly mac: Uint8Array
+}
 
 /** The state of the whole store after one write (docs/format.md §8). */
 export interface Head {
-  /** How many writes there have been; the record written by a write carries its number as revision. */
+  /** Grows with each write; the record written by a write carries its number as revision. */
   readonly sequence: number
   /** How many records there are. */
   readonly count: number
@@ -11,33 +20,40 @@ export interface Head {
   readonly superseded: number
   /** Sum of the keyed hashes of all records, modulo 2^256. */
   readonly setHash: bigint
+  /** Absent as long as keyring.json is the one the store was created with. */
+  readonly keyring?: KeyringMark
 }
 
 export const EMPTY_HEAD: Head = { sequence: 0, count: 0, superseded: 0, setHash: 0n }
 
 const SET_HASH_BYTES = 32
-const HEAD_BYTES = 8 + 8 + 8 + SET_HASH_BYTES
+const CREATED_HEAD_BYTES = 8 + 8 + 8 + SET_HASH_BYTES
+const CHANGED_HEAD_BYTES = CREATED_HEAD_BYTES + 8 + MAC_BYTES
 
-export function encodeHead(head: Head): Uint8Array {
-  return new ByteWriter()
-    .u64(head.sequence)
-    .u64(head.count)
-    .u64(head.superseded)
-    .raw(encodeSetHash(head.setHash))
-    .bytes()
+export function encodeHead({ sequence, count, superseded, setHash, keyring }: Head): Uint8Array {
+  const writer = new ByteWriter().u64(sequence).u64(count).u64(superseded).raw(encodeSetHash(setHash))
+  if (keyring !== undefined) writer.u64(keyring.generation).raw(keyring.mac)
+  return writer.bytes()
 }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`. */
 export function decodeHead(plaintext: Uint8Array): Head {
-  if (plaintext.length !== HEAD_BYTES) throw corrupt(`head: expected ${HEAD_BYTES} bytes, got ${plaintext.length}`)
+  const { length } = plaintext
+  if (length !== CREATED_HEAD_BYTES && length !== CHANGED_HEAD_BYTES) {
+    throw corrupt(`head: expected ${CREATED_HEAD_BYTES} or ${CHANGED_HEAD_BYTES} bytes, got ${length}`)
+  }
   const reader = new ByteReader(plaintext)
   try {
-    return {
+    const head = {
       sequence: reader.u64(),
       count: reader.u64(),
       superseded: reader.u64(),
       setHash: decodeSetHash(reader.raw(SET_HASH_BYTES)),
     }
+    if (length === CREATED_HEAD_BYTES) return head
+    const generation = reader.u64()
+    if (generation === 0) throw new RangeError('generation: expected at least 1, got 0')
+    return { ...head, keyring: { generation, mac: reader.raw(MAC_BYTES).slice() } }
   } catch (cause) {
     throw corrupt('head: expected integers below 2^53, got others', cause)
   }

@@ -1,8 +1,8 @@
 import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import {
-  FORMAT_VERSION,
   KEY_BYTES,
+  KEYRING_VERSION,
   MAC_BYTES,
   MAX_DATA_KEYS,
   MAX_KEYRING_BYTES,
@@ -38,12 +38,22 @@ export interface WrappedKey {
   readonly wrapped: Uint8Array
 }
 
+/** When a keyring.json replaced another one. */
+export interface KeyringChange {
+  /** How often that has happened; at least 1. */
+  readonly generation: number
+  /** The head's, at that moment: rows of an older state do not go with this file. */
+  readonly sequence: number
+}
+
 /** keyring.json (docs/format.md §3). The last data key seals what is written; all of them open what was. */
 export interface KeyringFile {
   readonly storeId: Uint8Array
   /** Unix seconds. */
   readonly created: number
   readonly names: NameMode
+  /** Absent in the file a store is created with. */
+  readonly change?: KeyringChange
   readonly slots: readonly KeySlot[]
   readonly keys: readonly WrappedKey[]
   readonly indexKey: Uint8Array
@@ -72,10 +82,11 @@ const TRAILER = /^([\s\S]+),\n {2}"sha256": "([\w-]{43})",\n {2}"mac": "([\w-]{4
 export function encodeKeyringFile(file: KeyringFile, sha256: Digest, mac: Digest): Uint8Array {
   const json = {
     format: FORMAT_NAME,
-    version: FORMAT_VERSION,
+    version: file.change === undefined ? KEYRING_VERSION.created : KEYRING_VERSION.changed,
     store: toBase64url(file.storeId),
     created: file.created,
     names: file.names,
+    ...(file.change && { generation: file.change.generation, sequence: file.change.sequence }),
     slots: file.slots.map((slot) => ({
       id: toBase64url(slot.id),
       kind: slot.kind,
@@ -140,14 +151,9 @@ function parseBody(text: string): KeyringFile {
   const version = json !== null && typeof json === 'object' && 'version' in json ? json.version : undefined
   checkVersion(version)
   const root = fields(json, 'keyring.json', [
-    'format',
-    'version',
-    'store',
-    'created',
-    'names',
-    'slots',
-    'keys',
-    'indexKey',
+    ...['format', 'version', 'store', 'created', 'names'],
+    ...(version === KEYRING_VERSION.changed ? ['generation', 'sequence'] : []),
+    ...['slots', 'keys', 'indexKey'],
   ])
   if (root['format'] !== FORMAT_NAME) throw corrupt(`format: expected '${FORMAT_NAME}', got another`)
   const names = root['names']
@@ -162,16 +168,24 @@ function parseBody(text: string): KeyringFile {
     storeId: base64url(root['store'], 'store', STORE_ID_BYTES),
     created: integer(root['created'], 'created', 0),
     names,
+    ...(version === KEYRING_VERSION.changed ? { change: parseChange(root) } : {}),
     slots,
     keys,
     indexKey: base64url(root['indexKey'], 'indexKey', WRAPPED_KEY_BYTES),
   }
 }
 
+function parseChange(root: Readonly<Record<string, unknown>>): KeyringChange {
+  return {
+    generation: integer(root['generation'], 'generation', 1),
+    sequence: integer(root['sequence'], 'sequence', 0),
+  }
+}
+
 function checkVersion(version: unknown): void {
-  if (version === FORMAT_VERSION) return
+  if (version === KEYRING_VERSION.created || version === KEYRING_VERSION.changed) return
   if (Number.isSafeInteger(version)) {
-    const message = `keyring.json: expected format version ${FORMAT_VERSION}, got ${version}`
+    const message = `keyring.json: expected format version 1 or 2, got ${version}`
     throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', message)
   }
   throw corrupt('version: expected an integer, got something else')

@@ -1,3 +1,4 @@
+import { equalConstantTime } from '../bytes'
 import { verifyKeyringFile } from '../crypto/keyring'
 import type { Random } from '../crypto/random'
 import { corrupt, SecretStoreError } from '../errors'
@@ -5,7 +6,7 @@ import { KEY_BYTES, SLOT_ID_BYTES } from '../format/constants'
 import type { KeyringFile, KeySlot, UnverifiedKeyringFile } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 
-/** A new slot that holds `rootKey` for `provider`. */
+/** A new slot that holds `rootKey` for `provider`. @throws {TypeError} If the provider does not get it out again. */
 export async function makeSlot(
   provider: KeyProvider,
   rootKey: Uint8Array,
@@ -13,21 +14,36 @@ export async function makeSlot(
   created: number,
   random: Random,
 ): Promise<KeySlot> {
-  const id = random(SLOT_ID_BYTES)
-  const params = await provider.wrap(rootKey, { storeId, slotId: id, kind: provider.kind })
-  return { id, kind: provider.kind, label: provider.label ?? null, created, params }
+  const slot = { id: random(SLOT_ID_BYTES), kind: provider.kind, label: provider.label ?? null, created, params: {} }
+  return fillSlot(slot, provider, rootKey, storeId)
+}
+
+/** The same slot, holding `rootKey`. @throws {TypeError} If the provider does not get it out again. */
+export async function fillSlot(
+  slot: KeySlot,
+  provider: KeyProvider,
+  rootKey: Uint8Array,
+  storeId: Uint8Array,
+): Promise<KeySlot> {
+  const context = { storeId, slotId: slot.id, kind: provider.kind }
+  const params = await provider.wrap(rootKey, context)
+  // Nothing must come to depend on a slot that does not open: a keychain may have lost what it was given.
+  const again = await provider.unwrap(params, context)
+  const holds = again !== null && equalConstantTime(again, rootKey)
+  again?.fill(0)
+  if (!holds) throw new TypeError(`key provider: expected the ${provider.kind} to open its own slot, got another key`)
+  return { ...slot, kind: provider.kind, label: provider.label ?? slot.label, params }
 }
 
 /**
- * Finds the slot that is `provider`'s own, and with its root key vouches for the whole file.
+ * Finds the slot that is `provider`'s own.
  *
  * @throws {SecretStoreError} `ERR_WRONG_KEY` if no slot is, `ERR_CORRUPT`.
  */
-export async function unlock(
-  unverified: UnverifiedKeyringFile,
+export async function findSlot(
+  { storeId, slots }: KeyringFile,
   provider: KeyProvider,
-): Promise<{ readonly file: KeyringFile; readonly rootKey: Uint8Array }> {
-  const { storeId, slots } = unverified.file
+): Promise<{ readonly slot: KeySlot; readonly rootKey: Uint8Array }> {
   let damaged: unknown
   for (const slot of slots) {
     if (slot.kind !== provider.kind) continue
@@ -40,7 +56,7 @@ export async function unlock(
     })
     if (rootKey === null) continue
     if (rootKey.length !== KEY_BYTES) throw corrupt(`root key: expected ${KEY_BYTES} bytes, got ${rootKey.length}`)
-    return { file: verifyKeyringFile(unverified, rootKey), rootKey }
+    return { slot, rootKey }
   }
   if (damaged !== undefined) throw damaged
   const kinds = [...new Set(slots.map((slot) => slot.kind))].join(', ')
@@ -48,4 +64,13 @@ export async function unlock(
     'ERR_WRONG_KEY',
     `key: expected one that opens a slot of this store (${kinds}), got a ${provider.kind} that opens none`,
   )
+}
+
+/** Finds the slot that is `provider`'s own, and with its root key vouches for the whole file. @throws As `findSlot`. */
+export async function unlock(
+  unverified: UnverifiedKeyringFile,
+  provider: KeyProvider,
+): Promise<{ readonly file: KeyringFile; readonly rootKey: Uint8Array }> {
+  const { rootKey } = await findSlot(unverified.file, provider)
+  return { file: verifyKeyringFile(unverified, rootKey), rootKey }
 }

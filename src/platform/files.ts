@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { constants, existsSync, readFileSync, statSync } from 'node:fs'
-import { chmod, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { chmod, link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 
 /** The file system, as little of it as a store needs. Errors are Node's own; the caller gives them their code. */
@@ -88,6 +89,101 @@ export async function writeNewFile(path: string, bytes: Uint8Array): Promise<voi
   }
 }
 
+/** A file that comes into being whole, or not at all. */
+export interface NewFile {
+  write(bytes: Uint8Array): Promise<void>
+  /** Gives it its name, on disk when it resolves; `EEXIST` if something has that name by now. */
+  close(): Promise<void>
+  /** Removes what was written. */
+  abort(): Promise<void>
+}
+
+/** Writes a file under another name beside its own, for the owner alone. `EEXIST` if something has its name already. */
+export async function newFile(path: string): Promise<NewFile> {
+  const target = resolve(path)
+  if ((await status(target)).kind !== 'absent') throw existing(target)
+  const partial = join(dirname(target), `.${basename(target)}.partial-${randomBytes(6).toString('hex')}`)
+  const file = await open(partial, 'wx', PRIVATE_FILE)
+  return {
+    async write(bytes) {
+      await file.appendFile(bytes)
+    },
+    async close() {
+      await file.sync()
+      await file.close()
+      await nameFile(partial, target)
+    },
+    async abort() {
+      await file.close().catch(() => {})
+      await removeFile(partial)
+    },
+  }
+}
+
+/** Renames without ever taking the place of another file, where the file system can link. */
+async function nameFile(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+    await removeFile(from)
+  } catch (error) {
+    if (isExisting(error)) throw error
+    if ((await status(to)).kind !== 'absent') throw existing(to)
+    await rename(from, to)
+  }
+  await syncDirectory(dirname(to))
+}
+
+function existing(path: string): Error {
+  return Object.assign(new Error(`EEXIST: file already exists, '${path}'`), { code: 'EEXIST', syscall: 'open', path })
+}
+
+function isExisting(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIST'
+}
+
+/** Reads a regular file piece by piece; a link to one is followed, and a FIFO cannot make it hang. */
+export async function* readPieces(path: string): AsyncGenerator<Uint8Array, void> {
+  const { O_RDONLY, O_NONBLOCK = 0 } = constants
+  const file = await open(path, O_RDONLY | O_NONBLOCK)
+  try {
+    if (!(await file.stat()).isFile()) {
+      throw Object.assign(new Error(`EINVAL: not a regular file, '${path}'`), { code: 'EINVAL', syscall: 'open', path })
+    }
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(new Uint8Array(PIECE_BYTES))
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+const PIECE_BYTES: number = 256 * 1024
+
+/** Removes a file; that there is none is no failure. */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true })
+}
+
+/** Gives a file the name of another, whose place it takes. On disk when it resolves. */
+export async function replaceFile(from: string, to: string): Promise<void> {
+  await retry(() => rename(from, to))
+  await syncDirectory(dirname(to))
+}
+
+/** Windows: other programs hold files open for moments, so what fails there is tried again. */
+async function retry(work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt >= openAttempts) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
 /** A new, private directory beside `target`, on the same file system. */
 export async function makeSibling(target: string, suffix: string): Promise<string> {
   const parent = dirname(target)
@@ -167,5 +263,5 @@ export function fileGeneration(path: string): string | undefined {
   return found === undefined ? undefined : `${found.ino}:${found.mtimeNs}`
 }
 
-/** Windows: other programs hold files open for moments, so what fails there is tried again. */
+/** Of an operation on files that another program may hold open for moments, as they do on Windows. */
 export const openAttempts: number = process.platform === 'win32' ? 8 : 1

@@ -43,7 +43,7 @@ export function nextHead(
       setHash = addElement(setHash, hash(next))
     }
   }
-  return { sequence: head.sequence + 1, count, superseded, setHash }
+  return { ...head, sequence: head.sequence + 1, count, superseded, setHash }
 }
 
 interface SecondaryRow {

@@ -2,6 +2,7 @@ import { mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { SecretStoreError } from '../errors'
 import type { Head } from '../format/head'
+import type { Replacement } from './changes'
 import type { Engine } from './engine'
 import { type CommitPlan, type Operation, planCommit, planHead, Transaction } from './transaction'
 
@@ -14,6 +15,9 @@ interface Pending {
   resolve(value: unknown): void
   reject(error: unknown): void
 }
+
+/** Told of every commit, in order, when it is durable. Must not throw. */
+export type CommitListener = (replacements: readonly Replacement[]) => void
 
 type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<void> }
 
@@ -31,6 +35,7 @@ export class CommitQueue {
   #headValue: Uint8Array
   #tasks: Task[] = []
   #running: Promise<void> | undefined
+  readonly #listeners = new Set<CommitListener>()
   /** Why nothing more is taken in: closed, or failed. */
   #stopped: SecretStoreError | undefined
   /** Why nothing more is written, of what was taken in either. */
@@ -64,13 +69,23 @@ export class CommitQueue {
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
     return new Promise<T>((resolve, reject) => {
-      this.#enqueue({ exclusive: () => work().then(resolve, reject) })
+      const run = async (): Promise<T> => {
+        if (this.#failure !== undefined) throw this.#failure
+        return work()
+      }
+      this.#enqueue({ exclusive: () => run().then(resolve, reject) })
     })
+  }
+
+  /** @returns Ends it. */
+  listen(listener: CommitListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Commits a head of its own, inside `exclusive`. */
   async commitHead(head: Head): Promise<void> {
-    await this.#commit(planHead(this.#keyring, head, []))
+    await this.#commit(planHead(this.#keyring, head))
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -149,7 +164,7 @@ export class CommitQueue {
     return new Transaction(this.#keyring, this.#head.sequence + 1, fetched)
   }
 
-  async #commit({ changes, head, headValue }: CommitPlan): Promise<void> {
+  async #commit({ changes, head, headValue, replacements }: CommitPlan): Promise<void> {
     try {
       await this.#engine.commit(changes, this.#headValue)
     } catch (cause) {
@@ -157,6 +172,7 @@ export class CommitQueue {
     }
     this.#head = head
     this.#headValue = headValue
+    for (const listener of this.#listeners) listener(replacements)
   }
 
   /** Ends all writing. @returns The error every write gets from now on. */

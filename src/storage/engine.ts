@@ -33,6 +33,8 @@ export interface Engine {
    *   the commit if there is another one by now; with one writer there cannot be.
    */
   commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void>
+  /** @throws {SecretStoreError} `ERR_LOCKED` if another opener has got hold of the medium by now. */
+  checkOwned(): void
   /** Makes deleted and replaced bytes leave the medium. Nothing is committed meanwhile. */
   erase(): Promise<void>
   close(): Promise<void>

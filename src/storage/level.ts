@@ -81,11 +81,16 @@ export class LevelEngine implements Engine {
   async commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void> {
     const head = this.getSync(HEAD_ROW) ?? NO_BYTES
     if (!equal(head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
-    this.#checkLock()
+    this.checkOwned()
     await this.#write(changes)
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
     // written may be in one that nobody reads any more. It must not be acknowledged.
-    this.#checkLock()
+    this.checkOwned()
+  }
+
+  /** Another opener begins a new generation, and its files have the numbers that ours would get. */
+  checkOwned(): void {
+    if (generationOf(this.#directory) !== this.#generation) throw lockLost('another one')
   }
 
   /**
@@ -93,7 +98,7 @@ export class LevelEngine implements Engine {
    * compactions with a write of the lowest and highest key between them, and two openings.
    */
   async erase(): Promise<void> {
-    this.#checkLock()
+    this.checkOwned()
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
     // In one batch: a crash leaves neither of the two behind.
     const ends = [LOWEST_KEY, HIGHEST_KEY]
@@ -102,7 +107,7 @@ export class LevelEngine implements Engine {
       ...ends.map((key) => ({ type: 'del', key }) as const),
     ])
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
-    this.#checkLock()
+    this.checkOwned()
     this.#reopening = this.#reopen()
     try {
       await this.#reopening
@@ -144,11 +149,6 @@ export class LevelEngine implements Engine {
     } finally {
       this.#reads.delete(reading)
     }
-  }
-
-  /** Another opener begins a new generation, and its files have the numbers that ours would get. */
-  #checkLock(): void {
-    if (generationOf(this.#directory) !== this.#generation) throw lockLost('another one')
   }
 
   async #write(changes: readonly Change[]): Promise<void> {

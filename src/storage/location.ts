@@ -1,7 +1,7 @@
 import { toBase64url } from '../bytes'
 import type { Random } from '../crypto/random'
 import { corrupt, SecretStoreError } from '../errors'
-import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES } from '../format/constants'
+import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES, STAGED_KEYRING_FILE } from '../format/constants'
 import {
   canonicalPath,
   directoryIdentity,
@@ -12,12 +12,15 @@ import {
   makeSibling,
   moveDirectory,
   readRegularFile,
+  removeFile,
   removeTree,
+  replaceFile,
   resolvePath,
   status,
   syncDirectory,
   writeNewFile,
 } from '../platform/files'
+import { system } from './system'
 
 /** The directory of a store: what may be there, who may own it, how it comes into being. */
 export interface Location {
@@ -31,7 +34,7 @@ export interface Location {
  * @throws {SecretStoreError} `ERR_NOT_A_STORE`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
  */
 export async function examine(path: string): Promise<Location> {
-  return system(async () => {
+  return system('location', async () => {
     const directory = resolvePath(path)
     const found = await status(directory)
     if (found.kind === 'absent') return { directory, state: 'absent' }
@@ -59,7 +62,7 @@ export async function examine(path: string): Promise<Location> {
 
 /** keyring.json, as bytes. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */
 export async function readKeyring({ directory }: Location): Promise<Uint8Array> {
-  return system(async () => {
+  return system('location', async () => {
     const path = joinPath(directory, KEYRING_FILE)
     const found = await status(path)
     if (found.kind !== 'file' && found.kind !== 'symlink') {
@@ -70,6 +73,32 @@ export async function readKeyring({ directory }: Location): Promise<Uint8Array> 
     if (bytes === undefined) throw corrupt(`${KEYRING_FILE}: expected a file, got something else`)
     return bytes
   })
+}
+
+/** Writes the next keyring.json beside the one that counts. @throws {SecretStoreError} `ERR_IO`. */
+export async function stageKeyring({ directory }: Location, bytes: Uint8Array): Promise<void> {
+  await system('location', async () => {
+    const staged = joinPath(directory, STAGED_KEYRING_FILE)
+    await removeFile(staged)
+    try {
+      await writeNewFile(staged, bytes)
+    } catch (error) {
+      await removeFile(staged).catch(() => {})
+      throw error
+    }
+  })
+}
+
+/** Puts the staged file in the place of keyring.json. It is one or the other at any time, and on disk at the end. */
+export async function installKeyring({ directory }: Location): Promise<void> {
+  await system('location', () =>
+    replaceFile(joinPath(directory, STAGED_KEYRING_FILE), joinPath(directory, KEYRING_FILE)),
+  )
+}
+
+/** Removes what a process left behind that died between the two. */
+export async function removeStagedKeyring({ directory }: Location): Promise<void> {
+  await system('location', () => removeFile(joinPath(directory, STAGED_KEYRING_FILE)))
 }
 
 /**
@@ -84,7 +113,7 @@ export async function create(
   build: (dataDirectory: string) => Promise<void>,
   random: Random,
 ): Promise<boolean> {
-  return system(async () => {
+  return system('location', async () => {
     const sibling = await makeSibling(location.directory, `creating-${toBase64url(random(9))}`)
     let moved = false
     try {
@@ -102,7 +131,7 @@ export async function create(
 
 /** Where the rows are, safe to open. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */
 export async function dataDirectory({ directory }: Location): Promise<string> {
-  return system(async () => {
+  return system('location', async () => {
     const path = joinPath(directory, DATA_DIRECTORY)
     const found = await status(path)
     if (found.kind !== 'directory' && found.kind !== 'symlink') {
@@ -129,7 +158,7 @@ export async function dataDirectory({ directory }: Location): Promise<string> {
  * @throws {SecretStoreError} `ERR_LOCKED`.
  */
 export async function claim(directory: string): Promise<() => void> {
-  const identity = await system(() => directoryIdentity(directory))
+  const identity = await system('location', () => directoryIdentity(directory))
   const claimed = register()
   if (claimed.has(identity)) {
     throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another in this process')
@@ -153,16 +182,4 @@ function checkSafe(label: string, found: FileStatus, kind: 'file' | 'directory')
 
 function unsafe(label: string, expected: string, got: string): SecretStoreError {
   return new SecretStoreError('ERR_UNSAFE_LOCATION', `${label}: expected ${expected}, got ${got}`)
-}
-
-/** Runs file-system work; what the system refuses gets the code `ERR_IO`. */
-async function system<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof SecretStoreError || !(error instanceof Error && 'syscall' in error)) throw error
-    throw new SecretStoreError('ERR_IO', 'location: expected to read and write it, got a refusal by the system', {
-      cause: error,
-    })
-  }
 }

@@ -50,6 +50,8 @@ export class MemoryEngine implements Engine {
     }
   }
 
+  checkOwned(): void {}
+
   async erase(): Promise<void> {}
 
   async close(): Promise<void> {

@@ -80,9 +80,18 @@ export interface Found {
   readonly payload: Payload
 }
 
+/** A rotation may destroy a key between the reading of a row and its opening: then the row as it is now is read. */
 export function* lookUpRecord(keyring: Keyring, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
-  const value = yield rowKey
-  return value === undefined ? undefined : openRecord(keyring, rowKey, value)
+  for (let value = yield rowKey; value !== undefined; ) {
+    try {
+      return openRecord(keyring, rowKey, value)
+    } catch (error) {
+      const again: Uint8Array | undefined = yield rowKey
+      if (again !== undefined && equal(again, value)) throw error
+      value = again
+    }
+  }
+  return undefined
 }
 
 /** A record and its payload. Between two reads a write may replace both: then the new record is read, not condemned. */

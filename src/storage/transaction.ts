@@ -1,6 +1,7 @@
 import { mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
+import { decodeEnvelope } from '../format/envelope'
 import { encodeHead, type Head } from '../format/head'
 import type { Payload, SecretRecord } from '../model'
 import { nextHead, type Replacement, replacementChanges } from './changes'
@@ -66,6 +67,22 @@ export class Transaction {
     return revised
   }
 
+  /**
+   * Seals what is there once more, if that was done under a key that seals no longer.
+   *
+   * @returns Whether it was.
+   * @throws {SecretStoreError} `ERR_CORRUPT`.
+   */
+  reseal(rowKey: Uint8Array): boolean {
+    if (this.#entries.has(mapKey(rowKey))) return false // what a commit writes is sealed under the key of the day
+    const committed = this.#committedRecord(rowKey)
+    if (committed === undefined || decodeEnvelope(committed.value).keyId === this.#keyring.activeKeyId) return false
+    const payload = this.payload(rowKey) as Payload
+    const { id, address, created, expires_at } = committed.record
+    this.put(rowKey, { id, address, created, expires_at }, payload)
+    return true
+  }
+
   delete(rowKey: Uint8Array): void {
     this.#committedRecord(rowKey)
     this.#set(rowKey, undefined)
@@ -120,6 +137,7 @@ export interface CommitPlan {
   readonly changes: readonly Change[]
   readonly head: Head
   readonly headValue: Uint8Array
+  readonly replacements: readonly Replacement[]
 }
 
 /** @returns `undefined` if nothing changes. */
@@ -127,11 +145,15 @@ export function planCommit(keyring: Keyring, head: Head, transaction: Transactio
   const replacements = transaction.replacements()
   if (replacements.length === 0) return undefined
   const next = nextHead(head, replacements, ({ rowKey, value }) => keyring.elementHash(rowKey, value))
-  return planHead(keyring, next, replacements.flatMap(replacementChanges))
+  return planHead(keyring, next, replacements)
 }
 
-/** The changes of a commit with its head row. */
-export function planHead(keyring: Keyring, head: Head, changes: readonly Change[]): CommitPlan {
+/** A commit that leads to `head`. */
+export function planHead(keyring: Keyring, head: Head, replacements: readonly Replacement[] = []): CommitPlan {
   const headValue = keyring.sealRow(HEAD_ROW, encodeHead(head))
-  return { changes: [...changes, { type: 'put', key: HEAD_ROW, value: headValue }], head, headValue }
+  const changes = [
+    ...replacements.flatMap(replacementChanges),
+    { type: 'put', key: HEAD_ROW, value: headValue } as const,
+  ]
+  return { changes, head, headValue, replacements }
 }

@@ -112,6 +112,9 @@ export function everyCode(error: SecretStoreError): number {
     case 'ERR_ACCESS_DENIED':
     case 'ERR_CURSOR':
     case 'ERR_NOT_FOUND':
+    case 'ERR_EXISTS':
+    case 'ERR_UNKNOWN_KEY':
+    case 'ERR_LAST_KEY':
     case 'ERR_NOT_A_STORE':
     case 'ERR_UNSAFE_LOCATION':
     case 'ERR_UNSUPPORTED_VERSION':

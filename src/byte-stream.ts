@@ -1,0 +1,62 @@
+import { concat, isBytes } from './bytes'
+
+/** Reads given numbers of bytes from a stream, however it was cut into pieces. */
+export class ByteStreamReader {
+  readonly #pieces: AsyncIterator<Uint8Array>
+  #waiting: Uint8Array = new Uint8Array()
+  #ended = false
+  #offset = 0
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#pieces = source[Symbol.asyncIterator]()
+  }
+
+  /** How many bytes have been read. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** @throws {RangeError} If the stream ends before. */
+  async read(length: number): Promise<Uint8Array> {
+    const bytes = await this.readUpTo(length)
+    if (bytes.length < length) throw new RangeError('stream: expected more bytes, got the end')
+    return bytes
+  }
+
+  /** Fewer than `length` bytes only at the end of the stream. */
+  async readUpTo(length: number): Promise<Uint8Array> {
+    const bytes = await this.#fill(length)
+    const taken = bytes.subarray(0, length)
+    this.#waiting = bytes.subarray(length)
+    this.#offset += taken.length
+    return taken
+  }
+
+  async atEnd(): Promise<boolean> {
+    this.#waiting = await this.#fill(1)
+    return this.#waiting.length === 0
+  }
+
+  /** Lets go of the source. */
+  async close(): Promise<void> {
+    this.#ended = true
+    await this.#pieces.return?.()
+  }
+
+  async #fill(length: number): Promise<Uint8Array> {
+    if (this.#waiting.length >= length) return this.#waiting
+    const parts = [this.#waiting]
+    let total = this.#waiting.length
+    while (total < length && !this.#ended) {
+      const { value, done } = await this.#pieces.next()
+      if (done === true) {
+        this.#ended = true
+      } else {
+        if (!isBytes(value)) throw new TypeError('stream: expected pieces of bytes, got something else')
+        parts.push(value)
+        total += value.length
+      }
+    }
+    return concat(...parts)
+  }
+}

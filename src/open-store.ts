@@ -1,0 +1,120 @@
+import { equal, mapKey } from './bytes'
+import { CheckpointKeeper } from './checkpoints'
+import type { StoreContext } from './context'
+import { systemRandom } from './crypto/random'
+import { SecretStoreError } from './errors'
+import { expireOperation } from './expiry/expire'
+import { sweep } from './expiry/sweep'
+import { every } from './expiry/timer'
+import type { SecretRecord } from './model'
+import type { Opened } from './opening'
+import type { MemorySettings, OpenSettings } from './options'
+import { HEAD_ROW, keyspace } from './storage/keyspace'
+import { Turns } from './turns'
+
+/** What `SecretStore` and all its views share: the parts, the background work, the end. */
+export class OpenStore implements StoreContext {
+  readonly engine: StoreContext['engine']
+  readonly keyring: StoreContext['keyring']
+  readonly keyspace: StoreContext['keyspace']
+  readonly keyringStorage: StoreContext['keyringStorage']
+  readonly queue: StoreContext['queue']
+  readonly keyChanges: Turns = new Turns()
+  readonly rotations: Turns = new Turns()
+  readonly random: StoreContext['random'] = systemRandom
+  readonly maxPayloadBytes: number
+  readonly nowSeconds: () => number
+  readonly #release: () => void
+  readonly #onError: (error: unknown) => void
+  readonly #stopTimers: readonly (() => Promise<void>)[]
+  readonly #checkpoints: CheckpointKeeper | undefined
+  readonly #expiring = new Set<string>()
+  #closing: Promise<void> | undefined
+
+  constructor(
+    { engine, keyring, keyringStorage, queue, release }: Opened,
+    settings: Omit<MemorySettings, 'names'> & Pick<OpenSettings, 'checkpoints'>,
+    nowSeconds: () => number,
+  ) {
+    this.engine = engine
+    this.keyring = keyring
+    this.keyspace = keyspace(keyring.names, (name) => keyring.nameHash(name))
+    this.keyringStorage = keyringStorage
+    this.queue = queue
+    this.maxPayloadBytes = settings.maxPayloadBytes
+    this.nowSeconds = nowSeconds
+    this.#release = release
+    this.#onError = settings.onError
+    const onError = (error: unknown): void => this.#report(error)
+    this.#stopTimers = [
+      every(settings.sweepIntervalMs, () => sweep(this), onError),
+      every(settings.compactIntervalMs, () => this.#compactIfWorthwhile(), onError),
+    ]
+    const { checkpoints } = settings
+    this.#checkpoints = checkpoints && new CheckpointKeeper(this, checkpoints, onError)
+  }
+
+  checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError()
+  }
+
+  expireLazily(rowKey: Uint8Array, record: SecretRecord): void {
+    const key = mapKey(rowKey)
+    if (this.#expiring.has(key)) return
+    this.#expiring.add(key)
+    this.queue
+      .submit(expireOperation(rowKey, record, this.nowSeconds))
+      .catch((error) => this.#report(error))
+      .finally(() => this.#expiring.delete(key))
+  }
+
+  async compact(): Promise<void> {
+    await sweep(this)
+    await this.queue.exclusive(async () => {
+      try {
+        await this.engine.erase()
+        const headValue = await this.engine.get(HEAD_ROW)
+        if (headValue === undefined || !equal(headValue, this.queue.headValue)) {
+          throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got a write by another')
+        }
+      } catch (cause) {
+        throw this.queue.fail(cause)
+      }
+      const { head } = this.queue
+      if (head.superseded > 0) await this.queue.commitHead({ ...head, sequence: head.sequence + 1, superseded: 0 })
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.queue.stop(closedError())
+    const timers = Promise.all(this.#stopTimers.map((stop) => stop()))
+    await this.queue.drain()
+    await timers
+    await this.#checkpoints?.close()
+    try {
+      await this.engine.close()
+    } finally {
+      this.keyring.wipe()
+      this.#release()
+    }
+  }
+
+  async #compactIfWorthwhile(): Promise<void> {
+    await sweep(this)
+    if (this.queue.head.superseded > 0) await this.compact()
+  }
+
+  /** Closing ends background work in the middle; that is no failure of it. */
+  #report(error: unknown): void {
+    if (!(error instanceof SecretStoreError && error.code === 'ERR_CLOSED')) this.#onError(error)
+  }
+}
+
+function closedError(): SecretStoreError {
+  return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
+}

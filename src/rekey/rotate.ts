@@ -1,0 +1,197 @@
+import { compare, concat } from '../bytes'
+import type { StoreContext } from '../context'
+import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../crypto/keyring'
+import { corrupt } from '../errors'
+import { KEY_BYTES, ROW } from '../format/constants'
+import { decodeEnvelope } from '../format/envelope'
+import type { KeySlot } from '../format/keyring-file'
+import type { KeyProvider } from '../keys/provider'
+import { fillSlot, findSlot } from '../keys/unlock'
+import { isExpired } from '../model'
+import type { Progress } from '../progress'
+import type { Row } from '../storage/engine'
+import { payloadRow, prefixRange } from '../storage/keyspace'
+import { openRecord } from '../storage/records'
+import type { Operation } from '../storage/transaction'
+import { changeKeyring, type NextKeyring } from './change'
+import { type KeySlotInfo, slotInfo } from './slots'
+import { countByKey } from './status'
+
+export interface RotationPlan {
+  /** Replaces the root key as well, and keeps the slots of these providers alone. */
+  readonly rootFor?: readonly KeyProvider[]
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface RotationReport {
+  /** The data key that seals everything now; it is the only one. */
+  readonly dataKey: number
+  /** How many records were found under it at the end, one by one; none was under another. */
+  readonly records: number
+  /** How many of them this call sealed anew; the others were written since, or by a call before it. */
+  readonly resealed: number
+  /** The slots that were not kept when the root key was replaced. */
+  readonly dropped: readonly KeySlotInfo[]
+}
+
+/** Bounds one write: writers wait for no more than that. */
+const RESEAL_ROWS = 32
+const RESEAL_BYTES: number = 1024 * 1024
+const WALK_ROWS = 256
+
+/**
+ * Puts everything under a new data key, and destroys the old ones.
+ *
+ * New key → keyring.json; every record sealed anew, in bounded writes among the others; every record looked at; old keys
+ * out of keyring.json. Whatever stops it in between, all keys are still there, and the next call goes on from there.
+ */
+export function rotate(context: StoreContext, plan: RotationPlan): Promise<RotationReport> {
+  return context.rotations.take(async () => {
+    context.checkOpen()
+    plan.signal?.throwIfAborted()
+    const dropped = await context.keyChanges.take(() => begin(context, plan.rootFor))
+    const resealed = await resealAll(context, plan)
+    const records = await proveAllResealed(context, plan.signal)
+    await context.keyChanges.take(() =>
+      context.keyring.lendRootKey((rootKey) =>
+        changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
+      ),
+    )
+    return { dataKey: context.keyring.activeKeyId, records, resealed, dropped }
+  })
+}
+
+/** Makes the new key, unless there is one that an earlier call has not brought to its end. @returns Slots dropped. */
+async function begin(context: StoreContext, rootFor: readonly KeyProvider[] | undefined): Promise<KeySlotInfo[]> {
+  const { keyring, random } = context
+  const created = context.nowSeconds()
+  return keyring.lendRootKey(async (rootKey) => {
+    if (rootFor === undefined) {
+      if (keyring.file.keys.length > 1) return []
+      await changeKeyring(context, { file: withNewDataKey(keyring.file, rootKey, created, random), rootKey })
+      return []
+    }
+    const newRootKey = random(KEY_BYTES)
+    try {
+      const { next, dropped } = await planNewRoot(context, rootKey, newRootKey, rootFor)
+      await changeKeyring(context, { ...next, file: withNewDataKey(next.file, newRootKey, created, random) })
+      return dropped
+    } finally {
+      newRootKey.fill(0)
+    }
+  })
+}
+
+async function planNewRoot(
+  { keyring, random }: StoreContext,
+  rootKey: Uint8Array,
+  newRootKey: Uint8Array,
+  providers: readonly KeyProvider[],
+): Promise<{ next: NextKeyring; dropped: KeySlotInfo[] }> {
+  const { file } = keyring
+  const kept = new Map<KeySlot, KeySlot>()
+  for (const provider of providers) {
+    const { slot, rootKey: held } = await findSlot(file, provider)
+    held.fill(0)
+    kept.set(slot, await fillSlot(slot, provider, newRootKey, file.storeId))
+  }
+  const slots = file.slots.flatMap((slot) => kept.get(slot) ?? [])
+  const dropped = file.slots.filter((slot) => !kept.has(slot)).map(slotInfo)
+  return { next: { file: withRootKey(file, rootKey, newRootKey, slots, random), rootKey: newRootKey }, dropped }
+}
+
+/** One walk over all records. What is written during it is under the new key by itself. @returns How many were sealed. */
+async function resealAll(context: StoreContext, { onProgress, signal }: RotationPlan): Promise<number> {
+  let { gte, lt } = prefixRange(Uint8Array.of(ROW.record))
+  let done = 0
+  let resealed = 0
+  let failure: unknown
+  const report = (): void => onProgress?.({ done, total: Math.max(done, context.queue.head.count) })
+  while (compare(gte, lt) < 0) {
+    context.checkOpen()
+    signal?.throwIfAborted()
+    const rows = await context.engine.scan({ gte, lt, limit: WALK_ROWS })
+    for (const batch of batchesToReseal(context, rows, (error) => (failure ??= error))) {
+      signal?.throwIfAborted()
+      const outcome = await context.queue.submit(resealOperation(context, batch))
+      resealed += outcome.resealed
+      failure ??= outcome.failure
+    }
+    done += rows.length
+    report()
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < WALK_ROWS) break
+    gte = concat(last.key, Uint8Array.of(0))
+  }
+  if (failure !== undefined) throw failure
+  return resealed
+}
+
+interface Batch {
+  readonly rowKeys: readonly Uint8Array[]
+  readonly sizeBytes: number
+}
+
+/** The rows under other keys than the one that seals now, a bounded number at a time. */
+function* batchesToReseal(
+  { keyring }: StoreContext,
+  rows: readonly Row[],
+  onDamage: (error: unknown) => void,
+): Generator<Batch, void> {
+  let rowKeys: Uint8Array[] = []
+  let sizeBytes = 0
+  for (const { key, value } of rows) {
+    try {
+      if (decodeEnvelope(value).keyId === keyring.activeKeyId) continue
+      const { payload } = openRecord(keyring, key, value)
+      sizeBytes += value.length + ('tag' in payload ? payload.lengthBytes : 0)
+      rowKeys.push(key)
+    } catch (error) {
+      // The others are seen to first.
+      onDamage(error)
+    }
+    if (rowKeys.length < RESEAL_ROWS && sizeBytes < RESEAL_BYTES) continue
+    yield { rowKeys, sizeBytes }
+    rowKeys = []
+    sizeBytes = 0
+  }
+  if (rowKeys.length > 0) yield { rowKeys, sizeBytes }
+}
+
+/** What has expired is not sealed anew but deleted; what is damaged does not keep the others from it. */
+function resealOperation(
+  context: StoreContext,
+  { rowKeys, sizeBytes }: Batch,
+): Operation<{ readonly resealed: number; readonly failure: unknown }> {
+  return {
+    rows: rowKeys.flatMap((rowKey) => [rowKey, payloadRow(rowKey)]),
+    sizeBytes,
+    apply(transaction) {
+      let resealed = 0
+      let failure: unknown
+      for (const rowKey of rowKeys) {
+        try {
+          const record = transaction.record(rowKey)
+          if (record === undefined) continue
+          if (isExpired(record, context.nowSeconds())) transaction.delete(rowKey)
+          else if (transaction.reseal(rowKey)) resealed++
+        } catch (error) {
+          failure ??= error
+        }
+      }
+      return { resealed, failure }
+    },
+  }
+}
+
+/** @returns How many records there are. @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key. */
+async function proveAllResealed(context: StoreContext, signal: AbortSignal | undefined): Promise<number> {
+  const counts = new Map(await countByKey(context, signal))
+  const records = counts.get(context.keyring.activeKeyId) ?? 0
+  counts.delete(context.keyring.activeKeyId)
+  if (counts.size > 0) {
+    throw corrupt(`rotation: expected all records under key ${context.keyring.activeKeyId}, got others (see verify)`)
+  }
+  return records
+}

@@ -1,0 +1,78 @@
+import { toBase64url } from '../bytes'
+import type { StoreContext } from '../context'
+import { SecretStoreError } from '../errors'
+import { MAX_SLOTS } from '../format/constants'
+import type { KeySlot } from '../format/keyring-file'
+import type { KeyProvider } from '../keys/provider'
+import { makeSlot } from '../keys/unlock'
+import { changeKeyring } from './change'
+
+/** A key slot as `keys` lists it. Nothing in it is secret. */
+export interface KeySlotInfo {
+  /** 11 characters of base64url; given once and never again. */
+  readonly id: string
+  /** Which sort of key opens it: `passphrase`, `raw-key`, `recovery-code`, … */
+  readonly kind: string
+  readonly label: string | null
+  /** Unix seconds. */
+  readonly created: number
+}
+
+export function slotInfo({ id, kind, label, created }: KeySlot): KeySlotInfo {
+  return { id: toBase64url(id), kind, label, created }
+}
+
+export function slots({ keyring }: StoreContext): KeySlotInfo[] {
+  return keyring.file.slots.map(slotInfo)
+}
+
+/** One more way to open the store. */
+export function addSlot(context: StoreContext, provider: KeyProvider): Promise<KeySlotInfo> {
+  return context.keyChanges.take(async () => {
+    const before = context.keyring.file.slots
+    if (before.length >= MAX_SLOTS) throw new RangeError(`keys: expected at most ${MAX_SLOTS}, got one more`)
+    return changeSlots(context, provider, (slot) => [...before, slot])
+  })
+}
+
+/** The slot's key opens the store no more. */
+export function removeSlot(context: StoreContext, slotId: string): Promise<KeySlotInfo> {
+  return context.keyChanges.take(async () => {
+    const { file } = context.keyring
+    const removed = findSlotById(file.slots, slotId)
+    if (file.slots.length === 1) {
+      throw new SecretStoreError('ERR_LAST_KEY', 'slot: expected another one to remain, got the last (add one first)')
+    }
+    const rest = file.slots.filter((slot) => slot !== removed)
+    await context.keyring.lendRootKey((rootKey) => changeKeyring(context, { file: { ...file, slots: rest }, rootKey }))
+    return slotInfo(removed)
+  })
+}
+
+/** One slot for another, in its place, in one step. */
+export function replaceSlot(context: StoreContext, slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
+  return context.keyChanges.take(async () => {
+    const before = context.keyring.file.slots
+    const replaced = findSlotById(before, slotId)
+    return changeSlots(context, provider, (slot) => before.map((old) => (old === replaced ? slot : old)))
+  })
+}
+
+async function changeSlots(
+  context: StoreContext,
+  provider: KeyProvider,
+  arrange: (slot: KeySlot) => readonly KeySlot[],
+): Promise<KeySlotInfo> {
+  const { keyring, random } = context
+  return keyring.lendRootKey(async (rootKey) => {
+    const slot = await makeSlot(provider, rootKey, keyring.storeId, context.nowSeconds(), random)
+    await changeKeyring(context, { file: { ...keyring.file, slots: arrange(slot) }, rootKey })
+    return slotInfo(slot)
+  })
+}
+
+function findSlotById(slots: readonly KeySlot[], slotId: string): KeySlot {
+  const slot = slots.find(({ id }) => toBase64url(id) === slotId)
+  if (slot === undefined) throw new SecretStoreError('ERR_UNKNOWN_KEY', 'slot: expected the id of one, got another')
+  return slot
+}
