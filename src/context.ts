@@ -19,6 +19,8 @@ export interface StoreContext {
   readonly rotations: Turns
   readonly random: Random
   readonly maxPayloadBytes: number
+  /** Aborted as soon as the store is being closed. */
+  readonly closing: AbortSignal
   /** Whole Unix seconds. */
   nowSeconds(): number
   /** @throws {SecretStoreError} `ERR_CLOSED`. */

@@ -21,9 +21,11 @@ export class OpenStore implements StoreContext {
   readonly queue: StoreContext['queue']
   readonly keyChanges: Turns = new Turns()
   readonly rotations: Turns = new Turns()
+  readonly closing: AbortSignal
   readonly random: StoreContext['random'] = systemRandom
   readonly maxPayloadBytes: number
   readonly nowSeconds: () => number
+  readonly #abort = new AbortController()
   readonly #release: () => void
   readonly #onError: (error: unknown) => void
   readonly #stopTimers: readonly (() => Promise<void>)[]
@@ -43,6 +45,7 @@ export class OpenStore implements StoreContext {
     this.queue = queue
     this.maxPayloadBytes = settings.maxPayloadBytes
     this.nowSeconds = nowSeconds
+    this.closing = this.#abort.signal
     this.#release = release
     this.#onError = settings.onError
     const onError = (error: unknown): void => this.#report(error)
@@ -92,9 +95,12 @@ export class OpenStore implements StoreContext {
 
   async #close(): Promise<void> {
     this.queue.stop(closedError())
+    this.#abort.abort(closedError())
     const timers = Promise.all(this.#stopTimers.map((stop) => stop()))
     await this.queue.drain()
     await timers
+    // What is under way meets an end to the writes or to its stream, and clears up after itself.
+    await Promise.all([this.rotations.take(async () => {}), this.keyChanges.take(async () => {})])
     await this.#checkpoints?.close()
     try {
       await this.engine.close()

@@ -32,13 +32,17 @@ export function backup(context: StoreContext, target: BackupTarget, plan: Backup
     context.checkOpen()
     plan.signal?.throwIfAborted()
     const sink = typeof target === 'string' ? await system(LABEL, () => newFile(target)) : sinkOf(target)
+    const stop = (): void => void sink.abort(context.closing.reason).catch(() => {})
+    context.closing.addEventListener('abort', stop, { once: true })
     try {
       const report = await write(context, sink, plan)
       await system(LABEL, () => sink.close())
       return report
     } catch (error) {
       await sink.abort(error).catch(() => {})
-      throw error
+      throw context.closing.aborted ? context.closing.reason : error
+    } finally {
+      context.closing.removeEventListener('abort', stop)
     }
   })
 }

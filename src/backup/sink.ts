@@ -4,55 +4,70 @@ export interface Sink {
   write(bytes: Uint8Array): Promise<void>
   /** Everything has arrived when it resolves. */
   close(): Promise<void>
-  /** What was written is not whole and must not be taken for a backup. */
+  /** What was written is not whole and must not be taken for a backup. Whatever is being waited for is given up. */
   abort(reason: unknown): Promise<void>
 }
 
 /** What is needed of a `Writable` of Node. */
 export interface NodeWritable {
   write(chunk: Uint8Array, callback: (error?: Error | null) => void): boolean
-  end(callback: () => void): unknown
+  end(callback: (error?: Error | null) => void): unknown
   destroy(error?: Error): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
 }
 
 export function sinkOf(writable: WritableStream<Uint8Array> | NodeWritable): Sink {
-  return 'getWriter' in writable ? webSink(writable) : nodeSink(writable)
+  const wait = new Wait()
+  return 'getWriter' in writable ? webSink(writable, wait) : nodeSink(writable, wait)
 }
 
-function webSink(stream: WritableStream<Uint8Array>): Sink {
+function webSink(stream: WritableStream<Uint8Array>, wait: Wait): Sink {
   const writer = stream.getWriter()
-  // It rejects as soon as the stream fails; whoever writes next is told.
-  writer.closed.catch(() => {})
+  writer.closed.catch((error) => wait.giveUp(error))
   return {
     async write(bytes) {
-      await writer.ready
-      await writer.write(bytes)
+      await wait.for(writer.ready)
+      await wait.for(writer.write(bytes))
     },
-    close: () => writer.close(),
-    abort: (reason) => writer.abort(reason),
+    close: () => wait.for(writer.close()),
+    async abort(reason) {
+      wait.giveUp(reason)
+      // It may wait for a write that never ends.
+      writer.abort(reason).catch(() => {})
+    },
   }
 }
 
-function nodeSink(stream: NodeWritable): Sink {
-  let failure: Error | undefined
-  let fail: (error: Error) => void = () => {}
+function nodeSink(stream: NodeWritable, wait: Wait): Sink {
   // Without a listener an error would end the process; with it, it ends the backup.
-  stream.on('error', (error) => {
-    failure ??= error
-    fail(failure)
-  })
-  const settle = (start: (done: (error?: Error | null) => void) => unknown): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (failure !== undefined) return reject(failure)
-      fail = reject
-      start((error) => (error ? reject(error) : resolve()))
-    })
+  stream.on('error', (error) => wait.giveUp(error))
+  const done = (start: (callback: (error?: Error | null) => void) => unknown): Promise<void> =>
+    wait.for(new Promise((resolve, reject) => start((error) => (error ? reject(error) : resolve()))))
   return {
-    write: (bytes) => settle((done) => stream.write(bytes, done)),
-    close: () => settle((done) => stream.end(done)),
+    write: (bytes) => done((callback) => stream.write(bytes, callback)),
+    close: () => done((callback) => stream.end(callback)),
     async abort(reason) {
+      wait.giveUp(reason)
       stream.destroy(reason instanceof Error ? reason : undefined)
     },
+  }
+}
+
+/** One thing is waited for at a time, until it is there or all waiting is given up. */
+class Wait {
+  #failure: { readonly reason: unknown } | undefined
+  #reject: (reason: unknown) => void = () => {}
+
+  for(work: Promise<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      work.then(() => resolve(), reject)
+      if (this.#failure !== undefined) reject(this.#failure.reason)
+    })
+  }
+
+  giveUp(reason: unknown): void {
+    this.#failure ??= { reason }
+    this.#reject(reason)
   }
 }

@@ -138,7 +138,8 @@ export class Keyring {
   #masterKey(id: number): Uint8Array {
     this.#checkOpen()
     const key = this.#masterKeys.get(id)
-    if (key === undefined) throw corrupt(`envelope: expected a key of this store, got key id ${id}`)
+    if (key === undefined)
+      throw corrupt(`envelope: expected a key of this store, got key ${id} (an older keyring.json may be in place)`)
     return key
   }
 

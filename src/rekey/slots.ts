@@ -29,6 +29,7 @@ export function slots({ keyring }: StoreContext): KeySlotInfo[] {
 /** One more way to open the store. */
 export function addSlot(context: StoreContext, provider: KeyProvider): Promise<KeySlotInfo> {
   return context.keyChanges.take(async () => {
+    context.checkOpen()
     const before = context.keyring.file.slots
     if (before.length >= MAX_SLOTS) throw new RangeError(`keys: expected at most ${MAX_SLOTS}, got one more`)
     return changeSlots(context, provider, (slot) => [...before, slot])
@@ -38,6 +39,7 @@ export function addSlot(context: StoreContext, provider: KeyProvider): Promise<K
 /** The slot's key opens the store no more. */
 export function removeSlot(context: StoreContext, slotId: string): Promise<KeySlotInfo> {
   return context.keyChanges.take(async () => {
+    context.checkOpen()
     const { file } = context.keyring
     const removed = findSlotById(file.slots, slotId)
     if (file.slots.length === 1) {
@@ -52,6 +54,7 @@ export function removeSlot(context: StoreContext, slotId: string): Promise<KeySl
 /** One slot for another, in its place, in one step. */
 export function replaceSlot(context: StoreContext, slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
   return context.keyChanges.take(async () => {
+    context.checkOpen()
     const before = context.keyring.file.slots
     const replaced = findSlotById(before, slotId)
     return changeSlots(context, provider, (slot) => before.map((old) => (old === replaced ? slot : old)))
