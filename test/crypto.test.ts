@@ -331,7 +331,7 @@ describe('keyring', () => {
     const value = keyring.sealRow(utf8('row'), utf8('p'))
     value[4] = 2
     await expect(async () => keyring.openRow(utf8('row'), value)).rejects.toThrow(
-      'envelope: expected a key of this store, got key id 2',
+      'envelope: expected a key of this store, got key 2',
     )
   })
 

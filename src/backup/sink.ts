@@ -42,7 +42,7 @@ function nodeSink(stream: NodeWritable, wait: Wait): Sink {
   // Without a listener an error would end the process; with it, it ends the backup.
   stream.on('error', (error) => wait.giveUp(error))
   const done = (start: (callback: (error?: Error | null) => void) => unknown): Promise<void> =>
-    wait.for(new Promise((resolve, reject) => start((error) => (error ? reject(error) : resolve()))))
+    wait.for(new Promise<void>((resolve, reject) => start((error) => (error ? reject(error) : resolve()))))
   return {
     write: (bytes) => done((callback) => stream.write(bytes, callback)),
     close: () => done((callback) => stream.end(callback)),
