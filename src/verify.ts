@@ -8,7 +8,7 @@ import type { StoredRecord } from './format/record'
 import type { Scope } from './model'
 import type { Row } from './storage/engine'
 import { expiryRow, HEAD_ROW, idRow, payloadRow, prefixRange } from './storage/keyspace'
-import { openPayload, openRecord } from './storage/records'
+import { getNow, openPayload, openRecord } from './storage/records'
 
 /** What can be wrong with a store. */
 export interface VerifyProblem {
@@ -46,7 +46,12 @@ const VERIFY_ROWS = 500
 /** Above every key that LevelDB would hold here: ours are shorter. */
 const HIGHEST_KEY: Uint8Array = new Uint8Array(32 * 1024).fill(0xff)
 const WHOLE_KEYSPACE = { gte: Uint8Array.of(0), lt: HIGHEST_KEY }
-const KNOWN_ROWS: ReadonlySet<number | undefined> = new Set(Object.values(ROW))
+const VERIFY_KEYS = 5000
+const SECONDARY: Readonly<Record<number, Secondary>> = {
+  [ROW.id]: 'id',
+  [ROW.expiry]: 'expiry',
+  [ROW.payload]: 'payload',
+}
 
 /**
  * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together
@@ -62,11 +67,9 @@ export async function verify(context: Verifiable): Promise<VerifyReport> {
   }
   let records = 0
   try {
-    records = await verifyRecords(context, problems)
-    for await (const row of rowsOf(context, WHOLE_KEYSPACE)) {
-      const problem = await strayProblem(context, row)
-      if (problem !== undefined) problems.push(problem)
-    }
+    const found = await verifyRecords(context, problems)
+    records = found.records
+    problems.push(...(await strayProblems(context, found)))
   } catch (error) {
     // The engine itself met damage, and could not say where.
     problems.push({ kind: 'altered', what: 'records', message: messageOf(error) })
@@ -74,36 +77,47 @@ export async function verify(context: Verifiable): Promise<VerifyReport> {
   return { ok: problems.length === 0, records, problems }
 }
 
-/** @returns How many records are authentic. */
-async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Promise<number> {
-  let authentic = 0
+/** What was found authentic and in its place: records, and the rows that belong to them. */
+type Found = { records: number } & Record<Secondary, number>
+type Secondary = 'id' | 'expiry' | 'payload'
+
+async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Promise<Found> {
+  const found: Found = { records: 0, id: 0, expiry: 0, payload: 0 }
   let unreadable = 0
   let setHash = 0n
   for await (const row of rowsOf(context, prefixRange(Uint8Array.of(ROW.record)))) {
     try {
       const record = openRecord(context.keyring, row.key, row.value)
-      authentic++
+      found.records++
       setHash = addElement(setHash, context.keyring.elementHash(row.key, row.value))
-      problems.push(...(await recordProblems(context, row.key, record)))
+      problems.push(...(await recordProblems(context, row.key, record, found)))
     } catch (error) {
       unreadable++
       problems.push({ kind: 'altered', what: 'record', message: messageOf(error), rowKey: toBase64url(row.key) })
     }
   }
-  problems.push(...setProblems(context.queue.head, authentic, unreadable, setHash))
-  return authentic
+  problems.push(...setProblems(context.queue.head, found.records, unreadable, setHash))
+  return found
 }
 
 /** Every record has its payload, its id row and its expiry row. */
-async function recordProblems(context: Verifiable, rowKey: Uint8Array, record: StoredRecord): Promise<VerifyProblem[]> {
+async function recordProblems(
+  context: Verifiable,
+  rowKey: Uint8Array,
+  record: StoredRecord,
+  found: Found,
+): Promise<VerifyProblem[]> {
   const problems: VerifyProblem[] = []
   const about = { id: record.id, name: record.address.name, scope: record.address.scope, rowKey: toBase64url(rowKey) }
   const hints = [{ what: 'id', key: idRow(record.id) } as const]
   const expiry =
     record.expires_at === null ? [] : [{ what: 'expiry', key: expiryRow(record.expires_at, record.id) } as const]
   for (const { what, key } of [...hints, ...expiry]) {
-    const value = await context.engine.get(key)
-    if (value !== undefined && equal(value, rowKey)) continue
+    const value = await getNow(context.engine, key)
+    if (value !== undefined && equal(value, rowKey)) {
+      found[what]++
+      continue
+    }
     const kind = value === undefined ? 'missing' : 'altered'
     problems.push({
       kind,
@@ -121,9 +135,10 @@ async function recordProblems(context: Verifiable, rowKey: Uint8Array, record: S
     })
   }
   if ('tag' in record.payload) {
-    const value = await context.engine.get(payloadRow(rowKey))
+    const value = await getNow(context.engine, payloadRow(rowKey))
     try {
       openPayload(context.keyring, rowKey, record, value)
+      found.payload++
     } catch (error) {
       const kind = value === undefined ? 'missing' : 'altered'
       problems.push({ kind, what: 'payload', message: messageOf(error), ...about })
@@ -153,28 +168,49 @@ function setProblems(
   ]
 }
 
-/** Every row is of a known sort, and every secondary row belongs to a record. */
-async function strayProblem(context: Verifiable, { key, value }: Row): Promise<VerifyProblem | undefined> {
-  const rowKey = toBase64url(key)
-  if (!KNOWN_ROWS.has(key[0]) || (key[0] === ROW.head && key.length !== HEAD_ROW.length)) {
-    return { kind: 'stray', what: 'row', message: 'row: expected a known sort, got another', rowKey }
+/**
+ * Every row is of a known sort, and every secondary row belongs to a record. Where there are as many as were found right,
+ * none is another: only where there are more is each looked at.
+ */
+async function strayProblems(context: Verifiable, found: Found): Promise<VerifyProblem[]> {
+  const problems: VerifyProblem[] = []
+  const counts: Record<Secondary, number> = { id: 0, expiry: 0, payload: 0 }
+  for await (const key of keysOf(context, WHOLE_KEYSPACE)) {
+    const what = SECONDARY[key[0] as number]
+    if (what !== undefined) counts[what]++
+    else if (key[0] !== ROW.record && !equal(key, HEAD_ROW)) {
+      const message = 'row: expected a known sort, got another'
+      problems.push({ kind: 'stray', what: 'row', message, rowKey: toBase64url(key) })
+    }
   }
-  if (key[0] === ROW.record || key[0] === ROW.head) return undefined
-  const what = key[0] === ROW.id ? 'id' : key[0] === ROW.expiry ? 'expiry' : 'payload'
-  const target = what === 'payload' ? concat(Uint8Array.of(ROW.record), key.subarray(1)) : value
-  const recordValue = await context.engine.get(target)
+  for (const kind of [ROW.id, ROW.expiry, ROW.payload]) {
+    const what = SECONDARY[kind] as Secondary
+    if (counts[what] <= found[what]) continue
+    for await (const key of keysOf(context, prefixRange(Uint8Array.of(kind)))) {
+      const problem = await strayProblem(context, what, key)
+      if (problem !== undefined) problems.push(problem)
+    }
+  }
+  return problems
+}
+
+async function strayProblem(context: Verifiable, what: Secondary, key: Uint8Array): Promise<VerifyProblem | undefined> {
+  const target =
+    what === 'payload' ? concat(Uint8Array.of(ROW.record), key.subarray(1)) : await getNow(context.engine, key)
+  const recordValue = target && (await getNow(context.engine, target))
   const message = `${what} row: expected a record it belongs to, got none`
-  if (recordValue === undefined) return { kind: 'stray', what, message, rowKey }
+  const stray = { kind: 'stray', what, message, rowKey: toBase64url(key) } as const
+  if (target === undefined || recordValue === undefined) return stray
   let record: StoredRecord
   try {
     record = openRecord(context.keyring, target, recordValue)
   } catch {
     return undefined // reported already, as an altered record
   }
-  return belongs(what, key, record) ? undefined : { kind: 'stray', what, message, rowKey }
+  return belongs(what, key, record) ? undefined : stray
 }
 
-function belongs(what: 'id' | 'expiry' | 'payload', key: Uint8Array, record: StoredRecord): boolean {
+function belongs(what: Secondary, key: Uint8Array, record: StoredRecord): boolean {
   if (what === 'payload') return 'tag' in record.payload
   if (what === 'id') return equal(idRow(record.id), key)
   return record.expires_at !== null && equal(expiryRow(record.expires_at, record.id), key)
@@ -192,6 +228,21 @@ async function* rowsOf(
     const last = rows.at(-1)
     if (last === undefined || rows.length < VERIFY_ROWS) return
     gte = concat(last.key, Uint8Array.of(0))
+  }
+}
+
+/** The same of keys alone: values may be large. */
+async function* keysOf(
+  context: Verifiable,
+  range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let { gte } = range
+  while (compare(gte, range.lt) < 0) {
+    const keys = await context.engine.scanKeys({ gte, lt: range.lt, limit: VERIFY_KEYS })
+    yield* keys
+    const last = keys.at(-1)
+    if (last === undefined || keys.length < VERIFY_KEYS) return
+    gte = concat(last, Uint8Array.of(0))
   }
 }
 

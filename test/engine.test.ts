@@ -81,6 +81,19 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, staleHe
       expect(await engine.scan({ gte: utf8('k'), lt: utf8('l'), limit: 100 })).toHaveLength(10)
     })
 
+    test('scans keys as it scans rows', async () => {
+      const engine = await filled()
+      for (const [limit, reverse] of [
+        [100, false],
+        [2, false],
+        [2, true],
+      ] as const) {
+        const page = range('k2', 'k5', limit, reverse)
+        expect(await engine.scanKeys(page)).toEqual((await engine.scan(page)).map(({ key }) => key))
+      }
+      expect(await engine.scanKeys(range('k5', 'k2'))).toEqual([])
+    })
+
     test('replaces and deletes, and does not mind deleting nothing', async () => {
       const engine = await filled(3)
       await engine.commit([put('k1', 'new'), del('k2'), del('nothing')], undefined)

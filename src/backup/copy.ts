@@ -6,7 +6,7 @@ import type { BackupEntry } from '../format/backup'
 import { ROW } from '../format/constants'
 import type { Row } from '../storage/engine'
 import { payloadRow, prefixRange } from '../storage/keyspace'
-import { openPayload, openRecord } from '../storage/records'
+import { getNow, openPayload, openRecord } from '../storage/records'
 
 /** Bounds how long writers wait for one step. */
 const STEP_ROWS = 64
@@ -108,7 +108,7 @@ export class StoreCopy {
     for (const [key, rowKey] of this.#changed) {
       if (entries.length >= STEP_ROWS || bytes >= STEP_BYTES) break
       this.#changed.delete(key)
-      const value = await this.#context.engine.get(rowKey)
+      const value = await getNow(this.#context.engine, rowKey)
       const entry =
         value === undefined ? ({ type: 'delete', rowKey } as const) : await this.#putEntry({ key: rowKey, value })
       entries.push(entry)
@@ -121,7 +121,7 @@ export class StoreCopy {
     const { keyring, engine } = this.#context
     const record = openRecord(keyring, rowKey, value)
     if (!('tag' in record.payload)) return { type: 'put', rowKey, value, payloadValue: new Uint8Array() }
-    const payloadValue = await engine.get(payloadRow(rowKey))
+    const payloadValue = await getNow(engine, payloadRow(rowKey))
     openPayload(keyring, rowKey, record, payloadValue)
     return { type: 'put', rowKey, value, payloadValue: payloadValue as Uint8Array }
   }

@@ -16,7 +16,7 @@ import type { Change, Engine } from '../storage/engine'
 import { HEAD_ROW, keyspace } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level'
 import { create, examine } from '../storage/location'
-import { openPayload, openRecord, type SealedRecord } from '../storage/records'
+import { getNow, openPayload, openRecord, type SealedRecord } from '../storage/records'
 import { alreadyThere, system } from '../storage/system'
 import { verify } from '../verify'
 
@@ -136,7 +136,7 @@ class RestoreWriter {
     // What a commit is planned on must be there already.
     const full = this.#touched.has(key) || this.#touched.size >= COMMIT_ROWS || this.#bytes >= COMMIT_BYTES
     if (full) await this.#commit()
-    const value = await this.#engine.get(rowKey)
+    const value = await getNow(this.#engine, rowKey)
     const previous = value && this.#sealed(rowKey, value, undefined)
     const next = entry.type === 'put' ? this.#sealed(rowKey, entry.value, entry.payloadValue) : undefined
     this.#changes.push(...replacementChanges({ previous, next }))

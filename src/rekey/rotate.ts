@@ -36,7 +36,7 @@ export interface RotationReport {
 }
 
 /** Bounds one write: writers wait for no more than that. */
-const RESEAL_ROWS = 32
+const RESEAL_ROWS = 8
 const RESEAL_BYTES: number = 1024 * 1024
 const WALK_ROWS = 256
 

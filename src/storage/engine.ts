@@ -26,6 +26,8 @@ export interface Engine {
   getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>
   /** One bounded page, in bytewise order of the keys; nothing is held open afterwards. */
   scan(range: Range): Promise<readonly Row[]>
+  /** The keys of such a page; the values, which may be large, are not read. */
+  scanKeys(range: Range): Promise<readonly Uint8Array[]>
   /**
    * All or nothing, durable when it resolves.
    *

@@ -78,6 +78,17 @@ export class LevelEngine implements Engine {
     })
   }
 
+  scanKeys({ gte, lt, limit, reverse = false }: Range): Promise<readonly Uint8Array[]> {
+    return this.#read(async (database) => {
+      const iterator = database.keys({ gte, lt, limit, reverse })
+      try {
+        return (await iterator.all()).map((key) => plain(key))
+      } finally {
+        await iterator.close()
+      }
+    })
+  }
+
   async commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void> {
     const head = this.getSync(HEAD_ROW) ?? NO_BYTES
     if (!equal(head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')

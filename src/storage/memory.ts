@@ -37,6 +37,10 @@ export class MemoryEngine implements Engine {
       : this.#rows.slice(start, Math.min(end, start + limit))
   }
 
+  async scanKeys(range: Range): Promise<readonly Uint8Array[]> {
+    return (await this.scan(range)).map(({ key }) => key)
+  }
+
   async commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void> {
     const head = this.getSync(HEAD_ROW)
     const expected = head === undefined ? expectedHead === undefined : equal(head, expectedHead ?? new Uint8Array())

@@ -120,7 +120,13 @@ export function readNow<T>(engine: Engine, lookup: Lookup<T>): T {
 export async function read<T>(engine: Engine, lookup: Lookup<T>): Promise<T> {
   let step = lookup.next()
   while (!step.done) {
-    step = lookup.next(engine.canReadSync() ? engine.getSync(step.value) : await engine.get(step.value))
+    const value = getNow(engine, step.value)
+    step = lookup.next(value instanceof Promise ? await value : value)
   }
   return step.value
+}
+
+/** One row, without a thread hop where the engine can. */
+export function getNow(engine: Engine, key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  return engine.canReadSync() ? engine.getSync(key) : engine.get(key)
 }
