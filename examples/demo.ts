@@ -7,7 +7,17 @@ import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { account, passphrase, type Scope, SecretStore, SecretStoreError, type SetParams, user } from '../src/index'
+import {
+  account,
+  generateRecoveryCode,
+  passphrase,
+  recoveryCode,
+  type Scope,
+  SecretStore,
+  SecretStoreError,
+  type SetParams,
+  user,
+} from '../src/index'
 
 const PASSPHRASE = 'correct horse battery staple'
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -211,6 +221,41 @@ async function run(): Promise<void> {
   await expectCode('yesterday’s copy', 'ERR_ROLLBACK', () => SecretStore.open(old, { ...options, minimum }))
   store = await SecretStore.open(location, { ...options, minimum })
   say('the store itself opens')
+
+  section('keys: a recovery code, another passphrase, and a rotation of everything')
+  const code = generateRecoveryCode()
+  await store.addKey(recoveryCode(code, { label: 'on paper' }))
+  const slotOf = (kind: string): string => store.keys().find((slot) => slot.kind === kind)?.id ?? ''
+  await timed('passphrase replaced', () => store.replaceKey(slotOf('passphrase'), passphrase('a new passphrase')))
+  show(
+    'keys',
+    store.keys().map(({ kind, label }) => [kind, label].filter(Boolean).join(' ')),
+  )
+  const rotation = await timed('rotated: everything is under a new data key', () => store.rotate())
+  show('rotate', rotation)
+
+  section('backup and restore: one sealed file')
+  const backup = join(work, 'backup')
+  const saved = await timed('backed up', () => store.backup(backup))
+  show('backup', saved)
+  await store.close()
+  await expectCode('the old passphrase', 'ERR_WRONG_KEY', () => SecretStore.open(location, options))
+  const restored = join(work, 'restored')
+  const cutOff = join(work, 'cut-off')
+  await writeFile(cutOff, (await readFile(backup)).subarray(0, -1))
+  await expectCode('a backup that lacks its last byte', 'ERR_CORRUPT', () =>
+    SecretStore.restore(cutOff, restored, { key: recoveryCode(code) }),
+  )
+  await timed('restored', () => SecretStore.restore(backup, restored, { key: recoveryCode(code) }))
+  store = await SecretStore.open(restored, { ...options, key: recoveryCode(code), minimum })
+  const again = await store.verify()
+  show('opened with the recovery code', { ok: again.ok, records: again.records })
+  await store.close()
+  if (!again.ok || again.records !== saved.records) throw new Error('restore: expected what was backed up')
+
+  store = await SecretStore.open(location, { ...options, key: recoveryCode(code) })
+  await store.replaceKey(slotOf('passphrase'), options.key)
+  say('and the first passphrase is put back')
   const final = await store.verify()
   await store.close()
   if (!report.ok || !final.ok) throw new Error('verify: expected no problems')
