@@ -102,7 +102,8 @@ export interface NewFile {
 export async function newFile(path: string): Promise<NewFile> {
   const target = resolve(path)
   if ((await status(target)).kind !== 'absent') throw existing(target)
-  const partial = join(dirname(target), `.${basename(target)}.partial-${randomBytes(6).toString('hex')}`)
+  // Not its own name and more: that may be as long as names can be.
+  const partial = join(dirname(target), `.secret-store-${randomBytes(8).toString('hex')}.partial`)
   const file = await open(partial, 'wx', PRIVATE_FILE)
   return {
     async write(bytes) {
