@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Reads a store of format version 1 and prints all of it as JSON.
+"""Reads a store, or a backup of one, of format version 1 or 2 and prints all of it as JSON, expired secrets too.
 
 Written from docs/format.md alone, and sharing no code with the library: what this program can read, the page describes.
 
-    read_store.py <copy of a store> (--passphrase-file <file> | --raw-key-file <file>) [--checkpoint <token>]
+    read_store.py <copy of a store, or a backup>
+        (--passphrase-file <file> | --raw-key-file <file> | --recovery-code-file <file>) [--checkpoint <token>]
 
-The passphrase is the whole file, as UTF-8; the raw key is a file of 32 bytes. LevelDB writes when it opens, so give it a copy. Exit code 0: everything was
+A directory is a store, a file a backup. The passphrase is the whole file, as UTF-8; the raw key is a file of 32 bytes;
+the recovery code is a file of one line. LevelDB writes when it opens, so give it a copy. Exit code 0: everything was
 read and authenticated; 1: something was rejected; 2: wrong key. Debian: python3-plyvel python3-nacl.
 """
 import argparse
@@ -21,9 +23,11 @@ import unicodedata
 import nacl.exceptions
 import nacl.pwhash
 import plyvel
-from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt
+from nacl.bindings import crypto_aead_chacha20poly1305_ietf_decrypt, crypto_aead_xchacha20poly1305_ietf_decrypt
 
-VERSION = 1
+VERSION = 1  # of envelopes, additional data, checkpoints and backups
+KEYRING_VERSIONS = (1, 2)
+MAX_KEYRING = 262144
 MAX_INTEGER = 2**53 - 1
 
 
@@ -100,7 +104,7 @@ ENDING = re.compile(
 
 
 def parse_keyring(data):
-    check(len(data) <= 262144, "keyring.json: too long")
+    check(len(data) <= MAX_KEYRING, "keyring.json: too long")
     ending = ENDING.match(data)
     if ending is None:
         try:
@@ -108,7 +112,7 @@ def parse_keyring(data):
         except ValueError:
             parsed = None
         if type(parsed) is dict and parsed.get("format") == "secret-store" and type(parsed.get("version")) is int:
-            check(parsed["version"] == VERSION, f"version: {parsed['version']} is not known")
+            check(parsed["version"] in KEYRING_VERSIONS, f"version: {parsed['version']} is not known")
         raise Rejected("keyring.json: another ending")
     body, checksum, mac = ending.groups()
     check(hashlib.sha256(body).digest() == from_base64url(checksum.decode(), 32), "keyring.json: wrong checksum")
@@ -118,11 +122,15 @@ def parse_keyring(data):
     except ValueError as error:
         raise Rejected("keyring.json: not JSON in UTF-8") from error
     check(type(fields) is dict and type(fields.get("version")) is int, "keyring.json: no version")
-    check(fields["version"] == VERSION, f"version: {fields['version']} is not known")
-    check_fields(fields, ["format", "version", "store", "created", "names", "slots", "keys", "indexKey"])
+    check(fields["version"] in KEYRING_VERSIONS, f"version: {fields['version']} is not known")
+    replaced = ["generation", "sequence"] if fields["version"] == 2 else []
+    check_fields(fields, ["format", "version", "store", "created", "names", *replaced, "slots", "keys", "indexKey"])
     check(fields["format"] == "secret-store", "keyring.json: another format")
     check(fields["names"] in ("plain", "sealed"), "keyring.json: unknown names")
     check(is_integer(fields["created"], 0), "keyring.json: created")
+    check(not replaced or is_integer(fields["generation"], 1), "keyring.json: generation")
+    check(not replaced or is_integer(fields["sequence"], 0), "keyring.json: sequence")
+    fields.setdefault("generation", 0)
     slots, keys = fields["slots"], fields["keys"]
     check(type(slots) is list and 1 <= len(slots) <= 32, "keyring.json: slots")
     check(type(keys) is list and 1 <= len(keys) <= 1024, "keyring.json: keys")
@@ -141,10 +149,12 @@ def parse_keyring(data):
         check(is_integer(key["created"], 0), "key: created")
         key["wrapped"] = from_base64url(key["wrapped"], 72)
     check(len({slot["id"] for slot in slots}) == len(slots), "slots: one id twice")
-    check(len({key["id"] for key in keys}) == len(keys), "keys: one id twice")
+    ids = [key["id"] for key in keys]
+    check(ids == sorted(set(ids)), "keys: one id twice, or not in ascending order")
     fields["store"] = from_base64url(fields["store"], 16)
     fields["indexKey"] = from_base64url(fields["indexKey"], 72)
-    return fields, authenticated, from_base64url(mac.decode(), 32)
+    fields["mac"] = from_base64url(mac.decode(), 32)
+    return fields, authenticated
 
 
 def stretch(passphrase, params):
@@ -161,20 +171,72 @@ def stretch(passphrase, params):
     return nacl.pwhash.argon2id.kdf(32, passphrase, salt, opslimit=t, memlimit=m * 1024)
 
 
+# §3.5: recovery codes, in the bech32m of BIP 350
+
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+BECH32M_CHECKSUM = 0x2BC830A3
+
+
+def bech32_checksum(values):
+    checksum = 1
+    for value in values:
+        top = checksum >> 25
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
+        for i, term in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            checksum ^= term if top >> i & 1 else 0
+    return checksum
+
+
+def parse_recovery_code(text):
+    """The 21 bytes of a code as somebody typed it; None if it was mistyped."""
+    typed = re.sub(r"[\s-]", "", text).lower().translate(str.maketrans("oi1b", "0ll8"))
+    if len(typed) != 40 or not set(typed) <= set(BECH32):
+        return None
+    prefix, data = b"secretstore", [BECH32.index(character) for character in typed]
+    expanded = [byte >> 5 for byte in prefix] + [0] + [byte & 31 for byte in prefix]
+    if bech32_checksum(expanded + data) != BECH32M_CHECKSUM:
+        return None
+    bits = 0
+    for value in data[:34]:
+        bits = bits << 5 | value
+    return None if bits & 3 else unsigned(bits >> 2, 21)
+
+
+def open_slot(slot, store_id, given):
+    """The root key; None if this is not the secret of the slot (§3.3)."""
+    commitment = from_base64url(slot["params"].get("commitment"), 32)
+    wrapped = from_base64url(slot["params"].get("wrapped"), 72)
+    secret = stretch(given, slot["params"]) if slot["kind"] == "passphrase" else given
+    context = store_id + slot["id"] + slot["kind"].encode()
+    if not hmac.compare_digest(hkdf(secret, "slot-commitment", context), commitment):
+        return None
+    root_key = aead_open(hkdf(secret, "slot-wrap", context), wrapped, context)
+    check(root_key is not None, "slot: the wrapped root key does not open")
+    return root_key
+
+
 def unlock(slots, store_id, kind, given):
+    rejected = None
     for slot in slots:
         if slot["kind"] != kind:
             continue
-        commitment = from_base64url(slot["params"].get("commitment"), 32)
-        wrapped = from_base64url(slot["params"].get("wrapped"), 72)
-        secret = stretch(given, slot["params"]) if kind == "passphrase" else given
-        context = store_id + slot["id"] + slot["kind"].encode()
-        if not hmac.compare_digest(hkdf(secret, "slot-commitment", context), commitment):
+        try:
+            root_key = open_slot(slot, store_id, given)
+        except Rejected as error:
+            rejected = rejected or error
             continue
-        root_key = aead_open(hkdf(secret, "slot-wrap", context), wrapped, context)
-        check(root_key is not None, "slot: the wrapped root key does not open")
-        return root_key
-    raise WrongKey(f"no slot opens with this {kind}")
+        if root_key is not None:
+            return root_key
+    raise rejected or WrongKey(f"no slot opens with this {kind}")
+
+
+def open_keyring(data, kind, given):
+    """§10, steps 2 to 7; the root key is returned as well, for a backup."""
+    keyring, authenticated = parse_keyring(data)
+    root_key = unlock(keyring["slots"], keyring["store"], kind, given)
+    mac_key = hkdf(root_key, "keyring-mac", keyring["store"])
+    check(hmac.compare_digest(hmac_sha256(mac_key, authenticated), keyring["mac"]), "keyring.json: altered")
+    return keyring, root_key
 
 
 class Keys:
@@ -249,17 +311,17 @@ def record_row_key(keys, names, record):
 
 
 class Fields:
-    def __init__(self, data):
-        self.data, self.offset = data, 0
+    def __init__(self, data, what):
+        self.data, self.what, self.offset = data, what, 0
 
     def take(self, length):
-        check(self.offset + length <= len(self.data), "record: runs past its end")
+        check(self.offset + length <= len(self.data), f"{self.what}: runs past its end")
         self.offset += length
         return self.data[self.offset - length : self.offset]
 
-    def integer(self, length):
+    def integer(self, length, most=MAX_INTEGER):
         value = int.from_bytes(self.take(length), "big")
-        check(value <= MAX_INTEGER, "record: integer above 2^53 - 1")
+        check(value <= most, f"{self.what}: integer above {most}")
         return value
 
     def text(self):
@@ -274,7 +336,7 @@ def decode_text(data):
 
 
 def parse_record(plaintext):
-    fields = Fields(plaintext)
+    fields = Fields(plaintext, "record")
     flags = fields.integer(1)
     check(flags <= 63, "record: unknown flags")
     record = {"revision": fields.integer(8), "created": fields.integer(8)}
@@ -311,6 +373,33 @@ def read_payload(keys, database, row_key, record):
     return record["payload"]
 
 
+# §8
+
+
+def parse_head(plaintext):
+    check(len(plaintext) in (56, 96), "head: another length")
+    fields = Fields(plaintext, "head")
+    head = {"sequence": fields.integer(8), "count": fields.integer(8), "superseded": fields.integer(8)}
+    head["set_hash"] = int.from_bytes(fields.take(32), "big")
+    head["generation"] = 0
+    if len(plaintext) == 96:
+        head["generation"], head["mac"] = fields.integer(8), fields.take(32)
+        check(head["generation"] >= 1, "head: generation 0")
+    return head
+
+
+def check_together(keyring, head, from_backup):
+    """§8.1. Between a file and its head there can be a crash, but no backup (§14)."""
+    if keyring["generation"] == head["generation"] == 0:
+        return
+    if keyring["generation"] == head["generation"]:
+        check(hmac.compare_digest(keyring["mac"], head["mac"]), "rollback: the head is of another keyring.json")
+        check(head["sequence"] > keyring["sequence"], "rollback: the head is older than keyring.json")
+        return
+    crashed = keyring["generation"] == head["generation"] + 1 and keyring["sequence"] == head["sequence"]
+    check(crashed and not from_backup, "rollback: head and keyring.json are of different times")
+
+
 # §9
 
 
@@ -330,47 +419,44 @@ def check_checkpoint(keys, head, token):
 
 def read_store(location, kind, given, checkpoint):
     with open(os.path.join(location, "keyring.json"), "rb") as file:
-        keyring, authenticated, mac = parse_keyring(file.read(262145))
-    root_key = unlock(keyring["slots"], keyring["store"], kind, given)
-    mac_key = hkdf(root_key, "keyring-mac", keyring["store"])
-    check(hmac.compare_digest(hmac_sha256(mac_key, authenticated), mac), "keyring.json: altered")
-    keys = Keys(keyring, root_key)
+        keyring, root_key = open_keyring(file.read(MAX_KEYRING + 1), kind, given)
     database = plyvel.DB(os.path.join(location, "data"), create_if_missing=False, compression=None)
     try:
-        return read_rows(keys, keyring["names"], database, checkpoint)
+        return read_rows(keyring, Keys(keyring, root_key), database, checkpoint)
     finally:
         database.close()
 
 
-def read_rows(keys, names, database, checkpoint):
+def read_rows(keyring, keys, database, checkpoint, from_backup=False):
     value = database.get(b"h")
     check(value is not None, "head: missing")
-    plaintext = keys.open_row(b"h", value)
-    check(len(plaintext) == 56, "head: another length")
-    sequence, count, superseded = (int.from_bytes(plaintext[at : at + 8], "big") for at in (0, 8, 16))
-    check(max(sequence, count, superseded) <= MAX_INTEGER, "head: integer above 2^53 - 1")
-    head = {"sequence": sequence, "count": count, "set_hash": int.from_bytes(plaintext[24:], "big")}
+    head = parse_head(keys.open_row(b"h", value))
+    check_together(keyring, head, from_backup)
     if checkpoint is not None:
         check_checkpoint(keys, head, checkpoint)
 
-    secrets, total, secondary = [], 0, {}
+    secrets, ids, sealed_under, total, secondary = [], set(), set(), 0, {}
     for row_key, value in database.iterator(prefix=b"r"):
         record = parse_record(keys.open_row(row_key, value))
-        check(record_row_key(keys, names, record) == row_key, "record: not at its own address")
-        check(1 <= record["revision"] <= sequence, "record: revision after the head")
+        check(record_row_key(keys, keyring["names"], record) == row_key, "record: not at its own address")
+        check(1 <= record["revision"] <= head["sequence"], "record: revision after the head")
+        check(record["id"] not in ids, "record: its id is another's as well")
+        ids.add(record["id"])
+        sealed_under.add(int.from_bytes(value[1:5], "big"))
         total = (total + keys.element(row_key, value)) % 2**256
-        secondary[b"i" + record["id"].encode()] = row_key
-        if record["expires_at"] is not None:
-            secondary[b"x" + unsigned(record["expires_at"], 8) + record["id"].encode()] = row_key
+        if not from_backup:
+            secondary[b"i" + record["id"].encode()] = row_key
+            if record["expires_at"] is not None:
+                secondary[b"x" + unsigned(record["expires_at"], 8) + record["id"].encode()] = row_key
         if "tag" in record:
             secondary[b"p" + row_key[1:]] = None  # compared with its record when it is read
         payload = read_payload(keys, database, row_key, record)
         wanted = ("account", "livemode", "scope", "name", "id", "created", "expires_at", "type")
         secrets.append({**{name: record[name] for name in wanted}, "payload": base64.b64encode(payload).decode()})
-    check(len(secrets) == count, f"head: expected {count} records, got {len(secrets)}")
+    check(len(secrets) == head["count"], f"head: expected {head['count']} records, got {len(secrets)}")
     check(total == head["set_hash"], "head: another set hash")
 
-    ignored = {b"h", b"\x00", b"\xff" * 64}
+    ignored = {b"h"} if from_backup else {b"h", b"\x00", b"\xff" * 64}
     for row_key, value in database.iterator():
         if row_key in ignored or row_key[:1] == b"r":
             continue
@@ -378,7 +464,84 @@ def read_rows(keys, names, database, checkpoint):
         expected = secondary.pop(row_key)
         check(expected is None or value == expected, f"row {row_key!r}: leads elsewhere")
     check(not secondary, f"rows missing: {list(secondary)}")
-    return {"names": names, "sequence": sequence, "secrets": secrets}
+    return {
+        "names": keyring["names"],
+        "generation": keyring["generation"],
+        "sequence": head["sequence"],
+        "dataKeys": sorted(sealed_under),
+        "secrets": secrets,
+    }
+
+
+# §14
+
+MAGIC = b"secret-store backup\n"
+CHUNK = 65536
+MAX_ROW_KEY = 65536
+MAX_ENVELOPE = 1074790400
+
+
+def read_backup(path, kind, given, checkpoint):
+    with open(path, "rb") as file:
+        data = file.read()
+    check(data[: len(MAGIC)] == MAGIC, "backup: none")
+    fields = Fields(data, "backup")
+    fields.take(len(MAGIC))
+    version = fields.integer(1)
+    check(version == VERSION, f"version: {version} of a backup is not known")
+    keyring_bytes = fields.take(fields.integer(4, MAX_KEYRING))
+    fields.integer(8)  # how many records there were
+    fields.take(32)  # random: makes the header, and so the key, another in each backup
+    header, sealed = data[: fields.offset], data[fields.offset :]
+    keyring, root_key = open_keyring(keyring_bytes, kind, given)
+    plaintext = open_chunks(hkdf(root_key, "backup", hashlib.sha256(header).digest()), sealed)
+    return read_rows(keyring, Keys(keyring, root_key), BackupRows(plaintext), checkpoint, from_backup=True)
+
+
+def open_chunks(key, sealed):
+    check(sealed, "backup: no chunk")
+    chunks = []
+    for i, offset in enumerate(range(0, len(sealed), CHUNK + 16)):
+        chunk = sealed[offset : offset + CHUNK + 16]
+        last = offset + len(chunk) == len(sealed)
+        check(len(chunk) > 16, f"backup: chunk {i} is empty")
+        try:
+            nonce = unsigned(i, 11) + unsigned(last, 1)
+            chunks.append(crypto_aead_chacha20poly1305_ietf_decrypt(chunk, None, nonce, key))
+        except nacl.exceptions.CryptoError as error:
+            raise Rejected(f"backup: chunk {i} does not open, as the {'last' if last else 'one of more'}") from error
+    return b"".join(chunks)
+
+
+class BackupRows:
+    """What the entries of a backup make of an empty store; read like a LevelDB."""
+
+    def __init__(self, plaintext):
+        self.rows = {}
+        entries = Fields(plaintext, "backup")
+        while b"h" not in self.rows:
+            kind = entries.integer(1)
+            check(kind in (1, 2, 3), f"backup: unknown entry {kind}")
+            if kind == 3:
+                self.rows[b"h"] = entries.take(entries.integer(4, MAX_ENVELOPE))
+                continue
+            row_key = entries.take(entries.integer(4, MAX_ROW_KEY))
+            check(row_key[:1] == b"r", "backup: an entry that is of no record")
+            payload_key = b"p" + row_key[1:]
+            for old in (row_key, payload_key):
+                self.rows.pop(old, None)
+            if kind == 1:
+                self.rows[row_key] = entries.take(entries.integer(4, MAX_ENVELOPE))
+                payload = entries.take(entries.integer(4, MAX_ENVELOPE))
+                if payload:
+                    self.rows[payload_key] = payload
+        check(entries.offset == len(plaintext), "backup: more follows the head")
+
+    def get(self, row_key):
+        return self.rows.get(row_key)
+
+    def iterator(self, prefix=b""):
+        return ((row_key, value) for row_key, value in sorted(self.rows.items()) if row_key.startswith(prefix))
 
 
 def main():
@@ -387,15 +550,26 @@ def main():
     secret = parser.add_mutually_exclusive_group(required=True)
     secret.add_argument("--passphrase-file")
     secret.add_argument("--raw-key-file")
+    secret.add_argument("--recovery-code-file")
     parser.add_argument("--checkpoint")
     arguments = parser.parse_args()
-    kind = "passphrase" if arguments.passphrase_file else "raw-key"
-    with open(arguments.passphrase_file or arguments.raw_key_file, "rb") as file:
+    files = {
+        "passphrase": arguments.passphrase_file,
+        "raw-key": arguments.raw_key_file,
+        "recovery-code": arguments.recovery_code_file,
+    }
+    kind, key_file = next((kind, path) for kind, path in files.items() if path is not None)
+    with open(key_file, "rb") as file:
         given = file.read()
-    if kind == "passphrase":
-        given = unicodedata.normalize("NFC", given.decode("utf-8")).encode("utf-8")
+    read = read_store if os.path.isdir(arguments.location) else read_backup
     try:
-        found = read_store(arguments.location, kind, given, arguments.checkpoint)
+        if kind == "passphrase":
+            given = unicodedata.normalize("NFC", given.decode("utf-8")).encode("utf-8")
+        elif kind == "recovery-code":
+            given = parse_recovery_code(given.decode("utf-8"))
+            if given is None:
+                raise WrongKey("the recovery code was mistyped")
+        found = read(arguments.location, kind, given, arguments.checkpoint)
     except WrongKey as error:
         print(error, file=sys.stderr)
         return 2
