@@ -1,5 +1,6 @@
 import { equal } from './bytes'
-import { createKeyringFile, Keyring, readKeyringFile, sealKeyringFile } from './crypto/keyring'
+import { createKeyringFile } from './crypto/data-keys'
+import { Keyring, readKeyringFile, sealKeyringFile } from './crypto/keyring'
 import { systemRandom } from './crypto/random'
 import { wrapRootKey } from './crypto/slot'
 import { corrupt, SecretStoreError } from './errors'

@@ -1,6 +1,6 @@
 import { compare, concat } from '../bytes'
 import type { StoreContext } from '../context'
-import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../crypto/keyring'
+import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../crypto/data-keys'
 import { corrupt } from '../errors'
 import { KEY_BYTES, ROW } from '../format/constants'
 import { decodeEnvelope } from '../format/envelope'

@@ -1,0 +1,85 @@
+import { ByteWriter } from '../bytes'
+import { corrupt } from '../errors'
+import { FORMAT_VERSION, INDEX_KEY_ID, KEY_BYTES, LABEL } from '../format/constants'
+import type { KeyringFile, KeySlot, NameMode, WrappedKey } from '../format/keyring-file'
+import { open, seal } from './aead'
+import { derive } from './derive'
+import type { Random } from './random'
+
+/** The keys in keyring.json: wrapping them, and the pure steps from one file to the next. */
+
+/** The keyring of a new store. `slots` must hold the root key that is passed. */
+export function createKeyringFile(
+  rootKey: Uint8Array,
+  fields: {
+    readonly storeId: Uint8Array
+    readonly created: number
+    readonly names: NameMode
+    readonly slots: readonly KeySlot[]
+  },
+  random: Random,
+): KeyringFile {
+  const { storeId, created } = fields
+  const keys = [newDataKey(rootKey, storeId, 1, created, random)]
+  return { ...fields, keys, indexKey: wrapNewKey(rootKey, storeId, INDEX_KEY_ID, random) }
+}
+
+/** The same keyring with one more data key, which seals from now on. */
+export function withNewDataKey(file: KeyringFile, rootKey: Uint8Array, created: number, random: Random): KeyringFile {
+  const key = newDataKey(rootKey, file.storeId, activeKeyId(file) + 1, created, random)
+  return { ...file, keys: [...file.keys, key] }
+}
+
+/** The same keyring with no other data key than the one that seals. */
+export function withActiveDataKeyAlone(file: KeyringFile): KeyringFile {
+  return { ...file, keys: file.keys.slice(-1) }
+}
+
+/** The same keys under another root key. `slots` must hold that one. */
+export function withRootKey(
+  file: KeyringFile,
+  rootKey: Uint8Array,
+  newRootKey: Uint8Array,
+  slots: readonly KeySlot[],
+  random: Random,
+): KeyringFile {
+  const rewrap = (id: number, wrapped: Uint8Array): Uint8Array => {
+    const key = unwrapKey(rootKey, file.storeId, id, wrapped)
+    const again = wrapKey(newRootKey, file.storeId, id, key, random)
+    key.fill(0)
+    return again
+  }
+  const keys = file.keys.map((key) => ({ ...key, wrapped: rewrap(key.id, key.wrapped) }))
+  return { ...file, slots, keys, indexKey: rewrap(INDEX_KEY_ID, file.indexKey) }
+}
+
+function newDataKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, created: number, random: Random): WrappedKey {
+  return { id, created, wrapped: wrapNewKey(rootKey, storeId, id, random) }
+}
+
+/** The data key with the greatest id, which is the last. */
+export function activeKeyId(file: KeyringFile): number {
+  return (file.keys.at(-1) as WrappedKey).id
+}
+
+function wrapNewKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, random: Random): Uint8Array {
+  const key = random(KEY_BYTES)
+  const wrapped = wrapKey(rootKey, storeId, id, key, random)
+  key.fill(0)
+  return wrapped
+}
+
+function wrapKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, key: Uint8Array, random: Random): Uint8Array {
+  return seal(derive(rootKey, LABEL.keyWrap, storeId), key, keyContext(storeId, id), random)
+}
+
+/** @throws {SecretStoreError} `ERR_CORRUPT`. */
+export function unwrapKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, wrapped: Uint8Array): Uint8Array {
+  const key = open(derive(rootKey, LABEL.keyWrap, storeId), wrapped, keyContext(storeId, id))
+  if (key === undefined) throw corrupt(`keyring.json: expected key ${id} under the root key, got other bytes`)
+  return key
+}
+
+function keyContext(storeId: Uint8Array, id: number): Uint8Array {
+  return new ByteWriter().u8(FORMAT_VERSION).raw(storeId).u32(id).bytes()
+}
