@@ -5,6 +5,7 @@ import { systemRandom } from '../crypto/random'
 import { openChunks } from '../crypto/stream'
 import { corrupt } from '../errors'
 import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../format/backup'
+import { ROW } from '../format/constants'
 import { decodeHead } from '../format/head'
 import type { KeyProvider } from '../keys/provider'
 import { unlock } from '../keys/unlock'
@@ -132,6 +133,7 @@ class RestoreWriter {
   /** @returns Whether that made a commit. */
   async take(entry: BackupEntry & { readonly type: 'put' | 'delete' }): Promise<boolean> {
     const { rowKey } = entry
+    if (rowKey[0] !== ROW.record) throw corrupt('backup: expected the keys of records, got another')
     const key = mapKey(rowKey)
     // What a commit is planned on must be there already.
     const full = this.#touched.has(key) || this.#touched.size >= COMMIT_ROWS || this.#bytes >= COMMIT_BYTES
@@ -162,7 +164,11 @@ class RestoreWriter {
   /** @param payloadValue - Of a record that is new here: it is opened, too. */
   #sealed(rowKey: Uint8Array, value: Uint8Array, payloadValue: Uint8Array | undefined): SealedRecord {
     const record = openRecord(this.#keyring, rowKey, value)
-    if (payloadValue === undefined || !('tag' in record.payload)) return { rowKey, record, value }
+    if (payloadValue === undefined) return { rowKey, record, value }
+    if (!('tag' in record.payload)) {
+      if (payloadValue.length > 0) throw corrupt('backup: expected no payload row for a record without, got one')
+      return { rowKey, record, value }
+    }
     openPayload(this.#keyring, rowKey, record, payloadValue)
     return { rowKey, record, value, payloadValue }
   }

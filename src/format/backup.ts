@@ -55,11 +55,19 @@ export async function decodeBackupHeader(
     const records = await source.read(8)
     const nonce = await source.read(BACKUP_NONCE_BYTES)
     return {
-      header: { keyring, records: new ByteReader(records).u64(), nonce },
+      header: { keyring, records: countOf(records), nonce },
       bytes: concat(MAGIC, Uint8Array.of(version), length, keyring, records, nonce),
     }
   } catch (error) {
     throw cutOff(error)
+  }
+}
+
+function countOf(bytes: Uint8Array): number {
+  try {
+    return new ByteReader(bytes).u64()
+  } catch (cause) {
+    throw corrupt('backup: expected a number of records below 2^53, got more', cause)
   }
 }
 
