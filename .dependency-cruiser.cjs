@@ -1,6 +1,6 @@
 /** The layers, lowest first: each may import only from itself and from those above it in this list. */
 const layers = [
-  ['concepts', '^src/(errors|bytes|byte-stream|model|progress|turns)\\.ts$'],
+  ['concepts', '^src/(errors|abort|bytes|byte-stream|model|progress|turns)\\.ts$'],
   ['validation', '^src/validate\\.ts$'],
   ['format', '^src/format/'],
   ['platform', '^src/platform/'],

@@ -1,3 +1,4 @@
+import { orAborted } from './abort'
 import { concat, isBytes } from './bytes'
 
 /** Reads given numbers of bytes from a stream, however it was cut into pieces. */
@@ -6,9 +7,14 @@ export class ByteStreamReader {
   #waiting: Uint8Array = new Uint8Array()
   #ended = false
   #offset = 0
+  /** Set while the source is being asked for more. */
+  #asking = false
+  readonly #signal: AbortSignal | undefined
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  /** @param signal - Ends the waiting for a source that gives nothing. */
+  constructor(source: AsyncIterable<Uint8Array>, signal?: AbortSignal) {
     this.#pieces = source[Symbol.asyncIterator]()
+    this.#signal = signal
   }
 
   /** How many bytes have been read. */
@@ -40,7 +46,10 @@ export class ByteStreamReader {
   /** Lets go of the source. */
   async close(): Promise<void> {
     this.#ended = true
-    await this.#pieces.return?.()
+    const left = Promise.resolve(this.#pieces.return?.())
+    // A source that has not answered yet may never do so.
+    if (this.#asking) left.catch(() => {})
+    else await left
   }
 
   async #fill(length: number): Promise<Uint8Array> {
@@ -48,7 +57,9 @@ export class ByteStreamReader {
     const parts = [this.#waiting]
     let total = this.#waiting.length
     while (total < length && !this.#ended) {
-      const { value, done } = await this.#pieces.next()
+      this.#asking = true
+      const { value, done } = await orAborted(this.#signal, this.#pieces.next())
+      this.#asking = false
       if (done === true) {
         this.#ended = true
       } else {

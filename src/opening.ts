@@ -5,9 +5,9 @@ import { systemRandom } from './crypto/random'
 import { wrapRootKey } from './crypto/slot'
 import { corrupt, SecretStoreError } from './errors'
 import { type Checkpoint, decodeCheckpoint } from './format/checkpoint'
-import { KEY_BYTES, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
+import { KEY_BYTES, MEMORY_KIND, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
 import { decodeHead, EMPTY_HEAD, encodeHead, type Head } from './format/head'
-import type { KeyringFile, NameMode } from './format/keyring-file'
+import type { NameMode } from './format/keyring-file'
 import { makeSlot, unlock } from './keys/unlock'
 import type { OpenSettings } from './options'
 import { changeKeyring, checkReadable, matchKeyring, type Rekeying } from './rekey/change'
@@ -33,13 +33,12 @@ export interface Opened extends Rekeying {
   readonly release: () => void
 }
 
-/** A keyring file that was unlocked, or made, just now. */
+/** A keyring.json that was unlocked, or made, just now, and the keys that were in it. */
 interface Unlocked {
   readonly bytes: Uint8Array
-  readonly file: KeyringFile
   /** The file's. */
   readonly mac: Uint8Array
-  readonly rootKey: Uint8Array
+  readonly keyring: Keyring
 }
 
 /**
@@ -69,6 +68,7 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   const bytes = sealKeyringFile(file, rootKey)
   const { mac } = checkReadable(bytes)
   const keyring = new Keyring(file, rootKey, systemRandom)
+  rootKey.fill(0)
   const build = async (directory: string): Promise<void> => {
     const engine = await LevelEngine.open(directory, { create: true })
     try {
@@ -79,33 +79,31 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   }
   // Another creator may have been faster: then its store is opened, if the key opens that.
   await create(location, bytes, build, systemRandom)
-  keyring.wipe()
-  return { bytes, file, mac, rootKey }
+  return { bytes, mac, keyring }
 }
 
 async function openStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Opened> {
   let unlocked = await unlockStore(location, settings, known)
-  const directory = await dataDirectory(location)
-  const release = await claim(directory)
+  let release = (): void => {}
   let engine: LevelEngine | undefined
   try {
+    const directory = await dataDirectory(location)
+    release = await claim(directory)
     engine = await LevelEngine.open(directory)
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)
     await removeStagedKeyring(location)
-    const { bytes, file, rootKey } = unlocked
-    const keyring = new Keyring(file, rootKey, systemRandom)
+    const { bytes, mac, keyring } = unlocked
     const { head, headValue } = await readHead(engine, keyring)
     const queue = new CommitQueue(engine, keyring, head, headValue)
     const opened = { engine, keyring, keyringStorage: new LocationKeyring(location, bytes), queue, release }
-    await settle(opened, unlocked, settings)
+    await settle(opened, mac, settings)
     return opened
   } catch (error) {
     await engine?.close()
     release()
+    unlocked.keyring.wipe()
     throw error
-  } finally {
-    unlocked.rootKey.fill(0)
   }
 }
 
@@ -114,8 +112,9 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
  *
  * @throws {SecretStoreError} `ERR_ROLLBACK`, `ERR_CORRUPT` for a stored checkpoint that is none.
  */
-async function settle(opened: Opened, { file, rootKey, mac }: Unlocked, settings: OpenSettings): Promise<void> {
+async function settle(opened: Opened, mac: Uint8Array, settings: OpenSettings): Promise<void> {
   const { queue, keyring } = opened
+  const { file } = keyring
   const { head } = queue
   const minima = await loadMinima(settings)
   try {
@@ -125,7 +124,8 @@ async function settle(opened: Opened, { file, rootKey, mac }: Unlocked, settings
     if (!settings.acceptRollback || !(error instanceof SecretStoreError && error.code === 'ERR_ROLLBACK')) throw error
     // Past all that is known of the abandoned future, which is thereby the older one.
     const own = minima.filter(({ storeId }) => equal(storeId, keyring.storeId))
-    await changeKeyring(opened, { file, rootKey }, Math.max(0, ...own.map(({ sequence }) => sequence)))
+    const sequence = Math.max(0, ...own.map((minimum) => minimum.sequence))
+    await keyring.lendRootKey((rootKey) => changeKeyring(opened, { file, rootKey }, sequence))
     return
   }
   const generation = file.change?.generation as number
@@ -147,14 +147,17 @@ async function loadMinima({ minimum, checkpoints, acceptRollback }: OpenSettings
 async function unlockStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Unlocked> {
   const bytes = await readKeyring(location)
   if (known !== undefined && equal(known.bytes, bytes)) return known
-  known?.rootKey.fill(0)
+  known?.keyring.wipe()
   const unverified = readKeyringFile(bytes)
-  const unlocked = { ...(await unlock(unverified, settings.key)), mac: unverified.mac }
-  const { names } = unlocked.file
-  if (settings.names !== undefined && settings.names !== names) {
-    throw new TypeError(`names: expected '${names}', as the store was created, got '${settings.names}'`)
+  const { file, rootKey } = await unlock(unverified, settings.key)
+  try {
+    if (settings.names !== undefined && settings.names !== file.names) {
+      throw new TypeError(`names: expected '${file.names}', as the store was created, got '${settings.names}'`)
+    }
+    return { bytes, mac: unverified.mac, keyring: new Keyring(file, rootKey, systemRandom) }
+  } finally {
+    rootKey.fill(0)
   }
-  return { bytes, ...unlocked }
 }
 
 /** A new store that lives as long as the process. Its one slot is of a random key that nobody has. */
@@ -162,7 +165,7 @@ export function openMemory(names: NameMode, created: number): Opened {
   const rootKey = systemRandom(KEY_BYTES)
   const storeId = systemRandom(STORE_ID_BYTES)
   const id = systemRandom(SLOT_ID_BYTES)
-  const kind = 'memory'
+  const kind = MEMORY_KIND
   const params = wrapRootKey(systemRandom(KEY_BYTES), rootKey, { storeId, slotId: id, kind }, systemRandom)
   const slots = [{ id, kind, label: null, created, params }]
   const file = createKeyringFile(rootKey, { storeId, created, names, slots }, systemRandom)

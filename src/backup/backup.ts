@@ -1,6 +1,6 @@
 import type { StoreContext } from '../context'
 import { type BackupEntry, encodeBackupEntry, encodeBackupHeader } from '../format/backup'
-import { BACKUP_NONCE_BYTES } from '../format/constants'
+import { BACKUP_NONCE_BYTES, MEMORY_KIND } from '../format/constants'
 import { newFile } from '../platform/files'
 import type { Progress } from '../progress'
 import { system } from '../storage/system'
@@ -31,18 +31,24 @@ export function backup(context: StoreContext, target: BackupTarget, plan: Backup
   return context.keyChanges.take(async () => {
     context.checkOpen()
     plan.signal?.throwIfAborted()
+    if (context.keyring.file.slots.every(({ kind }) => kind === MEMORY_KIND)) {
+      throw new TypeError('backup: expected a key that can open it, got a store in memory without one (see addKey)')
+    }
     const sink = typeof target === 'string' ? await system(LABEL, () => newFile(target)) : sinkOf(target)
-    const stop = (): void => void sink.abort(context.closing.reason).catch(() => {})
-    context.closing.addEventListener('abort', stop, { once: true })
+    const ends = [context.closing, ...(plan.signal === undefined ? [] : [plan.signal])]
+    const stop = ({ target }: Event): void => void sink.abort((target as AbortSignal).reason).catch(() => {})
+    for (const end of ends) end.addEventListener('abort', stop, { once: true })
     try {
       const report = await write(context, sink, plan)
+      for (const end of ends) end.throwIfAborted()
       await system(LABEL, () => sink.close())
       return report
     } catch (error) {
       await sink.abort(error).catch(() => {})
-      throw context.closing.aborted ? context.closing.reason : error
+      for (const end of ends) end.throwIfAborted()
+      throw error
     } finally {
-      context.closing.removeEventListener('abort', stop)
+      for (const end of ends) end.removeEventListener('abort', stop)
     }
   })
 }

@@ -47,7 +47,7 @@ export async function restore(source: BackupSource, path: string, plan: RestoreP
   plan.signal?.throwIfAborted()
   const location = await examine(path)
   if (location.state === 'store') throw alreadyThere('location')
-  const stream = new ByteStreamReader(typeof source === 'string' ? readPieces(source) : source)
+  const stream = new ByteStreamReader(typeof source === 'string' ? readPieces(source) : source, plan.signal)
   try {
     return await system('backup', async () => {
       const { header, bytes: headerBytes } = await decodeBackupHeader(stream)

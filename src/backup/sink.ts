@@ -13,7 +13,7 @@ export interface NodeWritable {
   write(chunk: Uint8Array, callback: (error?: Error | null) => void): boolean
   end(callback: (error?: Error | null) => void): unknown
   destroy(error?: Error): unknown
-  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'error' | 'close', listener: (error: Error) => void): unknown
 }
 
 export function sinkOf(writable: WritableStream<Uint8Array> | NodeWritable): Sink {
@@ -41,11 +41,21 @@ function webSink(stream: WritableStream<Uint8Array>, wait: Wait): Sink {
 function nodeSink(stream: NodeWritable, wait: Wait): Sink {
   // Without a listener an error would end the process; with it, it ends the backup.
   stream.on('error', (error) => wait.giveUp(error))
+  let finished = false
+  stream.on('close', () => {
+    if (!finished) wait.giveUp(new Error('stream: expected it to take the whole backup, got its end'))
+  })
   const done = (start: (callback: (error?: Error | null) => void) => unknown): Promise<void> =>
     wait.for(new Promise<void>((resolve, reject) => start((error) => (error ? reject(error) : resolve()))))
   return {
     write: (bytes) => done((callback) => stream.write(bytes, callback)),
-    close: () => done((callback) => stream.end(callback)),
+    close: () =>
+      done((callback) =>
+        stream.end((error?: Error | null) => {
+          finished = true
+          callback(error)
+        }),
+      ),
     async abort(reason) {
       wait.giveUp(reason)
       stream.destroy(reason instanceof Error ? reason : undefined)

@@ -48,6 +48,11 @@ export const DATA_DIRECTORY = 'data'
 export const MAX_KEYRING_BYTES: number = 256 * 1024
 export const MAX_SLOTS = 32
 export const MAX_DATA_KEYS = 1024
+/** What the slots of one kind may ask for together, in default passphrases: as much as the most that one slot may. */
+export const MAX_UNLOCK_WORK = 128
+
+/** The kind of the one slot of a store in memory; its key was never kept. */
+export const MEMORY_KIND = 'memory'
 
 /** The wrapped index key's place in the associated data, where a data key has its id (ids start at 1). */
 export const INDEX_KEY_ID = 0

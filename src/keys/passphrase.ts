@@ -47,6 +47,7 @@ export function passphrase(secret: string | Uint8Array, options: PassphraseOptio
   return {
     kind: KIND,
     ...(label === undefined ? {} : { label }),
+    work: (params) => work(params),
     async wrap(rootKey, context) {
       const salt = systemRandom(SALT_BYTES)
       const secret = await stretch(password, salt, chosen)
@@ -80,6 +81,16 @@ function chooseKdf(kdf: unknown, cost: Readonly<Record<string, number | undefine
   const problem = costProblem(chosen)
   if (problem !== undefined) throw new RangeError(problem)
   return chosen
+}
+
+/** In default passphrases. A slot whose numbers are none asks for nothing: it is refused. */
+function work({ kdf, N, r, p, m, t }: SlotParams): number {
+  const { scrypt, argon2id } = { scrypt: SCRYPT.default, argon2id: ARGON2ID.default }
+  const asked =
+    kdf === 'scrypt'
+      ? (Number(N) * Number(r) * Number(p)) / (scrypt.N * scrypt.r * scrypt.p)
+      : (Number(m) * Number(t)) / (argon2id.m * argon2id.t)
+  return Number.isFinite(asked) ? asked : 0
 }
 
 /** The numbers a slot asks for; `stretch` holds them against the bounds. */

@@ -10,10 +10,15 @@ export interface KeyProvider {
   readonly kind: string
   /** Shown by tools, never secret. */
   readonly label?: string
-  /** @param rootKey - 32 bytes; must not be kept. @returns What to store in the slot. */
+  /**
+   * How much work it is to open a slot with these parameters, where 1 is that of a default passphrase. The slots of one
+   * kind may together ask for 128. @defaultValue none worth counting
+   */
+  work?(params: SlotParams): number
+  /** @param rootKey - 32 bytes, overwritten afterwards. @returns What to store in the slot: text and integers. */
   wrap(rootKey: Uint8Array, context: SlotContext): Promise<SlotParams>
   /**
-   * @returns The root key, 32 bytes, or `null` if the slot was made with another secret.
+   * @returns The root key, 32 bytes, in a buffer of its own, which is overwritten afterwards; or `null` if the slot was made with another secret.
    * @throws {SecretStoreError} `ERR_CORRUPT` only if the slot is its own, and damaged.
    */
   unwrap(params: SlotParams, context: SlotContext): Promise<Uint8Array | null>

@@ -2,8 +2,8 @@ import { equalConstantTime } from '../bytes'
 import { verifyKeyringFile } from '../crypto/keyring'
 import type { Random } from '../crypto/random'
 import { corrupt, SecretStoreError } from '../errors'
-import { KEY_BYTES, SLOT_ID_BYTES } from '../format/constants'
-import type { KeyringFile, KeySlot, UnverifiedKeyringFile } from '../format/keyring-file'
+import { KEY_BYTES, MAX_UNLOCK_WORK, SLOT_ID_BYTES } from '../format/constants'
+import type { KeyringFile, KeySlot, SlotParams, UnverifiedKeyringFile } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 
 /** A new slot that holds `rootKey` for `provider`. @throws {TypeError} If the provider does not get it out again. */
@@ -26,13 +26,20 @@ export async function fillSlot(
   storeId: Uint8Array,
 ): Promise<KeySlot> {
   const context = { storeId, slotId: slot.id, kind: provider.kind }
-  const params = await provider.wrap(rootKey, context)
+  const lent = rootKey.slice()
+  const params = storedParams(await provider.wrap(lent, context))
+  lent.fill(0)
   // Nothing must come to depend on a slot that does not open: a keychain may have lost what it was given.
   const again = await provider.unwrap(params, context)
   const holds = again !== null && equalConstantTime(again, rootKey)
   again?.fill(0)
   if (!holds) throw new TypeError(`key provider: expected the ${provider.kind} to open its own slot, got another key`)
   return { ...slot, kind: provider.kind, label: provider.label ?? slot.label, params }
+}
+
+/** What of a provider's answer is on disk afterwards, and is all that it will be given to open the slot. */
+function storedParams(params: SlotParams): SlotParams {
+  return Object.freeze(JSON.parse(JSON.stringify(params) ?? 'null'))
 }
 
 /**
@@ -44,16 +51,21 @@ export async function findSlot(
   { storeId, slots }: KeyringFile,
   provider: KeyProvider,
 ): Promise<{ readonly slot: KeySlot; readonly rootKey: Uint8Array }> {
+  if (workOf(provider, slots) > MAX_UNLOCK_WORK) {
+    throw corrupt(`slots: expected the work of ${MAX_UNLOCK_WORK} default passphrases at most, got more`)
+  }
   let damaged: unknown
   for (const slot of slots) {
     if (slot.kind !== provider.kind) continue
     const context = { storeId, slotId: slot.id, kind: slot.kind }
     // A slot that cannot be read must not stand before a later one that can.
-    const rootKey = await provider.unwrap(slot.params, context).catch((error: unknown) => {
+    let rootKey: Uint8Array | null = null
+    try {
+      rootKey = await provider.unwrap(slot.params, context)
+    } catch (error) {
       if (!(error instanceof SecretStoreError)) throw error
       damaged ??= error
-      return null
-    })
+    }
     if (rootKey === null) continue
     if (rootKey.length !== KEY_BYTES) throw corrupt(`root key: expected ${KEY_BYTES} bytes, got ${rootKey.length}`)
     return { slot, rootKey }
@@ -64,6 +76,12 @@ export async function findSlot(
     'ERR_WRONG_KEY',
     `key: expected one that opens a slot of this store (${kinds}), got a ${provider.kind} that opens none`,
   )
+}
+
+/** What trying `provider` on all slots of its kind may cost, in default passphrases. */
+export function workOf(provider: KeyProvider, slots: readonly KeySlot[]): number {
+  const own = slots.filter((slot) => slot.kind === provider.kind)
+  return own.reduce((total, slot) => total + (provider.work?.(slot.params) ?? 0), 0)
 }
 
 /** Finds the slot that is `provider`'s own, and with its root key vouches for the whole file. @throws As `findSlot`. */

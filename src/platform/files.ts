@@ -160,6 +160,7 @@ export async function* readPieces(path: string): AsyncGenerator<Uint8Array, void
   }
 }
 
+const LONGEST_NAME_BYTES = 255
 const PIECE_BYTES: number = 256 * 1024
 
 /** Removes a file; that there is none is no failure. */
@@ -185,13 +186,36 @@ async function retry(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A new, private directory beside `target`, on the same file system. */
-export async function makeSibling(target: string, suffix: string): Promise<string> {
+/**
+ * A new, private directory beside `target`, on the same file system.
+ *
+ * @returns Its path, and a way to remove it, with the directories above it that were not there before.
+ */
+export async function makeSibling(
+  target: string,
+  suffix: string,
+): Promise<{ readonly path: string; readonly remove: () => Promise<void> }> {
   const parent = dirname(target)
-  await mkdir(parent, { recursive: true, mode: PRIVATE_DIRECTORY })
-  const sibling = join(parent, `.${basename(target)}.${suffix}`)
-  await mkdir(sibling, { mode: PRIVATE_DIRECTORY })
-  return sibling
+  const topmost = await mkdir(parent, { recursive: true, mode: PRIVATE_DIRECTORY })
+  const name = `.${basename(target)}.${suffix}`
+  const path = join(parent, Buffer.byteLength(name) > LONGEST_NAME_BYTES ? `.${suffix}` : name)
+  await mkdir(path, { mode: PRIVATE_DIRECTORY })
+  const remove = async (): Promise<void> => {
+    await removeTree(path)
+    // Only what is empty: somebody else may have begun to use them.
+    let above = parent
+    while (topmost !== undefined && above.length >= topmost.length) {
+      if (
+        !(await rmdir(above).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return
+      above = dirname(above)
+    }
+  }
+  return { path, remove }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { orAborted } from '../abort'
 import { compare, concat } from '../bytes'
 import type { StoreContext } from '../context'
 import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../crypto/data-keys'
@@ -53,6 +54,7 @@ export function rotate(context: StoreContext, plan: RotationPlan): Promise<Rotat
     const dropped = await context.keyChanges.take(() => begin(context, plan.rootFor))
     const resealed = await resealAll(context, plan)
     const records = await proveAllResealed(context, plan.signal)
+    plan.onProgress?.({ done: records, total: records })
     await context.keyChanges.take(() =>
       context.keyring.lendRootKey((rootKey) =>
         changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
@@ -74,7 +76,8 @@ async function begin(context: StoreContext, rootFor: readonly KeyProvider[] | un
     }
     const newRootKey = random(KEY_BYTES)
     try {
-      const { next, dropped } = await planNewRoot(context, rootKey, newRootKey, rootFor)
+      const planned = planNewRoot(context, rootKey, newRootKey, rootFor)
+      const { next, dropped } = await orAborted(context.closing, planned)
       await changeKeyring(context, { ...next, file: withNewDataKey(next.file, newRootKey, created, random) })
       return dropped
     } finally {

@@ -13,7 +13,6 @@ import {
   moveDirectory,
   readRegularFile,
   removeFile,
-  removeTree,
   replaceFile,
   resolvePath,
   status,
@@ -117,13 +116,13 @@ export async function create(
     const sibling = await makeSibling(location.directory, `creating-${toBase64url(random(9))}`)
     let moved = false
     try {
-      await writeNewFile(joinPath(sibling, KEYRING_FILE), keyringFile)
-      await build(joinPath(sibling, DATA_DIRECTORY))
-      await syncDirectory(joinPath(sibling, DATA_DIRECTORY))
-      await syncDirectory(sibling)
-      moved = await moveDirectory(sibling, location.directory)
+      await writeNewFile(joinPath(sibling.path, KEYRING_FILE), keyringFile)
+      await build(joinPath(sibling.path, DATA_DIRECTORY))
+      await syncDirectory(joinPath(sibling.path, DATA_DIRECTORY))
+      await syncDirectory(sibling.path)
+      moved = await moveDirectory(sibling.path, location.directory)
     } finally {
-      if (!moved) await removeTree(sibling)
+      if (!moved) await sibling.remove()
     }
     return moved
   })
