@@ -541,6 +541,28 @@ describe('costs', () => {
     await expectUnharmed(victim, passphrase('pass'))
   })
 
+  test('slots that each keep to the bounds, and together exhaust the machine, are refused before any stretching', async () => {
+    const victim = await newVictim(passphrase('pass', CHEAP))
+    const id = (n: number): string => toBase64url(new Uint8Array(8).fill(n))
+    // 2^17 is a default passphrase's; 2^20 and p = 8 are 64 of it.
+    const forged = (slots: number, cost: object): Buffer | Uint8Array =>
+      resummed(victim.keyring, (json) => {
+        const [first] = json.slots as [SlotJson]
+        json.slots = range(slots).map((n) => ({ ...first, id: id(n), params: { ...first.params, ...cost } }))
+      })
+    vi.mocked(nativeScrypt).mockClear()
+    vi.mocked(argon2idAsync).mockClear()
+    expect(await attack(victim, forged(3, { N: 2 ** 20, p: 8 }), passphrase('other'))).toBe('ERR_CORRUPT')
+    expect(await attack(victim, forged(32, { N: 2 ** 20, r: 8, p: 16 }), passphrase('other'))).toBe('ERR_CORRUPT')
+    const argon2id = { kdf: 'argon2id', m: 1_048_576, t: 16, p: 1 }
+    expect(await attack(victim, forged(2, argon2id), passphrase('other'))).toBe('ERR_CORRUPT')
+    expect(nativeScrypt).not.toHaveBeenCalled()
+    expect(argon2idAsync).not.toHaveBeenCalled()
+    expect(await attack(victim, forged(2, {}), passphrase('other'))).toBe('ERR_WRONG_KEY')
+    expect(nativeScrypt).toHaveBeenCalledTimes(2)
+    await expectUnharmed(victim, passphrase('pass'))
+  })
+
   test('an altered file is refused after one stretching, and a slot of another kind costs none', async () => {
     const victim = await newVictim(testKey(), (store) => store.addKey(passphrase('pass', CHEAP)))
     vi.mocked(nativeScrypt).mockClear()
