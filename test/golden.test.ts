@@ -2,7 +2,16 @@ import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { account, passphrase, type Scope, type SecretStore, type SecretView, user } from '../src/index'
+import {
+  account,
+  type KeyProvider,
+  passphrase,
+  recoveryCode,
+  type Scope,
+  SecretStore,
+  type SecretView,
+  user,
+} from '../src/index'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from './support'
 
 /** test/fixtures/make-golden.ts wrote these. */
@@ -28,7 +37,7 @@ interface ExpectedSecret {
 
 const GOLDEN_NOW_MS = 1_767_312_000_000
 
-describe.each(['v1', 'v1-sealed'])('the golden store %s', (fixture) => {
+describe.each(['v1', 'v1-sealed', 'v2'])('the golden store %s', (fixture) => {
   const path = fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url))
 
   async function expectedStore(): Promise<Expected> {
@@ -120,6 +129,63 @@ describe.each(['v1', 'v1-sealed'])('the golden store %s', (fixture) => {
     expect(await codeOf(() => openStore(location, { key: passphrase('another') }))).toBe('ERR_WRONG_KEY')
     expect(await codeOf(() => openStore(location, { key: testKey() }))).toBe('ERR_WRONG_KEY')
     expect(await directoryDigest(location)).toBe(before)
+  })
+})
+
+describe('the golden store v2, whose keys were changed', () => {
+  const path = fileURLToPath(new URL('fixtures/v2', import.meta.url))
+  const options = { now: () => GOLDEN_NOW_MS, sweepIntervalMs: 0, compactIntervalMs: 0 }
+
+  async function codeKey(): Promise<KeyProvider> {
+    return recoveryCode(await readFile(join(path, 'recovery-code.txt'), 'utf8'))
+  }
+
+  async function contentsOf(store: SecretStore): Promise<unknown[]> {
+    const { secrets } = JSON.parse(await readFile(join(path, 'expected.json'), 'utf8')) as Expected
+    return Promise.all(
+      secrets.map(async ({ account, livemode, scope, name }) => {
+        const view = store.view({ livemode, ...(account === null ? {} : { account }) })
+        const bytes = await view.getBytes({ scope, name })
+        return [await view.find({ scope, name }), Buffer.from(bytes ?? []).toString('base64')]
+      }),
+    )
+  }
+
+  test('opens with its recovery code, and its rotation can be ended', async () => {
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    const store = await openStore(location, { ...options, key: await codeKey() })
+    expect(store.keys().map(({ kind, label }) => [kind, label])).toEqual([
+      ['passphrase', null],
+      ['recovery-code', 'on paper'],
+    ])
+    const before = await contentsOf(store)
+    const { dataKeys } = await store.status()
+    expect(dataKeys.map(({ id, active }) => [id, active])).toEqual([
+      [2, false],
+      [3, true],
+    ])
+    expect(dataKeys.every(({ records }) => records > 0)).toBe(true)
+    expect(await store.rotate()).toMatchObject({ dataKey: 3, records: before.length })
+    expect((await store.status()).dataKeys.map(({ id, records }) => [id, records])).toEqual([[3, before.length]])
+    expect(await contentsOf(store)).toEqual(before)
+    expect(await store.verify()).toMatchObject({ ok: true })
+  })
+
+  test('its backup restores what it holds', async () => {
+    const restored = await newLocation()
+    await SecretStore.restore(join(path, 'backup'), restored, { key: await codeKey() })
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    const stores = await Promise.all(
+      [restored, location].map(async (at) => openStore(at, { ...options, key: await codeKey() })),
+    )
+    const [one, other] = await Promise.all(stores.map(contentsOf))
+    expect(one).toEqual(other)
+    const [here, there] = await Promise.all(stores.map((store) => store.checkpoint()))
+    expect(here).toBe(there)
   })
 })
 
