@@ -229,7 +229,7 @@ function byPlace(secrets: readonly object[]): string[] {
 }
 
 describe.skipIf(reason !== undefined)('a reader in another language', () => {
-  test.each(['v1', 'v1-sealed'])('reads the golden store %s', async (fixture) => {
+  test.each(['v1', 'v1-sealed', 'v2'])('reads the golden store %s', async (fixture) => {
     const expected = JSON.parse(await readFile(path(`fixtures/${fixture}/expected.json`), 'utf8'))
     const passphraseFile = path(`fixtures/${fixture}/passphrase.txt`)
     const { message, store } = readStore(await copyGolden(fixture), passphraseFile, expected.checkpoint)
