@@ -1,5 +1,5 @@
 import { orAborted } from './abort'
-import { concat, isBytes } from './bytes'
+import { concatAll, isBytes } from './bytes'
 
 /** Reads given numbers of bytes from a stream, however it was cut into pieces. */
 export class ByteStreamReader {
@@ -68,6 +68,6 @@ export class ByteStreamReader {
         total += value.length
       }
     }
-    return concat(...parts)
+    return concatAll(parts)
   }
 }

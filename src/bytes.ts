@@ -18,6 +18,11 @@ export function isBytes(value: unknown): value is Uint8Array {
 }
 
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return concatAll(parts)
+}
+
+/** The same of any number of parts; a call takes only so many arguments. */
+export function concatAll(parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
   let offset = 0
   for (const part of parts) {
@@ -118,7 +123,7 @@ export class ByteWriter {
   }
 
   bytes(): Uint8Array {
-    return concat(...this.#parts)
+    return concatAll(this.#parts)
   }
 }
 

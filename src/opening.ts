@@ -33,6 +33,9 @@ export interface Opened extends Rekeying {
   readonly release: () => void
 }
 
+/** A million writes a second for a hundred years. */
+const GREATEST_PLAUSIBLE_SEQUENCE: number = 2 ** 52
+
 /** A keyring.json that was unlocked, or made, just now, and the keys that were in it. */
 interface Unlocked {
   readonly bytes: Uint8Array
@@ -123,7 +126,10 @@ async function settle(opened: Opened, mac: Uint8Array, settings: OpenSettings): 
   } catch (error) {
     if (!settings.acceptRollback || !(error instanceof SecretStoreError && error.code === 'ERR_ROLLBACK')) throw error
     // Past all that is known of the abandoned future, which is thereby the older one.
-    const own = minima.filter(({ storeId }) => equal(storeId, keyring.storeId))
+    // A number that no store comes to was forged where the token is kept.
+    const own = minima.filter(
+      ({ storeId, sequence }) => equal(storeId, keyring.storeId) && sequence <= GREATEST_PLAUSIBLE_SEQUENCE,
+    )
     const sequence = Math.max(0, ...own.map((minimum) => minimum.sequence))
     await keyring.lendRootKey((rootKey) => changeKeyring(opened, { file, rootKey }, sequence))
     return

@@ -1,4 +1,4 @@
-import { compare, concat, equal, toBase64url } from './bytes'
+import { concat, equal, toBase64url } from './bytes'
 import type { StoreContext } from './context'
 import { addElement } from './crypto/set-hash'
 import { SecretStoreError } from './errors'
@@ -6,9 +6,9 @@ import { ROW } from './format/constants'
 import type { Head } from './format/head'
 import type { StoredRecord } from './format/record'
 import type { Scope } from './model'
-import type { Row } from './storage/engine'
 import { expiryRow, HEAD_ROW, idRow, payloadRow, prefixRange } from './storage/keyspace'
 import { getNow, openPayload, openRecord } from './storage/records'
+import { walkKeys, walkRows } from './storage/walk'
 
 /** What can be wrong with a store. */
 export interface VerifyProblem {
@@ -45,6 +45,7 @@ export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace'> &
 const VERIFY_ROWS = 500
 /** Above every key that LevelDB would hold here: ours are shorter. */
 const HIGHEST_KEY: Uint8Array = new Uint8Array(32 * 1024).fill(0xff)
+const RECORDS = prefixRange(Uint8Array.of(ROW.record))
 const WHOLE_KEYSPACE = { gte: Uint8Array.of(0), lt: HIGHEST_KEY }
 const VERIFY_KEYS = 5000
 const SECONDARY: Readonly<Record<number, Secondary>> = {
@@ -85,7 +86,7 @@ async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Pr
   const found: Found = { records: 0, id: 0, expiry: 0, payload: 0 }
   let unreadable = 0
   let setHash = 0n
-  for await (const row of rowsOf(context, prefixRange(Uint8Array.of(ROW.record)))) {
+  for await (const row of each(walkRows(context.engine, RECORDS, VERIFY_ROWS))) {
     try {
       const record = openRecord(context.keyring, row.key, row.value)
       found.records++
@@ -175,7 +176,7 @@ function setProblems(
 async function strayProblems(context: Verifiable, found: Found): Promise<VerifyProblem[]> {
   const problems: VerifyProblem[] = []
   const counts: Record<Secondary, number> = { id: 0, expiry: 0, payload: 0 }
-  for await (const key of keysOf(context, WHOLE_KEYSPACE)) {
+  for await (const key of each(walkKeys(context.engine, WHOLE_KEYSPACE, VERIFY_KEYS))) {
     const what = SECONDARY[key[0] as number]
     if (what !== undefined) counts[what]++
     else if (key[0] !== ROW.record && !equal(key, HEAD_ROW)) {
@@ -186,7 +187,7 @@ async function strayProblems(context: Verifiable, found: Found): Promise<VerifyP
   for (const kind of [ROW.id, ROW.expiry, ROW.payload]) {
     const what = SECONDARY[kind] as Secondary
     if (counts[what] <= found[what]) continue
-    for await (const key of keysOf(context, prefixRange(Uint8Array.of(kind)))) {
+    for await (const key of each(walkKeys(context.engine, prefixRange(Uint8Array.of(kind)), VERIFY_KEYS))) {
       const problem = await strayProblem(context, what, key)
       if (problem !== undefined) problems.push(problem)
     }
@@ -216,34 +217,8 @@ function belongs(what: Secondary, key: Uint8Array, record: StoredRecord): boolea
   return record.expires_at !== null && equal(expiryRow(record.expires_at, record.id), key)
 }
 
-/** Page by page. */
-async function* rowsOf(
-  context: Verifiable,
-  range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
-): AsyncGenerator<Row, void, undefined> {
-  let { gte } = range
-  while (compare(gte, range.lt) < 0) {
-    const rows = await context.engine.scan({ gte, lt: range.lt, limit: VERIFY_ROWS })
-    yield* rows
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < VERIFY_ROWS) return
-    gte = concat(last.key, Uint8Array.of(0))
-  }
-}
-
-/** The same of keys alone: values may be large. */
-async function* keysOf(
-  context: Verifiable,
-  range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
-): AsyncGenerator<Uint8Array, void, undefined> {
-  let { gte } = range
-  while (compare(gte, range.lt) < 0) {
-    const keys = await context.engine.scanKeys({ gte, lt: range.lt, limit: VERIFY_KEYS })
-    yield* keys
-    const last = keys.at(-1)
-    if (last === undefined || keys.length < VERIFY_KEYS) return
-    gte = concat(last, Uint8Array.of(0))
-  }
+async function* each<T>(pages: AsyncIterable<readonly T[]>): AsyncGenerator<T, void> {
+  for await (const page of pages) yield* page
 }
 
 function messageOf(error: unknown): string {

@@ -11,14 +11,10 @@ import { getNow, openPayload, openRecord } from '../storage/records'
 /** Bounds how long writers wait for one step. */
 const STEP_ROWS = 64
 const STEP_BYTES: number = 1024 * 1024
-/** So few rows that have changed behind the copy's back are copied while writers wait. */
-const LAST_STEP_ROWS = 64
-/** If writers are faster than the copy, it makes them wait in the end. */
-const MOST_ROUNDS = 8
 
 /**
  * Copies a store at work. It walks over the records in steps, between which writes go on; what changes behind it is
- * copied again; the last changes are copied with the head, while writes wait. No snapshot of LevelDB is held, which would
+ * copied again, the last of it in one step with the head. No snapshot of LevelDB is held, which would
  * keep what is deleted meanwhile on disk.
  *
  * It keeps count, and the set hash, of what it has copied, as the head does for all records. In the end the two must
@@ -59,21 +55,14 @@ export class StoreCopy {
     })
     try {
       while (await this.#walk()) onStep()
-      for (let round = 0; this.#changed.size > LAST_STEP_ROWS && round < MOST_ROUNDS; round++) {
-        for (let left = this.#changed.size; left > 0; left -= STEP_ROWS) {
-          await this.#emit(await queue.exclusive(() => this.#changedEntries()))
+      for (let round = 0, complete = false; !complete; round++) {
+        for (let left = this.#changed.size; left >= 0 && !complete; left -= STEP_ROWS) {
+          const step = await queue.exclusive(() => this.#catchUp(2 ** round))
+          complete = step.complete
+          await this.#emit(step.entries)
           onStep()
         }
       }
-      const last = await queue.exclusive(async (): Promise<BackupEntry[]> => {
-        while (this.#changed.size > LAST_STEP_ROWS) await this.#emit(await this.#changedEntries())
-        const entries: BackupEntry[] = []
-        while (this.#changed.size > 0) entries.push(...(await this.#changedEntries()))
-        this.#checkComplete()
-        return [...entries, { type: 'head', value: queue.headValue }]
-      })
-      // Whoever takes these may be slow; the writers need not wait for that.
-      await this.#emit(last)
     } finally {
       stop()
     }
@@ -101,12 +90,16 @@ export class StoreCopy {
     return entries.length > 0
   }
 
-  /** The state of some rows that have changed. */
-  async #changedEntries(): Promise<BackupEntry[]> {
+  /**
+   * The state of rows that have changed; and, if no others have, the head. Whoever takes these may be slow, so they are
+   * taken after the turn, and the writers need not wait for that. Should they be faster than the copy all the same, each
+   * round takes twice as much.
+   */
+  async #catchUp(factor: number): Promise<{ readonly entries: readonly BackupEntry[]; readonly complete: boolean }> {
     const entries: BackupEntry[] = []
     let bytes = 0
     for (const [key, rowKey] of this.#changed) {
-      if (entries.length >= STEP_ROWS || bytes >= STEP_BYTES) break
+      if (entries.length >= STEP_ROWS * factor || bytes >= STEP_BYTES * factor) return { entries, complete: false }
       this.#changed.delete(key)
       const value = await getNow(this.#context.engine, rowKey)
       const entry =
@@ -114,7 +107,9 @@ export class StoreCopy {
       entries.push(entry)
       if (entry.type === 'put') bytes += entry.value.length + entry.payloadValue.length
     }
-    return entries
+    this.#checkComplete()
+    entries.push({ type: 'head', value: this.#context.queue.headValue })
+    return { entries, complete: true }
   }
 
   async #putEntry({ key: rowKey, value }: Row): Promise<BackupEntry & { readonly type: 'put' }> {

@@ -1,6 +1,6 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import type { ByteStreamReader } from '../byte-stream'
-import { ByteWriter, concat } from '../bytes'
+import { ByteWriter, concatAll } from '../bytes'
 import { corrupt } from '../errors'
 import { CHUNK_BYTES, CHUNK_COUNTER_BYTES, TAG_BYTES } from '../format/constants'
 
@@ -26,7 +26,7 @@ export class ChunkSealer {
     this.#waiting.push(plaintext)
     this.#waitingBytes += plaintext.length
     if (this.#waitingBytes <= CHUNK_BYTES) return new Uint8Array()
-    const bytes = concat(...this.#waiting)
+    const bytes = concatAll(this.#waiting)
     const chunks: Uint8Array[] = []
     let start = 0
     // A chunk that is just full may be the last, so it waits.
@@ -35,12 +35,12 @@ export class ChunkSealer {
     }
     this.#waiting = [bytes.slice(start)]
     this.#waitingBytes = bytes.length - start
-    return concat(...chunks)
+    return concatAll(chunks)
   }
 
   /** @returns The last chunk. */
   end(): Uint8Array {
-    const chunk = this.#seal(concat(...this.#waiting), true)
+    const chunk = this.#seal(concatAll(this.#waiting), true)
     this.wipe()
     return chunk
   }

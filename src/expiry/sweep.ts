@@ -4,6 +4,7 @@ import { isExpired } from '../model'
 import type { Row } from '../storage/engine'
 import { expiryPrefix, expiryRow } from '../storage/keyspace'
 import { lookUpRecord, read } from '../storage/records'
+import { walkRows } from '../storage/walk'
 import { expireOperation } from './expire'
 
 const SWEEP_ROWS = 500
@@ -19,19 +20,14 @@ const SWEEP_ROWS = 500
 export async function sweep(context: StoreContext): Promise<number> {
   let deleted = 0
   let failure: unknown
-  let gte = expiryPrefix(0)
-  const lt = expiryPrefix(context.nowSeconds() + 1)
-  while (compare(gte, lt) < 0) {
+  const due = { gte: expiryPrefix(0), lt: expiryPrefix(context.nowSeconds() + 1) }
+  for await (const rows of walkRows(context.engine, due, SWEEP_ROWS)) {
     context.checkOpen()
-    const rows = await context.engine.scan({ gte, lt, limit: SWEEP_ROWS })
     const outcomes = await Promise.allSettled(rows.map((row) => expire(context, row)))
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') failure ??= outcome.reason
       else if (outcome.value) deleted++
     }
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < SWEEP_ROWS) break
-    gte = new Uint8Array([...last.key, 0])
   }
   if (failure !== undefined) throw failure
   return deleted

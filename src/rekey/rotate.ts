@@ -1,5 +1,4 @@
 import { orAborted } from '../abort'
-import { compare, concat } from '../bytes'
 import type { StoreContext } from '../context'
 import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../crypto/data-keys'
 import { corrupt } from '../errors'
@@ -14,9 +13,9 @@ import type { Row } from '../storage/engine'
 import { payloadRow, prefixRange } from '../storage/keyspace'
 import { openRecord } from '../storage/records'
 import type { Operation } from '../storage/transaction'
+import { walkRows } from '../storage/walk'
 import { changeKeyring, type NextKeyring } from './change'
 import { type KeySlotInfo, slotInfo } from './slots'
-import { countByKey } from './status'
 
 export interface RotationPlan {
   /** Replaces the root key as well, and keeps the slots of these providers alone. */
@@ -40,6 +39,7 @@ export interface RotationReport {
 const RESEAL_ROWS = 8
 const RESEAL_BYTES: number = 1024 * 1024
 const WALK_ROWS = 256
+const RECORDS = prefixRange(Uint8Array.of(ROW.record))
 
 /**
  * Puts everything under a new data key, and destroys the old ones.
@@ -106,26 +106,20 @@ async function planNewRoot(
 
 /** One walk over all records. What is written during it is under the new key by itself. @returns How many were sealed. */
 async function resealAll(context: StoreContext, { onProgress, signal }: RotationPlan): Promise<number> {
-  let { gte, lt } = prefixRange(Uint8Array.of(ROW.record))
   let done = 0
   let resealed = 0
   let failure: unknown
-  const report = (): void => onProgress?.({ done, total: Math.max(done, context.queue.head.count) })
-  while (compare(gte, lt) < 0) {
-    context.checkOpen()
-    signal?.throwIfAborted()
-    const rows = await context.engine.scan({ gte, lt, limit: WALK_ROWS })
+  for await (const rows of walkRows(context.engine, RECORDS, WALK_ROWS)) {
     for (const batch of batchesToReseal(context, rows, (error) => (failure ??= error))) {
+      context.checkOpen()
       signal?.throwIfAborted()
       const outcome = await context.queue.submit(resealOperation(context, batch))
       resealed += outcome.resealed
       failure ??= outcome.failure
     }
     done += rows.length
-    report()
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < WALK_ROWS) break
-    gte = concat(last.key, Uint8Array.of(0))
+    onProgress?.({ done, total: Math.max(done, context.queue.head.count) })
+    signal?.throwIfAborted()
   }
   if (failure !== undefined) throw failure
   return resealed
@@ -188,13 +182,25 @@ function resealOperation(
   }
 }
 
-/** @returns How many records there are. @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key. */
+/**
+ * Opens every record. Writes go on meanwhile; none of them puts one under an old key.
+ *
+ * @returns How many there are.
+ * @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key, whatever its envelope says.
+ */
 async function proveAllResealed(context: StoreContext, signal: AbortSignal | undefined): Promise<number> {
-  const counts = new Map(await countByKey(context, signal))
-  const records = counts.get(context.keyring.activeKeyId) ?? 0
-  counts.delete(context.keyring.activeKeyId)
-  if (counts.size > 0) {
-    throw corrupt(`rotation: expected all records under key ${context.keyring.activeKeyId}, got others (see verify)`)
+  const { engine, keyring } = context
+  let records = 0
+  for await (const rows of walkRows(engine, RECORDS, WALK_ROWS)) {
+    context.checkOpen()
+    signal?.throwIfAborted()
+    for (const { key, value } of rows) {
+      openRecord(keyring, key, value)
+      if (decodeEnvelope(value).keyId !== keyring.activeKeyId) {
+        throw corrupt(`rotation: expected all records under key ${keyring.activeKeyId}, got another (see verify)`)
+      }
+      records++
+    }
   }
   return records
 }

@@ -1,9 +1,9 @@
-import { concat } from '../bytes'
 import type { StoreContext } from '../context'
 import { ROW } from '../format/constants'
 import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
 import { prefixRange } from '../storage/keyspace'
+import { walkRows } from '../storage/walk'
 import { type KeySlotInfo, slots } from './slots'
 
 /** A data key and what it seals. */
@@ -47,25 +47,17 @@ export async function status(context: StoreContext): Promise<StoreStatus> {
   }
 }
 
-/**
- * How many records are sealed under each data key; under 0, which is no key, what is no envelope. Writes go on meanwhile: what is counted under a key that no longer
- * seals may become less, never more.
- */
-export async function countByKey(context: StoreContext, signal?: AbortSignal): Promise<ReadonlyMap<number, number>> {
+/** How many records say that they are sealed under each data key; under 0, which is no key, what is no envelope. */
+async function countByKey(context: StoreContext): Promise<ReadonlyMap<number, number>> {
   const counts = new Map<number, number>()
-  let { gte, lt } = prefixRange(Uint8Array.of(ROW.record))
-  for (;;) {
+  for await (const rows of walkRows(context.engine, prefixRange(Uint8Array.of(ROW.record)), COUNT_ROWS)) {
     context.checkOpen()
-    signal?.throwIfAborted()
-    const rows = await context.engine.scan({ gte, lt, limit: COUNT_ROWS })
     for (const { value } of rows) {
       const keyId = keyIdOf(value)
       counts.set(keyId, (counts.get(keyId) ?? 0) + 1)
     }
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < COUNT_ROWS) return counts
-    gte = concat(last.key, Uint8Array.of(0))
   }
+  return counts
 }
 
 function keyIdOf(value: Uint8Array): number {
