@@ -9,6 +9,7 @@ import { every } from './expiry/timer'
 import type { SecretRecord } from './model'
 import type { Opened } from './opening'
 import type { MemorySettings, OpenSettings } from './options'
+import { warn } from './platform/warn'
 import { HEAD_ROW, keyspace } from './storage/keyspace'
 import { Turns } from './turns'
 
@@ -101,8 +102,8 @@ export class OpenStore implements StoreContext {
     await timers
     // What is under way meets an end to the writes or to its stream, and clears up after itself.
     await Promise.all([this.rotations.take(async () => {}), this.keyChanges.take(async () => {})])
-    await this.#checkpoints?.close()
     try {
+      await this.#checkpoints?.close()
       await this.engine.close()
     } finally {
       this.keyring.wipe()
@@ -117,7 +118,12 @@ export class OpenStore implements StoreContext {
 
   /** Closing ends background work in the middle; that is no failure of it. */
   #report(error: unknown): void {
-    if (!(error instanceof SecretStoreError && error.code === 'ERR_CLOSED')) this.#onError(error)
+    if (error instanceof SecretStoreError && error.code === 'ERR_CLOSED') return
+    try {
+      this.#onError(error)
+    } catch {
+      warn('onError: expected it to return, got an error')
+    }
   }
 }
 

@@ -53,7 +53,7 @@ export async function openLocation(path: string, settings: OpenSettings, nowSeco
   let created: Unlocked | undefined
   if (location.state !== 'store') {
     if (!settings.createIfMissing) throw new SecretStoreError('ERR_NOT_FOUND', 'location: expected a store, got none')
-    if (!settings.acceptRollback && (await loadMinima(settings)).length > 0) {
+    if ((await loadMinima(settings)).length > 0 && !settings.acceptRollback) {
       throw new SecretStoreError('ERR_ROLLBACK', 'location: expected a store not older than the checkpoint, got none')
     }
     created = await createStore(location, settings, nowSeconds)

@@ -58,7 +58,7 @@ export interface LongOptions {
 export interface RotateOptions extends LongOptions {
   /** Whether to replace the root key as well, because it may have leaked. Needs `keys`. @defaultValue `false` */
   readonly root?: boolean
-  /** With `root`: the keys that are to open the store afterwards. Slots that none of them opens are dropped. */
+  /** With `root`: the keys that are to open the store afterwards, by one slot each. All other slots are dropped. */
   readonly keys?: readonly KeyProvider[]
 }
 

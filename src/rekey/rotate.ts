@@ -52,9 +52,10 @@ export function rotate(context: StoreContext, plan: RotationPlan): Promise<Rotat
     context.checkOpen()
     plan.signal?.throwIfAborted()
     const dropped = await context.keyChanges.take(() => begin(context, plan.rootFor))
-    const resealed = await resealAll(context, plan)
+    const { walked, resealed } = await resealAll(context, plan)
     const records = await proveAllResealed(context, plan.signal)
-    plan.onProgress?.({ done: records, total: records })
+    const done = Math.max(walked, records)
+    plan.onProgress?.({ done, total: done })
     await context.keyChanges.take(() =>
       context.keyring.lendRootKey((rootKey) =>
         changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
@@ -104,9 +105,12 @@ async function planNewRoot(
   return { next: { file: withRootKey(file, rootKey, newRootKey, slots, random), rootKey: newRootKey }, dropped }
 }
 
-/** One walk over all records. What is written during it is under the new key by itself. @returns How many were sealed. */
-async function resealAll(context: StoreContext, { onProgress, signal }: RotationPlan): Promise<number> {
-  let done = 0
+/** One walk over all records. What is written during it is under the new key by itself. */
+async function resealAll(
+  context: StoreContext,
+  { onProgress, signal }: RotationPlan,
+): Promise<{ readonly walked: number; readonly resealed: number }> {
+  let walked = 0
   let resealed = 0
   let failure: unknown
   for await (const rows of walkRows(context.engine, RECORDS, WALK_ROWS)) {
@@ -117,12 +121,12 @@ async function resealAll(context: StoreContext, { onProgress, signal }: Rotation
       resealed += outcome.resealed
       failure ??= outcome.failure
     }
-    done += rows.length
-    onProgress?.({ done, total: Math.max(done, context.queue.head.count) })
+    walked += rows.length
+    onProgress?.({ done: walked, total: Math.max(walked, context.queue.head.count) })
     signal?.throwIfAborted()
   }
   if (failure !== undefined) throw failure
-  return resealed
+  return { walked, resealed }
 }
 
 interface Batch {
