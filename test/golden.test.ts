@@ -12,28 +12,8 @@ import {
   type SecretView,
   user,
 } from '../src/index'
+import type { Expected, ExpectedSecret } from './golden-secrets'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from './support'
-
-/** test/fixtures/make-golden.ts wrote these. */
-interface Expected {
-  readonly names: 'plain' | 'sealed'
-  readonly sequence: number
-  readonly checkpoint: string
-  readonly secrets: readonly ExpectedSecret[]
-}
-
-interface ExpectedSecret {
-  readonly account: string | null
-  readonly livemode: boolean
-  readonly scope: Scope
-  readonly name: string
-  readonly id: string
-  readonly created: number
-  readonly expires_at: number | null
-  readonly type: 'text' | 'bytes'
-  /** Base64. */
-  readonly payload: string
-}
 
 const GOLDEN_NOW_MS = 1_767_312_000_000
 

@@ -1,6 +1,5 @@
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { xchacha20 } from '@noble/ciphers/chacha.js'
 import { argon2idAsync } from '@noble/hashes/argon2.js'
 import { describe, expect, test, vi } from 'vitest'
 import { concat, toBase64url, utf8 } from '../src/bytes'
@@ -24,6 +23,7 @@ import {
 } from '../src/index'
 import { makeSlot, unlock } from '../src/keys/unlock'
 import { nativeScrypt } from '../src/platform/scrypt'
+import { collide } from './attacks/tamper'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from './support'
 
 // The real ones, with their calls counted: the bounds must hold before any work is done.
@@ -486,44 +486,3 @@ test('wrong key, damage, rollback, lock and closed are five different codes', as
     closed: 'ERR_CLOSED',
   })
 })
-
-/**
- * One nonce ‖ ciphertext ‖ tag of 32 bytes that XChaCha20-Poly1305 opens under two keys (Len, Grubbs and Ristenpart,
- * USENIX Security 2021, §3): the tag is linear in the last block of ciphertext, which is solved for.
- */
-function collide(keys: readonly [Uint8Array, Uint8Array], context: Uint8Array): Uint8Array {
-  const p = 2n ** 130n - 5n
-  const mod = (value: bigint): bigint => ((value % p) + p) % p
-  const power = (base: bigint, exponent: bigint): bigint =>
-    exponent === 0n ? 1n : mod((exponent & 1n ? base : 1n) * power(mod(base * base), exponent >> 1n))
-  const toNumber = (bytes: Uint8Array): bigint => BigInt(`0x0${Buffer.from(bytes).reverse().toString('hex')}`)
-  const toBytes = (value: bigint): Uint8Array =>
-    Uint8Array.from(Buffer.from(value.toString(16).padStart(32, '0').slice(-32), 'hex').reverse())
-  const nonce = new Uint8Array(24).fill(6)
-  const oneTime = keys.map((key) => {
-    const stream = xchacha20(key, nonce, new Uint8Array(32))
-    const r = toNumber(stream.subarray(0, 16)) & 0x0ffffffc0ffffffc0ffffffc0fffffffn
-    return { r, s: toNumber(stream.subarray(16)) }
-  }) as [{ r: bigint; s: bigint }, { r: bigint; s: bigint }]
-  const padded = concat(context, new Uint8Array((16 - (context.length % 16)) % 16))
-  const head: bigint[] = []
-  for (let i = 0; i < padded.length; i += 16) head.push(toNumber(padded.subarray(i, i + 16)))
-  const lengths = BigInt(context.length) + (32n << 64n)
-  const sum = (r: bigint, blocks: readonly bigint[]): bigint =>
-    blocks.reduce((h, block) => mod((h + block + 2n ** 128n) * r), 0n)
-  const tagOf = ({ r, s }: { r: bigint; s: bigint }, blocks: readonly bigint[]): bigint =>
-    BigInt.asUintN(128, sum(r, blocks) + s)
-  const [a, b] = oneTime
-  const inverse = power(mod(a.r * a.r - b.r * b.r), p - 2n)
-  for (let first = 0n; ; first++) {
-    // With the free block at 0, its contribution to either sum is r² times itself.
-    const rest = mod(sum(a.r, [...head, first, 0n, lengths]) - sum(b.r, [...head, first, 0n, lengths]))
-    for (let carry = -4n; carry <= 4n; carry++) {
-      const free = mod((b.s - a.s + carry * 2n ** 128n - rest) * inverse)
-      if (free >= 2n ** 128n) continue
-      const blocks = [...head, first, free, lengths]
-      const tag = tagOf(a, blocks)
-      if (tag === tagOf(b, blocks)) return concat(nonce, toBytes(first), toBytes(free), toBytes(tag))
-    }
-  }
-}

@@ -11,7 +11,6 @@ import {
   passphrase,
   rawKey,
   recoveryCode,
-  type Scope,
   SecretStore,
   SecretStoreError,
   type SlotParams,
@@ -20,6 +19,7 @@ import {
 import { replaceFile, writeNewFile } from '../src/platform/files'
 import { HEAD_ROW } from '../src/storage/keyspace'
 import { LevelEngine } from '../src/storage/level'
+import type { ExpectedSecret } from './golden-secrets'
 import { allRows, readRow } from './raw-rows'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, TestClock, testKey } from './support'
 
@@ -521,18 +521,6 @@ describe('a change of keys that fails', () => {
   })
 })
 
-interface GoldenSecret {
-  readonly account: string | null
-  readonly livemode: boolean
-  readonly scope: Scope
-  readonly name: string
-  readonly id: string
-  readonly created: number
-  readonly expires_at: number | null
-  readonly type: 'text' | 'bytes'
-  readonly payload: string
-}
-
 describe.each(['v1', 'v1-sealed'])('the golden store %s', (fixture) => {
   const path = fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url))
   const now = (): number => 1_767_312_000_000
@@ -545,7 +533,7 @@ describe.each(['v1', 'v1-sealed'])('the golden store %s', (fixture) => {
   }
 
   async function checkAll(store: SecretStore): Promise<number> {
-    const { secrets } = JSON.parse(await readFile(join(path, 'expected.json'), 'utf8')) as { secrets: GoldenSecret[] }
+    const { secrets } = JSON.parse(await readFile(join(path, 'expected.json'), 'utf8')) as { secrets: ExpectedSecret[] }
     for (const { account: of, livemode, scope, name, id, created, expires_at, type, payload } of secrets) {
       const view = store.view({ livemode, ...(of === null ? {} : { account: of }) })
       expect(await view.find({ scope, name })).toMatchObject({ id, created, expires_at })

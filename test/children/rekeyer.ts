@@ -3,10 +3,10 @@
  * operation is told of before it is called and again when it was acknowledged, by synchronous writes.
  */
 import { createHash, randomInt } from 'node:crypto'
-import { mkdirSync, writeSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { account, type BatchOperation, type KeyProvider, type Progress, rawKey, SecretStore } from '../../src/index'
-import { BATCH_NAMES, payloadOf, type Write } from './writer'
+import { type KeyProvider, type Progress, rawKey, SecretStore } from '../../src/index'
+import { choose as chooseWrite, pick, tell as tellParent, type Write, perform as write } from './writer'
 
 /** What a child does all its life. */
 export type Work = 'rotate' | 'rotate root' | 'change keys' | 'back up' | 'restore' | 'everything' | 'open'
@@ -50,7 +50,6 @@ export type Report =
   | { readonly token: string }
 
 export const SINGLE_NAMES: readonly string[] = Array.from({ length: 80 }, (_, index) => `r-${index * 3}-changing`)
-const SIZES_BYTES = [1, 200, 900, 3000, 20_000]
 const LANES = 2
 /** Secrets that are set while they are walked over count, and may not be met. */
 const WALKED_MARGIN = 20
@@ -94,34 +93,7 @@ export async function perform(
   return undefined
 }
 
-function pick<T>(from: readonly T[]): T {
-  return from[randomInt(from.length)] as T
-}
-
-function chooseWrite(number: number): Write {
-  const sizeBytes = pick(SIZES_BYTES)
-  const kind = randomInt(10)
-  if (kind < 5) return { number, sets: [pick(SINGLE_NAMES)], deletes: [], sizeBytes }
-  if (kind < 7) return { number, sets: [], deletes: [pick(SINGLE_NAMES)], sizeBytes }
-  if (kind < 8) return { number, sets: [], deletes: BATCH_NAMES, sizeBytes }
-  return { number, sets: BATCH_NAMES, deletes: [], sizeBytes }
-}
-
-async function write(store: SecretStore, change: Write): Promise<unknown> {
-  const payload = payloadOf(change)
-  const [set, ...otherSets] = change.sets
-  const [deletion, ...otherDeletes] = change.deletes
-  if (set !== undefined && otherSets.length === 0) return store.set({ scope: account, name: set, payload })
-  if (deletion !== undefined && otherDeletes.length === 0) return store.delete({ scope: account, name: deletion })
-  return store.batch([
-    ...change.sets.map((name): BatchOperation => ({ type: 'set', scope: account, name, payload })),
-    ...change.deletes.map((name): BatchOperation => ({ type: 'delete', scope: account, name })),
-  ])
-}
-
-function tell(report: Report): void {
-  writeSync(1, `${JSON.stringify(report)}\n`)
-}
+const tell: (report: Report) => void = tellParent
 
 function chooseKeyChange(keys: readonly number[], newKey: () => number, withRoot: boolean): NewStep {
   if (withRoot && keys.length > 1 && randomInt(2) === 0) {
@@ -181,7 +153,7 @@ async function run({ work, location, directory, backup, keys: firstKeys, nextKey
   let number = 0
   const writes = async (): Promise<never> => {
     for (;;) {
-      const change = chooseWrite(number++)
+      const change = chooseWrite(number++, SINGLE_NAMES)
       tell({ started: change })
       await write(store, change)
       tell({ done: change.number })

@@ -27,20 +27,21 @@ const SIZES_BYTES = [1, 200, 900, 3000, 20_000]
 const LANES = 12
 const WRITES_PER_COMPACTION = 150
 
-function pick<T>(from: readonly T[]): T {
+export function pick<T>(from: readonly T[]): T {
   return from[randomInt(from.length)] as T
 }
 
-function choose(number: number): Write {
+/** A write of any sort, to these names or to those of the batch. */
+export function choose(number: number, names: readonly string[] = SINGLE_NAMES): Write {
   const sizeBytes = pick(SIZES_BYTES)
   const kind = randomInt(10)
-  if (kind < 5) return { number, sets: [pick(SINGLE_NAMES)], deletes: [], sizeBytes }
-  if (kind < 7) return { number, sets: [], deletes: [pick(SINGLE_NAMES)], sizeBytes }
+  if (kind < 5) return { number, sets: [pick(names)], deletes: [], sizeBytes }
+  if (kind < 7) return { number, sets: [], deletes: [pick(names)], sizeBytes }
   if (kind < 8) return { number, sets: [], deletes: BATCH_NAMES, sizeBytes }
   return { number, sets: BATCH_NAMES, deletes: [], sizeBytes }
 }
 
-async function perform(store: SecretStore, write: Write): Promise<unknown> {
+export async function perform(store: SecretStore, write: Write): Promise<unknown> {
   const payload = payloadOf(write)
   const [set, ...otherSets] = write.sets
   const [deletion, ...otherDeletes] = write.deletes
@@ -52,7 +53,7 @@ async function perform(store: SecretStore, write: Write): Promise<unknown> {
   ])
 }
 
-function tell(report: Report): void {
+export function tell(report: object): void {
   writeSync(1, `${JSON.stringify(report)}\n`)
 }
 
