@@ -77,6 +77,11 @@ async function checkAgainstModel(store: SecretStore, label: string): Promise<voi
   if (!ok || records !== model.size) throw new Error(`${label}: expected a whole store, got problems`)
 }
 
+/** On a terminal alone. */
+function show(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${line.padEnd(40)}`)
+}
+
 const cpuMs = (since: NodeJS.CpuUsage): number => {
   const { user, system } = process.cpuUsage(since)
   return (user + system) / 1000
@@ -93,9 +98,9 @@ try {
     await store.batch(
       names.map((name) => ({ type: 'set', scope: account, name, payload: model.get(name) as string }) as const),
     )
-    process.stderr.write(`\rwritten: ${start + names.length} of ${COUNT}`)
+    show(`written: ${start + names.length} of ${COUNT}`)
   }
-  process.stderr.write('\n')
+  show('')
 
   const rows: [string, string, Load][] = []
   const measure = async (label: string, work: () => Promise<unknown>): Promise<void> => {
@@ -111,7 +116,7 @@ try {
     rows.push([label, `${seconds(wallMs)} s, CPU ${seconds(cpuMs(cpu))} s`, load])
   }
   const progress = ({ done, total }: { done: number; total: number }): void => {
-    process.stderr.write(`\r${done} of ${total}   `)
+    show(`${done} of ${total}`)
   }
 
   await measure('writers alone', () => new Promise((resolve) => setTimeout(resolve, ALONE_MS)))
@@ -130,12 +135,12 @@ try {
   const restoreCpu = process.cpuUsage()
   await SecretStore.restore(file, join(directory, 'restored'), { key, onProgress: progress })
   const restored = `${seconds(performance.now() - restoreStart)} s, CPU ${seconds(cpuMs(restoreCpu))} s`
-  process.stderr.write('\n')
+  show('')
   store = await open(location)
   await checkAgainstModel(store, 'after reopening')
-  const passphraseStart = performance.now()
+  const addKeyStart = performance.now()
   await store.addKey(rawKey(randomBytes(32)))
-  const addKeyMs = performance.now() - passphraseStart
+  const addKeyMs = performance.now() - addKeyStart
   await store.close()
   store = await open(join(directory, 'restored'))
   const { ok, records } = await store.verify()

@@ -6,6 +6,7 @@ import { ROW } from './format/constants'
 import type { Head } from './format/head'
 import type { StoredRecord } from './format/record'
 import type { Scope } from './model'
+import type { Row } from './storage/engine'
 import { expiryRow, HEAD_ROW, idRow, payloadRow, prefixRange } from './storage/keyspace'
 import { getNow, openPayload, openRecord } from './storage/records'
 import { walkKeys, walkRows } from './storage/walk'
@@ -91,7 +92,7 @@ async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Pr
       const record = openRecord(context.keyring, row.key, row.value)
       found.records++
       setHash = addElement(setHash, context.keyring.elementHash(row.key, row.value))
-      problems.push(...(await recordProblems(context, row.key, record, found)))
+      problems.push(...(await recordProblems(context, row, record, found)))
     } catch (error) {
       unreadable++
       problems.push({ kind: 'altered', what: 'record', message: messageOf(error), rowKey: toBase64url(row.key) })
@@ -101,10 +102,10 @@ async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Pr
   return found
 }
 
-/** Every record has its payload, its id row and its expiry row. */
+/** Every record is found where it is, and has its payload, its id row and its expiry row. */
 async function recordProblems(
   context: Verifiable,
-  rowKey: Uint8Array,
+  { key: rowKey, value: rowValue }: Row,
   record: StoredRecord,
   found: Found,
 ): Promise<VerifyProblem[]> {
@@ -126,6 +127,12 @@ async function recordProblems(
       message: `${what} row: expected one that leads to its secret, got another or none`,
       ...about,
     })
+  }
+  // A damaged index of a table, or its filter, can hide from a look-up what a walk meets.
+  const lookedUp = await getNow(context.engine, rowKey)
+  if (lookedUp === undefined || !equal(lookedUp, rowValue)) {
+    const message = 'record: expected to find it by its key, too, got another or none'
+    problems.push({ kind: 'altered', what: 'record', message, ...about })
   }
   if (!equal(context.keyspace.record(record.address), rowKey)) {
     problems.push({
