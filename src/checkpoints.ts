@@ -5,7 +5,7 @@ import { encodeCheckpoint } from './format/checkpoint'
 export interface CheckpointStorage {
   /** The token saved last; `undefined` or `null` if there is none yet. */
   load(): string | null | undefined | Promise<string | null | undefined>
-  /** Called one at a time, with a token newer than the last. */
+  /** Called one at a time; with the state that was found, then with newer ones. */
   save(token: string): void | Promise<void>
 }
 
@@ -25,6 +25,8 @@ export class CheckpointKeeper {
   readonly #stopListening: () => void
   #savedSequence = -1
   #saving: Promise<void> | undefined
+  /** Set at the end: the keys that make tokens are about to be wiped. */
+  #last: Token | undefined
 
   /** Saves at once, too: the state that was found. */
   constructor(
@@ -39,26 +41,34 @@ export class CheckpointKeeper {
     this.#start()
   }
 
-  /** Resolves when the last state is saved, or could not be. */
+  /** Begins to save the last state, and needs the store no more. Resolves when that is done, or could not be. */
   async close(): Promise<void> {
     this.#stopListening()
+    this.#last = this.#token()
     await this.#saving
     this.#start()
     await this.#saving
   }
 
+  #token(): Token {
+    return this.#last ?? { sequence: this.#context.queue.head.sequence, token: checkpointToken(this.#context) }
+  }
+
+  #isSaved(): boolean {
+    return this.#savedSequence === (this.#last ?? this.#context.queue.head).sequence
+  }
+
   #start(): void {
-    if (this.#saving !== undefined || this.#savedSequence === this.#context.queue.head.sequence) return
-    this.#saving = this.#save()
+    if (this.#saving === undefined && !this.#isSaved()) this.#saving = this.#save()
   }
 
   async #save(): Promise<void> {
     // A turn later, so that writers go on first.
     await new Promise((resolve) => setTimeout(resolve, 0))
     try {
-      while (this.#savedSequence !== this.#context.queue.head.sequence) {
-        const { sequence } = this.#context.queue.head
-        await this.#storage.save(checkpointToken(this.#context))
+      while (!this.#isSaved()) {
+        const { sequence, token } = this.#token()
+        await this.#storage.save(token)
         this.#savedSequence = sequence
       }
     } catch (error) {
@@ -68,4 +78,9 @@ export class CheckpointKeeper {
       this.#saving = undefined
     }
   }
+}
+
+interface Token {
+  readonly sequence: number
+  readonly token: string
 }

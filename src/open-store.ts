@@ -102,13 +102,15 @@ export class OpenStore implements StoreContext {
     await timers
     // What is under way meets an end to the writes or to its stream, and clears up after itself.
     await Promise.all([this.rotations.take(async () => {}), this.keyChanges.take(async () => {})])
+    // The place where checkpoints are kept may never answer; everything else is let go of first.
+    const saved = this.#checkpoints?.close()
     try {
-      await this.#checkpoints?.close()
       await this.engine.close()
     } finally {
       this.keyring.wipe()
       this.#release()
     }
+    await saved
   }
 
   async #compactIfWorthwhile(): Promise<void> {

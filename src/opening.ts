@@ -6,6 +6,7 @@ import { wrapRootKey } from './crypto/slot'
 import { corrupt, SecretStoreError } from './errors'
 import { type Checkpoint, decodeCheckpoint } from './format/checkpoint'
 import { KEY_BYTES, MEMORY_KIND, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
+import { decodeEnvelope } from './format/envelope'
 import { decodeHead, EMPTY_HEAD, encodeHead, type Head } from './format/head'
 import type { NameMode } from './format/keyring-file'
 import { makeSlot, unlock } from './keys/unlock'
@@ -33,6 +34,8 @@ export interface Opened extends Rekeying {
   readonly release: () => void
 }
 
+/** More than can have been written between the last checkpoint that is known and the end of what is abandoned. */
+const ABANDONED_WRITES: number = 2 ** 32
 /** A million writes a second for a hundred years. */
 const GREATEST_PLAUSIBLE_SEQUENCE: number = 2 ** 52
 
@@ -103,9 +106,12 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
     await settle(opened, mac, settings)
     return opened
   } catch (error) {
-    await engine?.close()
-    release()
     unlocked.keyring.wipe()
+    try {
+      await engine?.close()
+    } finally {
+      release()
+    }
     throw error
   }
 }
@@ -130,7 +136,7 @@ async function settle(opened: Opened, mac: Uint8Array, settings: OpenSettings): 
     const own = minima.filter(
       ({ storeId, sequence }) => equal(storeId, keyring.storeId) && sequence <= GREATEST_PLAUSIBLE_SEQUENCE,
     )
-    const sequence = Math.max(0, ...own.map((minimum) => minimum.sequence))
+    const sequence = Math.max(head.sequence, ...own.map((minimum) => minimum.sequence)) + ABANDONED_WRITES
     await keyring.lendRootKey((rootKey) => changeKeyring(opened, { file, rootKey }, sequence))
     return
   }
@@ -192,7 +198,20 @@ function sealHead(keyring: Keyring, head: Head): Row {
 async function readHead(engine: Engine, keyring: Keyring): Promise<{ head: Head; headValue: Uint8Array }> {
   const headValue = await engine.get(HEAD_ROW)
   if (headValue === undefined) throw corrupt('head: expected one, got none (data is missing)')
+  checkKeyOfHead(decodeEnvelope(headValue).keyId, keyring)
   return { head: decodeHead(keyring.openRow(HEAD_ROW, headValue)), headValue }
+}
+
+/**
+ * After a rotation, the head of one time and the keyring.json of another have no key in common.
+ *
+ * @throws {SecretStoreError} `ERR_ROLLBACK`; nothing can be read of what a missing key has sealed.
+ */
+function checkKeyOfHead(keyId: number, { file }: Keyring): void {
+  if (file.keys.some(({ id }) => id === keyId)) return
+  const older = file.keys.every(({ id }) => id < keyId) ? 'keyring.json' : 'data'
+  const message = `head: expected a data key of keyring.json, got key ${keyId} (the ${older} may be an older one)`
+  throw new SecretStoreError('ERR_ROLLBACK', message)
 }
 
 /** @throws {SecretStoreError} `ERR_ROLLBACK`. */

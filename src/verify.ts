@@ -20,7 +20,7 @@ export interface VerifyProblem {
    */
   readonly kind: 'missing' | 'altered' | 'stray'
   /** What it is about. `records` is all of them together: the head counts them and sums their hashes. */
-  readonly what: 'record' | 'records' | 'payload' | 'id' | 'expiry' | 'head' | 'row'
+  readonly what: 'record' | 'records' | 'payload' | 'id' | 'expiry' | 'head' | 'row' | 'keyring'
   /** For people. Never a payload. */
   readonly message: string
   /** The row's key, in base64url. */
@@ -41,6 +41,8 @@ export interface VerifyReport {
 /** What is looked at, and what it is held against. */
 export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace'> & {
   readonly queue: { readonly head: Head; readonly headValue: Uint8Array }
+  /** Left out where it has been seen to. */
+  readonly keyringStorage?: Pick<StoreContext['keyringStorage'], 'isUnchanged'>
 }
 
 const VERIFY_ROWS = 500
@@ -61,6 +63,7 @@ const SECONDARY: Readonly<Record<number, Secondary>> = {
  */
 export async function verify(context: Verifiable): Promise<VerifyReport> {
   const problems: VerifyProblem[] = []
+  problems.push(...(await keyringProblems(context)))
   const { headValue } = context.queue
   const storedHead = await context.engine.get(HEAD_ROW)
   if (storedHead === undefined || !equal(storedHead, headValue)) {
@@ -77,6 +80,17 @@ export async function verify(context: Verifiable): Promise<VerifyReport> {
     problems.push({ kind: 'altered', what: 'records', message: messageOf(error) })
   }
   return { ok: problems.length === 0, records, problems }
+}
+
+/** The file is what the store will be opened with next time. */
+async function keyringProblems({ keyringStorage }: Verifiable): Promise<VerifyProblem[]> {
+  try {
+    if (keyringStorage === undefined || (await keyringStorage.isUnchanged())) return []
+    const message = 'keyring.json: expected it as it was last written, got another'
+    return [{ kind: 'altered', what: 'keyring', message }]
+  } catch (error) {
+    return [{ kind: 'missing', what: 'keyring', message: messageOf(error) }]
+  }
 }
 
 /** What was found authentic and in its place: records, and the rows that belong to them. */

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../src/format/checkpoint'
@@ -467,7 +467,7 @@ describe('acceptRollback', () => {
     const token = await store.checkpoint()
     await place.until(() => place.last === token)
     // It does not go by the numbers of a store that is none of its own.
-    expect(sequenceOf(token)).toBeLessThan(4)
+    expect(sequenceOf(token)).toBeLessThan(2 ** 32 + 4)
     await store.close()
     await (await openStore(location, place.options)).close()
     expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
@@ -586,4 +586,45 @@ describe('acceptRollback', () => {
     expect(await store.verify()).toMatchObject({ ok: true })
     await store.close()
   }
+})
+
+test('a place that never answers keeps nothing but the promise of `close` waiting', async () => {
+  const location = await newLocation()
+  const checkpoints = { load: () => undefined, save: () => new Promise<void>(() => {}) }
+  const store = await SecretStore.open(location, { key: testKey(), checkpoints })
+  await set(store, 'n')
+  void store.close()
+  await vi.waitFor(async () => (await openStore(location)).get({ scope: account, name: 'n' }))
+})
+
+test('what was written after the last checkpoint is abandoned, too', async () => {
+  const [location, old] = [await newLocation(), await newLocation()]
+  let store = await openStore(location)
+  await store.close()
+  await copyStore(location, old)
+  store = await openStore(location)
+  await set(store, 'n')
+  const minimum = await store.checkpoint()
+  for (let n = 0; n < 20; n++) await set(store, 'n', `${n}`)
+  await store.close()
+  store = await openStore(old, { minimum, acceptRollback: true })
+  const accepted = await store.checkpoint()
+  await store.close()
+  expect(await codeOf(() => openStore(location, { minimum: accepted }))).toBe('ERR_ROLLBACK')
+  await openStore(old, { minimum: accepted })
+})
+
+test('verify looks at keyring.json, too', async () => {
+  const location = await newLocation()
+  const store = await openStore(location)
+  const path = join(location, 'keyring.json')
+  const bytes = await readFile(path)
+  await store.addKey(testKey(2))
+  const changed = await readFile(path)
+  await writeFile(path, bytes)
+  expect((await store.verify()).problems).toMatchObject([{ kind: 'altered', what: 'keyring' }])
+  await rm(path)
+  expect((await store.verify()).problems).toMatchObject([{ kind: 'missing', what: 'keyring' }])
+  await writeFile(path, changed, { mode: 0o600 })
+  expect(await store.verify()).toMatchObject({ ok: true, problems: [] })
 })

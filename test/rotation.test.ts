@@ -18,9 +18,10 @@ import {
   type Scope,
   type Secret,
   SecretStore,
+  SecretStoreError,
   user,
 } from '../src/index'
-import { keyspace, payloadRow } from '../src/storage/keyspace'
+import { HEAD_ROW, keyspace, payloadRow } from '../src/storage/keyspace'
 import { LevelEngine } from '../src/storage/level'
 import { allRows, flipped, readRow, writeRow } from './raw-rows'
 import { codeOf, copyStore, newLocation, openStore, TestClock, testKey } from './support'
@@ -638,7 +639,7 @@ describe('what was sealed under the old key', () => {
     expect((await store.verify()).ok).toBe(false)
     await store.close()
     await writeRow(location, Buffer.from('h'), before.get('h') as Buffer)
-    expect(await codeOf(() => openStore(location))).toBe('ERR_CORRUPT')
+    expect(await codeOf(() => openStore(location))).toBe('ERR_ROLLBACK')
   })
 
   test('does not come back with the old keyring.json, with or without a new root key', async () => {
@@ -683,14 +684,16 @@ describe('a new root key', () => {
     return found
   }
 
-  test('keeps the slots of the given keys as they were, in their order, and drops the others', async () => {
+  test('keeps the slots of the given keys in their order, under new ids, and drops the others', async () => {
     const [location, store] = await storeWithSlots()
     const before = await everything(store)
     const [first, second, ofPassphrase, other] = store.keys() as [KeySlotInfo, KeySlotInfo, KeySlotInfo, KeySlotInfo]
     const wrapped = JSON.parse(await keyringOf(location))
     const report = await store.rotate({ root: true, keys: [passphrase('p'), keys.first] })
     expect(report).toEqual({ dataKey: 2, records: 60, resealed: 60, dropped: [second, other] })
-    expect(store.keys()).toEqual([first, ofPassphrase])
+    const withoutId = ({ kind, label, created }: KeySlotInfo): object => ({ kind, label, created })
+    expect(store.keys().map(withoutId)).toEqual([first, ofPassphrase].map(withoutId))
+    for (const { id } of [first, ofPassphrase]) expect(store.keys().map((slot) => slot.id)).not.toContain(id)
     const after = JSON.parse(await keyringOf(location))
     expect(after.indexKey).not.toBe(wrapped.indexKey)
     expect(after.slots[0].params).not.toEqual(wrapped.slots[0].params)
@@ -878,5 +881,83 @@ describe('a rotation beside others', () => {
       expect(payload(n).equals(found)).toBe(true)
     }
     expect(await store.verify()).toMatchObject({ ok: true, records: count })
+  })
+})
+
+describe('what a rotation does not do', () => {
+  test('it does not drop a key while a record is missing', async () => {
+    const location = await newLocation()
+    let store = await openStore(location)
+    await fill(store, 40)
+    await store.close()
+    const engine = await LevelEngine.open(join(location, 'data'))
+    await engine.commit([{ type: 'del', key: recordRow('1', scopeOf('1')) }], await engine.get(HEAD_ROW))
+    await engine.close()
+    store = await openStore(location)
+    expect(await codeOf(() => store.rotate())).toBe('ERR_CORRUPT')
+    expect(await dataKeysOf(location)).toEqual([1, 2])
+  })
+
+  test('it does not make a keyring that asks for more work than an opening does', async () => {
+    const location = await newLocation()
+    /** A provider whose new slots ask for more than its old ones. */
+    const growing = (fill: number, grown: boolean): KeyProvider => {
+      const plain = testKey(fill)
+      return {
+        ...plain,
+        work: (params) => Number(params['work'] ?? 1),
+        wrap: async (rootKey, context) => ({ ...(await plain.wrap(rootKey, context)), work: grown ? 80 : 1 }),
+      }
+    }
+    const store = await openStore(location, { key: growing(1, false) })
+    await store.addKey(growing(2, false))
+    const before = await keyringOf(location)
+    await expect(store.rotate({ root: true, keys: [growing(1, true), growing(2, true)] })).rejects.toThrow(RangeError)
+    await expect(store.addKey(growing(3, true)).then(() => store.addKey(growing(4, true)))).rejects.toThrow(RangeError)
+    expect(await keyringOf(location)).not.toBe(before)
+    await store.close()
+    await openStore(location, { key: growing(2, false) })
+  })
+
+  test('it does not touch what a keychain keeps for a slot, before another counts', async () => {
+    const location = await newLocation()
+    const entries = new Map<string, Uint8Array>()
+    const keychain: KeyProvider = {
+      kind: 'keychain',
+      wrap: async (rootKey, { slotId }) => {
+        entries.set(Buffer.from(slotId).toString('hex'), rootKey.slice())
+        return {}
+      },
+      unwrap: async (_, { slotId }) => entries.get(Buffer.from(slotId).toString('hex'))?.slice() ?? null,
+    }
+    const store = await openStore(location, { key: keychain })
+    expect(await codeOf(() => store.rotate({ root: true, keys: [keychain, testKey(9)] }))).toBe('ERR_WRONG_KEY')
+    const commit = vi.spyOn(LevelEngine.prototype, 'checkOwned').mockImplementation(() => {
+      throw new SecretStoreError('ERR_LOCKED', 'test: another')
+    })
+    expect(await codeOf(() => store.rotate({ root: true, keys: [keychain] }))).toBe('ERR_LOCKED')
+    commit.mockRestore()
+    await store.close()
+    const again = await openStore(location, { key: keychain })
+    await again.rotate({ root: true, keys: [keychain] })
+    await again.close()
+    await openStore(location, { key: keychain })
+  })
+
+  test('it does not go on waiting for its turn once its signal is aborted', async () => {
+    const store = await openStore(await newLocation())
+    let end = (): void => {}
+    const stalled = new WritableStream<Uint8Array>({ write: () => new Promise((resolve) => (end = resolve)) })
+    const stop = new AbortController()
+    const backingUp = store.backup(stalled).catch(() => {})
+    const rotating = store.rotate({ signal: stop.signal })
+    const second = store.backup(`${await newLocation()}.backup`, { signal: stop.signal })
+    stop.abort(new Error('test: enough'))
+    await expect(rotating).rejects.toThrow('test: enough')
+    await expect(second).rejects.toThrow('test: enough')
+    expect((await store.status()).dataKeys).toHaveLength(1)
+    end()
+    await store.close()
+    await backingUp
   })
 })

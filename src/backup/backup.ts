@@ -30,7 +30,6 @@ export interface BackupReport {
 export function backup(context: StoreContext, target: BackupTarget, plan: BackupPlan): Promise<BackupReport> {
   return context.keyChanges.take(async () => {
     context.checkOpen()
-    plan.signal?.throwIfAborted()
     if (context.keyring.file.slots.every(({ kind }) => kind === MEMORY_KIND)) {
       throw new TypeError('backup: expected a key that can open it, got a store in memory without one (see addKey)')
     }
@@ -50,7 +49,7 @@ export function backup(context: StoreContext, target: BackupTarget, plan: Backup
     } finally {
       for (const end of ends) end.removeEventListener('abort', stop)
     }
-  })
+  }, plan.signal)
 }
 
 async function write(context: StoreContext, sink: Sink, { onProgress, signal }: BackupPlan): Promise<BackupReport> {

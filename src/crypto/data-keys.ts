@@ -70,12 +70,17 @@ function wrapNewKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, random
 }
 
 function wrapKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, key: Uint8Array, random: Random): Uint8Array {
-  return seal(derive(rootKey, LABEL.keyWrap, storeId), key, keyContext(storeId, id), random)
+  const wrappingKey = derive(rootKey, LABEL.keyWrap, storeId)
+  const wrapped = seal(wrappingKey, key, keyContext(storeId, id), random)
+  wrappingKey.fill(0)
+  return wrapped
 }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`. */
 export function unwrapKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, wrapped: Uint8Array): Uint8Array {
-  const key = open(derive(rootKey, LABEL.keyWrap, storeId), wrapped, keyContext(storeId, id))
+  const wrappingKey = derive(rootKey, LABEL.keyWrap, storeId)
+  const key = open(wrappingKey, wrapped, keyContext(storeId, id))
+  wrappingKey.fill(0)
   if (key === undefined) throw corrupt(`keyring.json: expected key ${id} under the root key, got other bytes`)
   return key
 }

@@ -138,8 +138,7 @@ export class Keyring {
   #masterKey(id: number): Uint8Array {
     this.#checkOpen()
     const key = this.#masterKeys.get(id)
-    if (key === undefined)
-      throw corrupt(`envelope: expected a key of this store, got key ${id} (an older keyring.json may be in place)`)
+    if (key === undefined) throw corrupt(`envelope: expected a key of this store, got key ${id}`)
     return key
   }
 
@@ -156,7 +155,11 @@ export function streamKey(rootKey: Uint8Array, header: Uint8Array): Uint8Array {
 /** keyring.json with its checksum and its MAC. */
 export function sealKeyringFile(file: KeyringFile, rootKey: Uint8Array): Uint8Array {
   const macKey = derive(rootKey, LABEL.keyringMac, file.storeId)
-  return encodeKeyringFile(file, sha256, (bytes) => mac(macKey, bytes))
+  try {
+    return encodeKeyringFile(file, sha256, (bytes) => mac(macKey, bytes))
+  } finally {
+    macKey.fill(0)
+  }
 }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
@@ -167,7 +170,9 @@ export function readKeyringFile(bytes: Uint8Array): UnverifiedKeyringFile {
 /** The inverse of `sealKeyringFile`: the file, vouched for. @throws {SecretStoreError} `ERR_CORRUPT`. */
 export function verifyKeyringFile(unverified: UnverifiedKeyringFile, rootKey: Uint8Array): KeyringFile {
   const macKey = derive(rootKey, LABEL.keyringMac, unverified.file.storeId)
-  if (!equalConstantTime(mac(macKey, unverified.macInput), unverified.mac)) {
+  const expected = mac(macKey, unverified.macInput)
+  macKey.fill(0)
+  if (!equalConstantTime(expected, unverified.mac)) {
     throw corrupt('keyring.json: expected the contents its MAC names, got others (the file was altered)')
   }
   return unverified.file

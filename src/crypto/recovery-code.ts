@@ -18,7 +18,7 @@ export function parseRecoveryCode(code: unknown): Uint8Array {
   if (typeof code !== 'string') throw new TypeError(`recovery code: expected a string, got a ${typeof code}`)
   const { prefix, characters, groupCharacters, bytes } = RECOVERY_CODE
   const text = code
-    .replaceAll(/[\s-]/g, '')
+    .replaceAll(/[\s\p{Pd}]/gu, '')
     .toLowerCase()
     .replaceAll(/[oi1b]/g, (typed) => MEANT[typed] as string)
   const strange = [...text].findIndex((character) => !ALPHABET.includes(character))

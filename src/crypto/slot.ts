@@ -32,10 +32,10 @@ export function wrapRootKey(
   random: Random,
 ): { readonly commitment: string; readonly wrapped: string } {
   const bound = slotContext(context)
-  return {
-    commitment: toBase64url(derive(secret, LABEL.slotCommitment, bound)),
-    wrapped: toBase64url(seal(derive(secret, LABEL.slotWrap, bound), rootKey, bound, random)),
-  }
+  const wrappingKey = derive(secret, LABEL.slotWrap, bound)
+  const wrapped = seal(wrappingKey, rootKey, bound, random)
+  wrappingKey.fill(0)
+  return { commitment: toBase64url(derive(secret, LABEL.slotCommitment, bound)), wrapped: toBase64url(wrapped) }
 }
 
 /**
@@ -49,7 +49,9 @@ export function unwrapRootKey(secret: Uint8Array, params: SlotParams, context: S
   const wrapped = base64url(params['wrapped'], 'slot wrapped', WRAPPED_KEY_BYTES)
   const bound = slotContext(context)
   if (!equalConstantTime(derive(secret, LABEL.slotCommitment, bound), commitment)) return null
-  const rootKey = open(derive(secret, LABEL.slotWrap, bound), wrapped, bound)
+  const wrappingKey = derive(secret, LABEL.slotWrap, bound)
+  const rootKey = open(wrappingKey, wrapped, bound)
+  wrappingKey.fill(0)
   if (rootKey === undefined)
     throw corrupt('slot wrapped: expected the root key under the committed key, got other bytes')
   return rootKey

@@ -51,11 +51,18 @@ export function passphrase(secret: string | Uint8Array, options: PassphraseOptio
     async wrap(rootKey, context) {
       const salt = systemRandom(SALT_BYTES)
       const secret = await stretch(password, salt, chosen)
-      return { ...chosen, salt: toBase64url(salt), ...wrapRootKey(secret, rootKey, context, systemRandom) }
+      const wrapped = wrapRootKey(secret, rootKey, context, systemRandom)
+      secret.fill(0)
+      return { ...chosen, salt: toBase64url(salt), ...wrapped }
     },
     async unwrap(params, context) {
       const salt = base64url(params['salt'], 'slot salt', SALT_BYTES)
-      return unwrapRootKey(await stretch(password, salt, storedKdf(params)), params, context)
+      const secret = await stretch(password, salt, storedKdf(params))
+      try {
+        return unwrapRootKey(secret, params, context)
+      } finally {
+        secret.fill(0)
+      }
     },
   }
 }

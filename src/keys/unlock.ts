@@ -27,8 +27,12 @@ export async function fillSlot(
 ): Promise<KeySlot> {
   const context = { storeId, slotId: slot.id, kind: provider.kind }
   const lent = rootKey.slice()
-  const params = storedParams(await provider.wrap(lent, context))
-  lent.fill(0)
+  let params: SlotParams
+  try {
+    params = storedParams(await provider.wrap(lent, context))
+  } finally {
+    lent.fill(0)
+  }
   // Nothing must come to depend on a slot that does not open: a keychain may have lost what it was given.
   const again = await provider.unwrap(params, context)
   const holds = again !== null && equalConstantTime(again, rootKey)
@@ -79,9 +83,15 @@ export async function findSlot(
 }
 
 /** What trying `provider` on all slots of its kind may cost, in default passphrases. */
-export function workOf(provider: KeyProvider, slots: readonly KeySlot[]): number {
+function workOf(provider: KeyProvider, slots: readonly KeySlot[]): number {
   const own = slots.filter((slot) => slot.kind === provider.kind)
   return own.reduce((total, slot) => total + (provider.work?.(slot.params) ?? 0), 0)
+}
+
+/** @throws {RangeError} If the slots together ask for more work than an opening would do. */
+export function checkWork(provider: KeyProvider, slots: readonly KeySlot[]): void {
+  if (workOf(provider, slots) <= MAX_UNLOCK_WORK) return
+  throw new RangeError(`keys: expected the work of ${MAX_UNLOCK_WORK} default passphrases at most, got more`)
 }
 
 /** Finds the slot that is `provider`'s own, and with its root key vouches for the whole file. @throws As `findSlot`. */
@@ -90,5 +100,10 @@ export async function unlock(
   provider: KeyProvider,
 ): Promise<{ readonly file: KeyringFile; readonly rootKey: Uint8Array }> {
   const { rootKey } = await findSlot(unverified.file, provider)
-  return { file: verifyKeyringFile(unverified, rootKey), rootKey }
+  try {
+    return { file: verifyKeyringFile(unverified, rootKey), rootKey }
+  } catch (error) {
+    rootKey.fill(0)
+    throw error
+  }
 }

@@ -125,13 +125,18 @@ export async function newFile(path: string): Promise<NewFile> {
 async function nameFile(from: string, to: string): Promise<void> {
   try {
     await link(from, to)
-    await removeFile(from)
   } catch (error) {
     if (isExisting(error)) throw error
     if ((await status(to)).kind !== 'absent') throw existing(to)
     await rename(from, to)
   }
-  await syncDirectory(dirname(to))
+  try {
+    await syncDirectory(dirname(to))
+  } catch (error) {
+    await removeFile(to)
+    throw error
+  }
+  await removeFile(from).catch(() => {})
 }
 
 function existing(path: string): Error {

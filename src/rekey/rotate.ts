@@ -2,16 +2,17 @@ import { orAborted } from '../abort'
 import type { StoreContext } from '../context'
 import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../crypto/data-keys'
 import { corrupt } from '../errors'
-import { KEY_BYTES, ROW } from '../format/constants'
+import { KEY_BYTES, MAX_DATA_KEYS, ROW, SLOT_ID_BYTES } from '../format/constants'
 import { decodeEnvelope } from '../format/envelope'
 import type { KeySlot } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
-import { fillSlot, findSlot } from '../keys/unlock'
+import { checkWork, fillSlot, findSlot } from '../keys/unlock'
 import { isExpired } from '../model'
 import type { Progress } from '../progress'
 import type { Row } from '../storage/engine'
 import { payloadRow, prefixRange } from '../storage/keyspace'
 import { openRecord } from '../storage/records'
+import { RecordTally } from '../storage/tally'
 import type { Operation } from '../storage/transaction'
 import { walkRows } from '../storage/walk'
 import { changeKeyring, type NextKeyring } from './change'
@@ -39,6 +40,7 @@ export interface RotationReport {
 const RESEAL_ROWS = 8
 const RESEAL_BYTES: number = 1024 * 1024
 const WALK_ROWS = 256
+const PROOF_ROWS = 64
 const RECORDS = prefixRange(Uint8Array.of(ROW.record))
 
 /**
@@ -50,25 +52,29 @@ const RECORDS = prefixRange(Uint8Array.of(ROW.record))
 export function rotate(context: StoreContext, plan: RotationPlan): Promise<RotationReport> {
   return context.rotations.take(async () => {
     context.checkOpen()
-    plan.signal?.throwIfAborted()
-    const dropped = await context.keyChanges.take(() => begin(context, plan.rootFor))
+    const dropped = await context.keyChanges.take(() => begin(context, plan), plan.signal)
     const { walked, resealed } = await resealAll(context, plan)
     const records = await proveAllResealed(context, plan.signal)
     const done = Math.max(walked, records)
     plan.onProgress?.({ done, total: done })
-    await context.keyChanges.take(() =>
-      context.keyring.lendRootKey((rootKey) =>
-        changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
-      ),
+    await context.keyChanges.take(
+      () =>
+        context.keyring.lendRootKey((rootKey) =>
+          changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
+        ),
+      plan.signal,
     )
     return { dataKey: context.keyring.activeKeyId, records, resealed, dropped }
-  })
+  }, plan.signal)
 }
 
 /** Makes the new key, unless there is one that an earlier call has not brought to its end. @returns Slots dropped. */
-async function begin(context: StoreContext, rootFor: readonly KeyProvider[] | undefined): Promise<KeySlotInfo[]> {
+async function begin(context: StoreContext, { rootFor, signal }: RotationPlan): Promise<KeySlotInfo[]> {
   const { keyring, random } = context
   const created = context.nowSeconds()
+  if (keyring.file.keys.length >= MAX_DATA_KEYS) {
+    throw new RangeError(`rotate: expected at most ${MAX_DATA_KEYS} data keys, got one more; end a rotation first`)
+  }
   return keyring.lendRootKey(async (rootKey) => {
     if (rootFor === undefined) {
       if (keyring.file.keys.length > 1) return []
@@ -78,7 +84,7 @@ async function begin(context: StoreContext, rootFor: readonly KeyProvider[] | un
     const newRootKey = random(KEY_BYTES)
     try {
       const planned = planNewRoot(context, rootKey, newRootKey, rootFor)
-      const { next, dropped } = await orAborted(context.closing, planned)
+      const { next, dropped } = await orAborted(signal, orAborted(context.closing, planned))
       await changeKeyring(context, { ...next, file: withNewDataKey(next.file, newRootKey, created, random) })
       return dropped
     } finally {
@@ -94,13 +100,20 @@ async function planNewRoot(
   providers: readonly KeyProvider[],
 ): Promise<{ next: NextKeyring; dropped: KeySlotInfo[] }> {
   const { file } = keyring
-  const kept = new Map<KeySlot, KeySlot>()
+  const found = new Map<KeySlot, KeyProvider>()
   for (const provider of providers) {
     const { slot, rootKey: held } = await findSlot(file, provider)
     held.fill(0)
-    kept.set(slot, await fillSlot(slot, provider, newRootKey, file.storeId))
+    found.set(slot, provider)
+  }
+  const kept = new Map<KeySlot, KeySlot>()
+  for (const [slot, provider] of found) {
+    // Under an id of its own: a provider that keeps things by slot must not lose the old before the new counts.
+    const next = { ...slot, id: random(SLOT_ID_BYTES) }
+    kept.set(slot, await fillSlot(next, provider, newRootKey, file.storeId))
   }
   const slots = file.slots.flatMap((slot) => kept.get(slot) ?? [])
+  for (const provider of providers) checkWork(provider, slots)
   const dropped = file.slots.filter((slot) => !kept.has(slot)).map(slotInfo)
   return { next: { file: withRootKey(file, rootKey, newRootKey, slots, random), rootKey: newRootKey }, dropped }
 }
@@ -187,24 +200,39 @@ function resealOperation(
 }
 
 /**
- * Opens every record. Writes go on meanwhile; none of them puts one under an old key.
+ * Opens every record, and holds all of them against the head. Writes go on between the steps; none of them puts a record
+ * under an old key.
  *
  * @returns How many there are.
- * @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key, whatever its envelope says.
+ * @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key, whatever its envelope says, or is missing.
  */
-async function proveAllResealed(context: StoreContext, signal: AbortSignal | undefined): Promise<number> {
-  const { engine, keyring } = context
-  let records = 0
-  for await (const rows of walkRows(engine, RECORDS, WALK_ROWS)) {
-    context.checkOpen()
-    signal?.throwIfAborted()
-    for (const { key, value } of rows) {
-      openRecord(keyring, key, value)
-      if (decodeEnvelope(value).keyId !== keyring.activeKeyId) {
-        throw corrupt(`rotation: expected all records under key ${keyring.activeKeyId}, got another (see verify)`)
-      }
-      records++
+async function proveAllResealed(
+  { engine, keyring, queue }: StoreContext,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const tally = new RecordTally(keyring, queue)
+  try {
+    for (let more = true; more; ) {
+      signal?.throwIfAborted()
+      more = await queue.exclusive(async () => {
+        const rows = await engine.scan({ ...tally.ahead, limit: PROOF_ROWS })
+        for (const row of rows) {
+          openRecord(keyring, row.key, row.value)
+          if (decodeEnvelope(row.value).keyId !== keyring.activeKeyId) {
+            throw corrupt(`rotation: expected all records under key ${keyring.activeKeyId}, got another (see verify)`)
+          }
+          tally.meet(row)
+        }
+        if (rows.length > 0) return true
+        tally.meetEnd()
+        if (!tally.isComplete()) {
+          throw corrupt('rotation: expected the records of the head, got others; the old key is kept (see verify)')
+        }
+        return false
+      })
     }
+    return tally.count
+  } finally {
+    tally.stop()
   }
-  return records
 }

@@ -2,10 +2,10 @@ import { orAborted } from '../abort'
 import { toBase64url } from '../bytes'
 import type { StoreContext } from '../context'
 import { SecretStoreError } from '../errors'
-import { MAX_SLOTS, MAX_UNLOCK_WORK } from '../format/constants'
+import { MAX_SLOTS } from '../format/constants'
 import type { KeySlot } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
-import { makeSlot, workOf } from '../keys/unlock'
+import { checkWork, makeSlot } from '../keys/unlock'
 import { changeKeyring } from './change'
 
 /** A key slot as `keys` lists it. Nothing in it is secret. */
@@ -73,9 +73,7 @@ async function changeSlots(
     const made = makeSlot(provider, rootKey, keyring.storeId, context.nowSeconds(), random)
     const slot = await orAborted(context.closing, made)
     const slots = arrange(slot)
-    if (workOf(provider, slots) > MAX_UNLOCK_WORK) {
-      throw new RangeError(`keys: expected the work of ${MAX_UNLOCK_WORK} default passphrases at most, got more`)
-    }
+    checkWork(provider, slots)
     await changeKeyring(context, { file: { ...keyring.file, slots }, rootKey })
     return slotInfo(slot)
   })

@@ -6,6 +6,8 @@ import { installKeyring, type Location, readKeyring, stageKeyring } from './loca
 export interface KeyringStorage {
   /** As it was last read or written. */
   readonly bytes: Uint8Array
+  /** Whether it is still there as it was last read or written. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_IO`, … */
+  isUnchanged(): Promise<boolean>
   /** Gets everything ready for another one. @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`; then nothing has changed. */
   stage(bytes: Uint8Array): Promise<void>
   /** Puts it in place, on disk when it resolves. If it throws, either may be there. */
@@ -27,9 +29,13 @@ export class LocationKeyring implements KeyringStorage {
     return this.#bytes
   }
 
+  async isUnchanged(): Promise<boolean> {
+    return equal(await readKeyring(this.#location), this.#bytes)
+  }
+
   async stage(bytes: Uint8Array): Promise<void> {
     // Whoever else wrote it may have put keys there that rows depend on.
-    if (!equal(await readKeyring(this.#location), this.#bytes)) {
+    if (!(await this.isUnchanged())) {
       throw new SecretStoreError('ERR_LOCKED', 'keyring.json: expected it as it was last written, got another')
     }
     await stageKeyring(this.#location, bytes)
@@ -54,6 +60,10 @@ export class MemoryKeyring implements KeyringStorage {
 
   get bytes(): Uint8Array {
     return this.#bytes
+  }
+
+  async isUnchanged(): Promise<boolean> {
+    return true
   }
 
   async stage(bytes: Uint8Array): Promise<void> {

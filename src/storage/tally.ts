@@ -1,0 +1,80 @@
+import { compare, concat, mapKey } from '../bytes'
+import type { Keyring } from '../crypto/keyring'
+import { addElement, removeElement } from '../crypto/set-hash'
+import { ROW } from '../format/constants'
+import type { CommitQueue } from './commit-queue'
+import type { Row } from './engine'
+import { prefixRange } from './keyspace'
+import type { Span } from './walk'
+
+/**
+ * Count and set hash of the records that a walk has met, kept right while writes go on: by the same additions as the head
+ * keeps those of all. At the end the two must agree; then every record was met, in its last version.
+ *
+ * The walk reads at turns of the commit queue, so that no write comes between a row and its being met.
+ */
+export class RecordTally {
+  /** Rows below the position that have changed since they were met. */
+  readonly changed: Map<string, Uint8Array> = new Map()
+  /** Ends the listening to commits. */
+  readonly stop: () => void
+  readonly #keyring: Keyring
+  readonly #queue: CommitQueue
+  readonly #end: Uint8Array
+  #position: Uint8Array
+  #count = 0
+  #setHash = 0n
+
+  constructor(keyring: Keyring, queue: CommitQueue) {
+    const { gte, lt } = prefixRange(Uint8Array.of(ROW.record))
+    this.#keyring = keyring
+    this.#queue = queue
+    this.#position = gte
+    this.#end = lt
+    this.stop = queue.listen((replacements) => {
+      for (const { previous, next } of replacements) {
+        const rowKey = (previous ?? next)?.rowKey
+        if (rowKey === undefined || compare(rowKey, this.#position) >= 0) continue
+        this.changed.set(mapKey(rowKey), rowKey)
+        if (previous !== undefined) this.#subtract(keyring.elementHash(rowKey, previous.value))
+        if (next !== undefined) this.#add(keyring.elementHash(rowKey, next.value))
+      }
+    })
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** What is still to be met. */
+  get ahead(): Span {
+    return { gte: this.#position, lt: this.#end }
+  }
+
+  /** The next record in order. */
+  meet({ key, value }: Row): void {
+    this.#add(this.#keyring.elementHash(key, value))
+    this.#position = concat(key, Uint8Array.of(0))
+  }
+
+  /** There are no more. */
+  meetEnd(): void {
+    this.#position = this.#end
+  }
+
+  /** Whether what was met is what the head of the last commit says there is. */
+  isComplete(): boolean {
+    const { count, setHash } = this.#queue.head
+    return this.#count === count && this.#setHash === setHash
+  }
+
+  #add(element: bigint): void {
+    this.#count++
+    this.#setHash = addElement(this.#setHash, element)
+  }
+
+  #subtract(element: bigint): void {
+    this.#count--
+    this.#setHash = removeElement(this.#setHash, element)
+  }
+}
