@@ -24,12 +24,12 @@ export interface MemoryOptions {
    * order that is not alphabetical. @defaultValue `'plain'`
    */
   readonly names?: NameMode
-  /** Told of failures in the background: sweeps, compactions, lazy deletions. @defaultValue a process warning */
+  /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
 
 export interface OpenOptions extends MemoryOptions {
-  /** What opens the store: `passphrase(…)`, `rawKey(…)`. */
+  /** What opens the store: `passphrase(…)`, `rawKey(…)`, `recoveryCode(…)`. */
   readonly key: KeyProvider
   /** Whether to create a store where there is nothing, or an empty directory. @defaultValue `true` */
   readonly createIfMissing?: boolean

@@ -47,12 +47,14 @@ export async function changeKeyring(
   })
 }
 
-/** A provider may come from anywhere: what its slot holds must be readable before anything depends on it. */
+/** What is written must be readable before anything depends on it; a provider's slot may not be. */
 export function checkReadable(keyringFile: Uint8Array): UnverifiedKeyringFile {
   try {
     return readKeyringFile(keyringFile)
   } catch (cause) {
-    throw new TypeError('key provider: expected a slot that keyring.json can hold, got another', { cause })
+    throw new TypeError('keyring.json: expected slots and keys that it can hold, got others (see the key provider)', {
+      cause,
+    })
   }
 }
 
