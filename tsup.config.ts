@@ -1,7 +1,9 @@
 import { defineConfig, type Options } from 'tsup'
 
 const shared: Options = {
-  entry: ['src/index.ts'],
+  entry: { index: 'src/index.ts', stripe: 'src/stripe/index.ts' },
+  // What they share is one file: two copies of the store would not know each other.
+  splitting: true,
   outDir: 'dist',
   target: 'node20',
   platform: 'node',
@@ -13,5 +15,6 @@ const shared: Options = {
 export default defineConfig([
   { ...shared, format: 'esm' },
   // @noble/* and @scure/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
-  { ...shared, format: 'cjs', noExternal: [/^@(noble|scure)\//] },
+  // Tree-shaken by Rollup, which also turns the shared file into CommonJS without rewriting the syntax.
+  { ...shared, format: 'cjs', treeshake: true, noExternal: [/^@(noble|scure)\//] },
 ])

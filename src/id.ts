@@ -1,16 +1,27 @@
 import type { Random } from './crypto/random'
 import { ID_PREFIX, ID_RANDOM_CHARACTERS } from './format/constants'
 
-const ID_ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-const ID_UNBIASED_BELOW: number = 256 - (256 % ID_ALPHABET.length)
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const UNBIASED_BELOW: number = 256 - (256 % ALPHABET.length)
+const REQUEST_ID_CHARACTERS = 14
 
 /** `appsecret_` and 24 letters and digits: 142 random bits. */
 export function newId(random: Random): string {
-  let id = ''
-  while (id.length < ID_RANDOM_CHARACTERS) {
-    for (const byte of random(ID_RANDOM_CHARACTERS)) {
-      if (byte < ID_UNBIASED_BELOW && id.length < ID_RANDOM_CHARACTERS) id += ID_ALPHABET[byte % ID_ALPHABET.length]
+  return ID_PREFIX + randomCharacters(ID_RANDOM_CHARACTERS, random)
+}
+
+/** `req_` and 14 letters and digits, as Stripe numbers requests. */
+export function newRequestId(random: Random): string {
+  return `req_${randomCharacters(REQUEST_ID_CHARACTERS, random)}`
+}
+
+/** Letters and digits, each as likely as any other. */
+function randomCharacters(count: number, random: Random): string {
+  let characters = ''
+  while (characters.length < count) {
+    for (const byte of random(count)) {
+      if (byte < UNBIASED_BELOW && characters.length < count) characters += ALPHABET[byte % ALPHABET.length]
     }
   }
-  return ID_PREFIX + id
+  return characters
 }

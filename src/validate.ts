@@ -4,10 +4,10 @@ import type { Payload, Scope } from './model'
 /** Everything a caller passes in, from `unknown` to the model. Each property is read once. */
 
 /** Of names, user ids and account ids, in characters (Unicode code points). Stripe's bound. */
-const MAX_CHARACTERS = 5000
-const MAX_PAGE = 100
+export const MAX_CHARACTERS = 5000
+export const MAX_PAGE = 100
 const DEFAULT_PAGE = 10
-const HUNDRED_YEARS_SECONDS: number = 100 * 365.25 * 24 * 60 * 60
+export const HUNDRED_YEARS_SECONDS: number = 100 * 365.25 * 24 * 60 * 60
 
 /** What `find`, `get` and `getBytes` take. */
 export interface Target {
@@ -94,11 +94,16 @@ export function checkText(value: unknown, label: string, mostCharacters: number)
   if (typeof value !== 'string') throw new TypeError(`${label}: expected a string, got ${kindOf(value)}`)
   if (value === '') throw new TypeError(`${label}: expected at least one character, got none`)
   if (!value.isWellFormed()) throw new TypeError(`${label}: expected well-formed Unicode, got a lone surrogate`)
-  // A character is one or two UTF-16 units: count only where it matters.
-  if (value.length > mostCharacters && [...value.slice(0, 2 * mostCharacters + 1)].length > mostCharacters) {
+  if (isLonger(value, mostCharacters)) {
     throw new RangeError(`${label}: expected at most ${mostCharacters} characters, got more`)
   }
   return value
+}
+
+/** Whether text has more than so many characters (Unicode code points). */
+export function isLonger(text: string, mostCharacters: number): boolean {
+  // A character is one or two UTF-16 units: count only where it matters.
+  return text.length > mostCharacters && [...text.slice(0, 2 * mostCharacters + 1)].length > mostCharacters
 }
 
 /** An options object with no field that is not an option. */

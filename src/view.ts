@@ -1,6 +1,5 @@
 import type { StoreContext } from './context'
 import { SecretStoreError } from './errors'
-import { newId } from './id'
 import { Listing } from './list'
 import {
   type Address,
@@ -12,9 +11,9 @@ import {
   type SecretRecord,
   toSecret,
 } from './model'
-import { payloadRow } from './storage/keyspace'
+import { deleteOperation, setOperation } from './operations'
 import { type Found, type Lookup, lookUpPayload, lookUpRecord, payloadText, read, readNow } from './storage/records'
-import type { Operation, Transaction } from './storage/transaction'
+import type { Operation } from './storage/transaction'
 import {
   type FindRequest,
   parseBatch,
@@ -60,6 +59,17 @@ export interface ListParams {
 
 export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
 
+const contexts = new WeakMap<object, StoreContext>()
+
+/**
+ * The parts of a view's store, for what is built on it and is more than its verbs (stripe/). Not exported from the package.
+ *
+ * @returns `undefined` if it is no view of this copy of the library.
+ */
+export function contextOf(view: object): StoreContext | undefined {
+  return contexts.get(view)
+}
+
 /** The verbs, over one partition of a store, and if it has a `user` over no more than that user may see. */
 export class SecretView {
   readonly #context: StoreContext
@@ -71,6 +81,7 @@ export class SecretView {
     this.#context = context
     this.#partition = partition
     this.#user = user
+    contexts.set(this, context)
   }
 
   /**
@@ -164,34 +175,13 @@ export class SecretView {
   }
 
   #setOperation(request: SetRequest): Operation<Secret> {
-    const { context, address, rowKey } = this.#locate(request)
-    const { payload, expires_at } = request
-    return {
-      rows: [rowKey],
-      sizeBytes: rowKey.length + payload.bytes.length,
-      apply(transaction) {
-        const now = context.nowSeconds()
-        const previous = liveRecord(transaction, rowKey, now)
-        const { id, created } = previous ?? { id: newId(context.random), created: now }
-        const record = transaction.put(rowKey, { id, address, created, expires_at }, payload)
-        return toSecret(record, request.expandPayload ? payloadText(payload) : undefined)
-      },
-    }
+    const { context, address } = this.#locate(request)
+    return setOperation(context, address, request)
   }
 
   #deleteOperation(request: FindRequest): Operation<DeletedSecret | undefined> {
-    const { context, rowKey } = this.#locate(request)
-    return {
-      rows: request.expandPayload ? [rowKey, payloadRow(rowKey)] : [rowKey],
-      sizeBytes: rowKey.length,
-      apply(transaction) {
-        const record = liveRecord(transaction, rowKey, context.nowSeconds())
-        const payload = record && request.expandPayload ? transaction.payload(rowKey) : undefined
-        const secret = record && toSecret(record, payload && payloadText(payload))
-        if (transaction.record(rowKey) !== undefined) transaction.delete(rowKey)
-        return secret && { ...secret, deleted: true }
-      },
-    }
+    const { context, address } = this.#locate(request)
+    return deleteOperation(context, address, request)
   }
 
   *#find(request: FindRequest): Lookup<Secret | undefined> {
@@ -236,9 +226,4 @@ export class SecretView {
     this.#context.expireLazily(rowKey, record)
     return undefined
   }
-}
-
-function liveRecord(transaction: Transaction, rowKey: Uint8Array, nowSeconds: number): SecretRecord | undefined {
-  const record = transaction.record(rowKey)
-  return record === undefined || isExpired(record, nowSeconds) ? undefined : record
 }

@@ -34,31 +34,56 @@ function loaded(code: string): string[] {
   return [...new Set([...names].map((match) => match[1] ?? ''))].sort()
 }
 
+/** The names that a file loads, and those that the files it shares code with load. */
+async function reached(name: string): Promise<{ readonly names: string[]; readonly code: string }> {
+  const code = await readFile(join(directory, name), 'utf8')
+  const names = new Set<string>()
+  let all = code
+  for (const loadedName of loaded(code)) {
+    if (!loadedName.startsWith('.')) {
+      names.add(loadedName)
+      continue
+    }
+    const shared = await reached(loadedName)
+    for (const below of shared.names) names.add(below)
+    all += shared.code
+  }
+  return { names: [...names].sort(), code: all }
+}
+
 describe.each(['index.js', 'index.cjs'])('%s', (name) => {
-  test('is one file, which loads nothing that is forbidden', async () => {
-    const code = await readFile(join(directory, name), 'utf8')
-    const names = loaded(code)
+  test('loads nothing that is forbidden, nor do the files it shares code with', async () => {
+    const { names, code } = await reached(name)
     expect(names).toContain('level')
     for (const forbidden of FORBIDDEN) {
       expect(names).not.toContain(forbidden)
       expect(names).not.toContain(`node:${forbidden}`)
     }
-    expect(names.filter((loadedName) => loadedName.startsWith('.'))).toEqual([])
     // Nor a name made up at run time.
     expect(code).not.toMatch(/\bimport\s*\(\s*[^"'`\s]/)
   })
 })
 
 test('the ES module loads level, @noble/*, @scure/base and these parts of Node', async () => {
-  const names = loaded(await readFile(join(directory, 'index.js'), 'utf8'))
+  const { names } = await reached('index.js')
   expect(names.filter((name) => !name.startsWith('@noble/'))).toEqual(['@scure/base', 'level', ...BUILT_IN])
 })
 
 test('the CommonJS module carries @noble/* and @scure/base, which `require` cannot load everywhere', async () => {
-  const names = loaded(await readFile(join(directory, 'index.cjs'), 'utf8'))
+  const { names } = await reached('index.cjs')
   expect(names).toEqual(['level', ...BUILT_IN])
 })
 
+test.each(['stripe.js', 'stripe.cjs'])(
+  '%s carries its HTTP library, which needs no more than Node has',
+  async (name) => {
+    const { names } = await reached(name)
+    const own = names.filter((loadedName) => !loadedName.startsWith('@noble/'))
+    expect(own).toEqual(['level', ...BUILT_IN, 'node:http', 'node:http2', 'node:stream'].sort())
+  },
+)
+
 test('nothing else is built', async () => {
-  expect((await readdir(directory)).sort()).toEqual(['index.cjs', 'index.js'])
+  const built = (await readdir(directory)).map((name) => name.replace(/^chunk-\w+/, 'chunk')).sort()
+  expect(built).toEqual(['chunk.cjs', 'chunk.js', 'index.cjs', 'index.js', 'stripe.cjs', 'stripe.js'])
 })

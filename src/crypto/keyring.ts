@@ -28,6 +28,7 @@ export class Keyring {
   readonly #setHashKey: Uint8Array
   readonly #checkpointKey: Uint8Array
   readonly #namesKey: Uint8Array
+  readonly #requestKey: Uint8Array
   readonly #random: Random
   #file: KeyringFile
   #rootKey: Uint8Array
@@ -46,6 +47,7 @@ export class Keyring {
     this.#setHashKey = derive(indexKey, LABEL.setHash, file.storeId)
     this.#checkpointKey = derive(indexKey, LABEL.checkpoint, file.storeId)
     this.#namesKey = derive(indexKey, LABEL.names, file.storeId)
+    this.#requestKey = derive(indexKey, LABEL.request, file.storeId)
     indexKey.fill(0)
   }
 
@@ -122,10 +124,16 @@ export class Keyring {
     return mac(this.#namesKey, name)
   }
 
+  /** What stands for a request that must be known again, and says nothing of it. 32 bytes. */
+  requestHash(request: Uint8Array): Uint8Array {
+    this.#checkOpen()
+    return mac(this.#requestKey, request)
+  }
+
   /** Overwrites every key. What is asked of the keyring afterwards is `ERR_CLOSED`. */
   wipe(): void {
     this.#wiped = true
-    const rest = [this.#rootKey, this.#setHashKey, this.#checkpointKey, this.#namesKey]
+    const rest = [this.#rootKey, this.#setHashKey, this.#checkpointKey, this.#namesKey, this.#requestKey]
     for (const key of [...this.#masterKeys.values(), ...rest]) key.fill(0)
   }
 

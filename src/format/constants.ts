@@ -29,6 +29,7 @@ export const LABEL = {
   setHash: 'secret-store/v1/set-hash',
   checkpoint: 'secret-store/v1/checkpoint',
   names: 'secret-store/v1/names',
+  request: 'secret-store/v1/request',
   backup: 'secret-store/v1/backup',
 } as const
 

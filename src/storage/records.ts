@@ -62,9 +62,16 @@ export function openPayload(
   return { type: payload.type, bytes: decodePayload(plaintext, payload.lengthBytes) }
 }
 
-/** @throws {TypeError} If the payload is bytes. */
+/** A payload of bytes was asked for as text. */
+export class BytesPayloadError extends TypeError {
+  constructor() {
+    super('payload: expected text, got bytes (read them with getBytes)')
+  }
+}
+
+/** @throws {BytesPayloadError} If the payload is bytes. */
 export function payloadText({ type, bytes }: Payload): string {
-  if (type === 'bytes') throw new TypeError('payload: expected text, got bytes (read them with getBytes)')
+  if (type === 'bytes') throw new BytesPayloadError()
   try {
     return fromUtf8(bytes)
   } catch (cause) {

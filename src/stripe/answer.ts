@@ -1,0 +1,38 @@
+import { SecretStoreError } from '../errors'
+import { warn } from '../platform/warn'
+import { ApiError, storeFailure } from './api-error'
+
+/** What goes back, whatever has come of a request. */
+export interface Answer {
+  readonly status: number
+  readonly body: object
+  readonly shouldRetry?: false | undefined
+  /** The request of which this is the reply, if it was an earlier one. */
+  readonly originalRequest?: string
+}
+
+/** The one place where an error becomes an answer. `onError` is told if it was no mistake of the caller's. */
+export function answerOf(error: unknown, onError: (error: unknown) => void): Answer {
+  const { status, body, shouldRetry } = error instanceof ApiError ? error : failureOf(error)
+  if (status >= 500) quietly(onError, error)
+  return { status, body: { error: body }, shouldRetry }
+}
+
+function failureOf(error: unknown): ApiError {
+  if (!(error instanceof SecretStoreError)) return storeFailure(500, 'An unknown error occurred.')
+  // No message of the store holds a payload or a key.
+  return storeFailure(error.code === 'ERR_CLOSED' ? 503 : 500, `${error.code}: ${error.message}`)
+}
+
+/** What a listener throws is its own affair. */
+export function quietly<T>(listener: (value: T) => void, value: T): void {
+  try {
+    listener(value)
+  } catch (error) {
+    warnOf(error)
+  }
+}
+
+export function warnOf(error: unknown): void {
+  warn(error instanceof Error ? error.message : 'secret-store: a request failed')
+}

@@ -1,0 +1,139 @@
+import { equalConstantTime, fromUtf8, utf8 } from '../bytes'
+import type { Partition, Scope } from '../model'
+import { checkText, optionsOf } from '../validate'
+import { forbidden, noApiKey, redactKey, wrongApiKey } from './api-error'
+
+/** A key that may be more limited than a secret key. */
+export interface ApiKey {
+  /** `sk_test_…`, `sk_live_…`, `rk_test_…` or `rk_live_…`: which mode it is for is told by its name. */
+  readonly key: string
+  /** A UI extension's: only the account scope, and this user's own. @defaultValue none: every scope */
+  readonly user?: string
+  /** The connected account it is for, without a header that says so. @defaultValue none: what the request says */
+  readonly account?: string
+  /** A restricted key's permission. @defaultValue `'write'`: everything */
+  readonly access?: 'read' | 'write'
+}
+
+/** Who is asking, and for which part of the store. */
+export interface Caller {
+  readonly partition: Partition
+  readonly user: string | undefined
+  readonly access: 'read' | 'write'
+  /** For messages and logs. */
+  readonly redactedKey: string
+}
+
+/** A key that is accepted. */
+export interface KnownKey extends Omit<Caller, 'partition'> {
+  readonly bytes: Uint8Array
+  readonly livemode: boolean
+  readonly account: string | undefined
+}
+
+export type Authenticate = (headers: Headers) => Caller
+
+const KEY = /^[sr]k_(test|live)_[\x21-\x7e]{1,200}$/
+const ACCOUNT = /^acct_\w{1,200}$/
+
+/**
+ * Reads the keys that are accepted, and finds out by them who is asking.
+ *
+ * @throws {TypeError} If they are no such list.
+ */
+export function authenticator(apiKeys: readonly (string | ApiKey)[]): Authenticate {
+  if (!Array.isArray(apiKeys) || apiKeys.length === 0) {
+    throw new TypeError('apiKeys: expected a list of at least one key, got something else')
+  }
+  const known = apiKeys.map((given) => parseKey(given))
+  return (headers) => {
+    const key = presentedKey(headers)
+    const bytes = utf8(key)
+    // All of them are compared, and each in constant time: what they have in common with this one shows in nothing.
+    const found = known.filter((candidate) => equalConstantTime(candidate.bytes, bytes))[0]
+    if (found === undefined) throw wrongApiKey(key)
+    return callerOf(found, headers.get('stripe-account') ?? '', headers.get('stripe-context') ?? '')
+  }
+}
+
+/**
+ * Who is asking, by a key that is accepted and the account the request names, `''` for none.
+ *
+ * @param context - As in `Stripe-Context`: an account behind those it belongs to, with slashes between.
+ * @throws {ApiError} 403 if the key is not for that account, or it is none.
+ */
+export function callerOf(key: KnownKey, account: string, context: string): Caller {
+  const named = [account, context.split('/').at(-1) ?? ''].filter((value) => value !== '')
+  const [chosen = key.account, another = chosen] = named
+  const isFor = chosen === another && (key.account === undefined || chosen === key.account)
+  if (isFor && (chosen === undefined || ACCOUNT.test(chosen))) {
+    const { livemode, user, access, redactedKey } = key
+    return { partition: { account: chosen, livemode }, user, access, redactedKey }
+  }
+  throw forbidden(
+    `The provided key '${key.redactedKey}' does not have access to account '${chosen}' (or that account does not ` +
+      'exist). Application access may have been revoked.',
+    'account_invalid',
+  )
+}
+
+/** @throws {ApiError} 403. */
+export function checkAccess(caller: Caller, access: 'read' | 'write', scope: Scope): void {
+  if (access === 'write' && caller.access === 'read') {
+    throw forbidden(
+      `Permission denied. The provided key '${caller.redactedKey}' does not have the required permissions for this ` +
+        'endpoint: it may only read.',
+      'more_permissions_required',
+    )
+  }
+  if (caller.user === undefined || scope.type === 'account' || scope.user === caller.user) return
+  throw forbidden('This key can only access account-scoped secrets, and secrets scoped to its own user.')
+}
+
+/** @throws {TypeError} */
+export function parseKey(given: unknown): KnownKey {
+  const {
+    key,
+    user,
+    account,
+    access = 'write',
+  } = optionsOf<ApiKey>(typeof given === 'string' ? { key: given } : given, 'apiKeys', [
+    'key',
+    'user',
+    'account',
+    'access',
+  ])
+  const mode = typeof key === 'string' ? KEY.exec(key)?.[1] : undefined
+  if (mode === undefined) {
+    throw new TypeError('apiKeys: expected keys that begin with sk_test_, sk_live_, rk_test_ or rk_live_, got another')
+  }
+  if (access !== 'read' && access !== 'write') throw new TypeError("access: expected 'read' or 'write', got another")
+  if (account !== undefined && !ACCOUNT.test(account)) {
+    throw new TypeError("account: expected an id that begins with 'acct_', got another")
+  }
+  return {
+    bytes: utf8(key),
+    livemode: mode === 'live',
+    user: user === undefined ? undefined : checkText(user, 'user', 5000),
+    account,
+    access,
+    redactedKey: redactKey(key),
+  }
+}
+
+/** Of `Bearer KEY`, or of `Basic` with the key as user name (RFC 7617). @throws {ApiError} 401. */
+function presentedKey(headers: Headers): string {
+  const authorization = headers.get('authorization')
+  if (authorization === null) throw noApiKey()
+  const [, scheme, value] = /^(bearer|basic) +(\S+) *$/i.exec(authorization) ?? []
+  if (scheme === undefined || value === undefined) throw noApiKey(/^(?:bearer|basic)$/i.exec(authorization)?.[0] ?? '')
+  if (scheme.toLowerCase() === 'bearer') return value
+  try {
+    const text = fromUtf8(Uint8Array.from(atob(value), (character) => character.charCodeAt(0)))
+    const [key = ''] = text.split(':')
+    if (key !== '') return key
+  } catch {
+    // What is no base64 has no key in it.
+  }
+  throw noApiKey(scheme)
+}

@@ -1,0 +1,119 @@
+import { newRequestId } from '../id'
+import type { Secret, SecretList } from '../model'
+import type { SecretStore } from '../store'
+import { checkBoolean, optionsOf } from '../validate'
+import { answerOf } from './answer'
+import { type ApiErrorBody, wrongApiKey } from './api-error'
+import { callerOf, type KnownKey, parseKey } from './api-keys'
+import { type AutoPaging, autoPaging } from './auto-paging'
+import { type StripeErrorClasses, toClientError } from './client-errors'
+import { encodeObject } from './form'
+import { checkStore, SecretsApi } from './secrets-api'
+
+export interface StripeSecretsOptions {
+  /** The mode of calls that bring no key of their own. @defaultValue `false` */
+  readonly livemode?: boolean
+  /** The connected account of calls that name none. @defaultValue none */
+  readonly stripeAccount?: string
+  /** Keeps to the hosted service's limits, as in `createStripeApp`. @defaultValue `false` */
+  readonly strict?: boolean
+  /** `Stripe.errors`: what is thrown is then of the official client's own classes. @defaultValue errors of the same shape */
+  readonly errors?: StripeErrorClasses
+}
+
+/** Of one call. What else the official client takes is for its connection, and has no effect here. */
+export interface StripeCallOptions {
+  readonly stripeAccount?: string
+  readonly stripeContext?: string | { toString(): string }
+  readonly idempotencyKey?: string
+  /** Only its mode counts: there is nobody to keep out in one's own process. */
+  readonly apiKey?: string
+}
+
+/** Parameters as the official client takes them; the calls say what is wrong with others. */
+export interface StripeFindParams {
+  readonly name: string
+  readonly scope: { readonly type: string; readonly user?: string }
+  readonly expand?: readonly string[]
+}
+
+export interface StripeCreateParams extends StripeFindParams {
+  readonly payload: string
+  /** Unix seconds. */
+  readonly expires_at?: number
+}
+
+export interface StripeListParams extends Omit<StripeFindParams, 'name'> {
+  readonly limit?: number
+  readonly starting_after?: string
+  readonly ending_before?: string
+}
+
+/** With what the official client adds to each answer; not among the fields that are listed or written as JSON. */
+export type StripeAnswer<T> = T & {
+  readonly lastResponse: {
+    readonly headers: Record<string, string>
+    readonly requestId: string
+    readonly statusCode: number
+  }
+}
+
+/** The four calls, to stand where `stripe.apps.secrets` stands. */
+export interface StripeSecrets {
+  create(params: StripeCreateParams, options?: StripeCallOptions): Promise<StripeAnswer<Secret>>
+  list(params: StripeListParams, options?: StripeCallOptions): AutoPaging<StripeAnswer<SecretList>>
+  find(params: StripeFindParams, options?: StripeCallOptions): Promise<StripeAnswer<Secret>>
+  deleteWhere(params: StripeFindParams, options?: StripeCallOptions): Promise<StripeAnswer<Secret>>
+}
+
+const OPTIONS = ['livemode', 'stripeAccount', 'strict', 'errors'] as const
+const KEYS = { test: parseKey('sk_test_in_process'), live: parseKey('sk_live_in_process') }
+
+/**
+ * The same as `createStripeApp` without requests: each call does, answers and throws what it would over HTTP.
+ *
+ * @throws {TypeError} On bad options.
+ */
+export function stripeSecrets(store: SecretStore, options: StripeSecretsOptions = {}): StripeSecrets {
+  const context = checkStore(store)
+  const given = optionsOf<StripeSecretsOptions>(options, 'options', OPTIONS)
+  const livemode = checkBoolean(given.livemode ?? false, 'livemode')
+  const api = new SecretsApi(context, checkBoolean(given.strict ?? false, 'strict'))
+  const { errors } = given
+
+  async function call<T extends object>(
+    name: keyof SecretsApi,
+    params: object,
+    { stripeAccount = given.stripeAccount ?? '', stripeContext = '', idempotencyKey, apiKey }: StripeCallOptions = {},
+  ): Promise<StripeAnswer<T>> {
+    const requestId = newRequestId(context.random)
+    const run = async (): Promise<{ readonly status: number; readonly body: object }> => {
+      const caller = callerOf(keyFor(apiKey, livemode), stripeAccount, String(stripeContext))
+      return api[name]({ caller, params: encodeObject(params ?? {}), requestId, idempotencyKey })
+    }
+    let cause: unknown
+    const { status, body } = await run().catch((error) =>
+      answerOf(error, (failure) => {
+        cause = failure
+      }),
+    )
+    if ('error' in body) throw toClientError(status, body.error as ApiErrorBody, requestId, errors, cause)
+    const lastResponse = { headers: { 'request-id': requestId }, requestId, statusCode: status }
+    return Object.defineProperty(body, 'lastResponse', { value: lastResponse }) as StripeAnswer<T>
+  }
+
+  return {
+    create: (params, more) => call('create', params, more),
+    find: (params, more) => call('find', params, more),
+    deleteWhere: (params, more) => call('deleteWhere', params, more),
+    list: (params, more) =>
+      autoPaging(params?.ending_before !== undefined, (cursor) => call('list', { ...params, ...cursor }, more)),
+  }
+}
+
+function keyFor(apiKey: string | undefined, livemode: boolean): KnownKey {
+  if (apiKey === undefined) return livemode ? KEYS.live : KEYS.test
+  const mode = /^[a-z]{2}_(test|live)_/.exec(apiKey)?.[1]
+  if (mode === undefined) throw wrongApiKey(apiKey)
+  return mode === 'live' ? KEYS.live : KEYS.test
+}
