@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -11,23 +11,36 @@ const fromRoot = (path: string): URL => new URL(`../${path}`, import.meta.url)
 const readme = await readFile(fromRoot('README.md'), 'utf8')
 const scripts: Record<string, string> = JSON.parse(await readFile(fromRoot('package.json'), 'utf8')).scripts
 
-describe('README.md', () => {
-  const blocks = readmeBlocks(readme)
+/** The modules a program imports, from the sources and from this project's dependencies. */
+const MODULES: Record<string, string> = {
+  "'secret-store'": `'${fromRoot('src/index.ts')}'`,
+  "'secret-store/stripe'": `'${fromRoot('src/stripe/index.ts')}'`,
+  "'stripe'": `'${import.meta.resolve('stripe')}'`,
+}
 
-  test('has programs', () => {
-    expect(blocks.length).toBeGreaterThan(5)
+describe.each([
+  ['README.md', readme],
+  ['docs/stripe.md', await readFile(fromRoot('docs/stripe.md'), 'utf8')],
+])('the programs of %s', (_, text) => {
+  const blocks = readmeBlocks(text)
+
+  test('are some', () => {
+    expect(blocks.length).toBeGreaterThan(2)
   })
 
-  test.each(blocks)('the program at line $line runs and prints what it says', async ({ code }) => {
+  test.each(blocks)('the one at line $line runs and prints what it says', async ({ code }) => {
     const directory = await temporaryDirectory()
     const program = join(directory, 'program.mts')
-    await writeFile(program, code.replaceAll("'secret-store'", `'${fromRoot('src/index.ts')}'`))
+    const resolved = code.replaceAll(/(?<=from )'[^']+'/g, (name) => MODULES[name] ?? name)
+    await writeFile(program, resolved)
     const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), program], {
       cwd: directory,
     })
     expect(stdout.trimEnd().split('\n').filter(Boolean)).toEqual(expectedOutput(code))
   })
+})
 
+describe('README.md', () => {
   test('names npm scripts that exist', () => {
     const named = [...readme.matchAll(/npm (?:run (?:-s )?)?(\S+?)(?=[\s`,.:;)]|$)/gm)].map((match) => match[1] ?? '')
     const builtIn = new Set(['install', 'pack', 'ci'])
@@ -38,7 +51,7 @@ describe('README.md', () => {
 
   test('links to files that exist', async () => {
     const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map((match) => match[1] ?? '')
-    for (const link of links) await expect(readFile(fromRoot(link)), link).resolves.toBeDefined()
+    for (const link of links) await expect(stat(fromRoot(link)), link).resolves.toBeDefined()
   })
 
   test('docs/security.md names tests that exist', async () => {

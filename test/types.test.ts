@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { expect, expectTypeOf, test } from 'vitest'
 import type { DeletedSecret, Secret } from '../src/index'
 import * as surface from '../src/index'
+import * as stripe from '../src/stripe/index'
 
 // What is exported as types, and how it may be used, is in types/surface.ts; `npm run types` checks it.
 
@@ -18,16 +19,23 @@ test('the exports are these and no others', () => {
   ])
 })
 
-test('the exported types are these and no others', async () => {
-  const index = await readFile(new URL('../src/index.ts', import.meta.url), 'utf8')
-  const exported = [...index.matchAll(/^export (type )?\{([^}]*)\}/gm)].flatMap(([, type, list]) =>
-    (list ?? '')
+/** The types that a module exports, as its list of exports has them. */
+async function exportedTypes(path: string): Promise<string[]> {
+  const list = await readFile(new URL(path, import.meta.url), 'utf8')
+  expect(list).not.toContain('export *')
+  expect(list).not.toContain('export default')
+  const exported = [...list.matchAll(/^export (type )?\{([^}]*)\}/gm)].flatMap(([, type, names]) =>
+    (names ?? '')
       .split(',')
       .map((name) => name.trim())
-      .filter((name) => type !== undefined || name.startsWith('type '))
+      .filter((name) => name !== '' && (type !== undefined || name.startsWith('type ')))
       .map((name) => name.replace('type ', '')),
   )
-  expect(exported.sort()).toEqual([
+  return exported.sort()
+}
+
+test('the exported types are these and no others', async () => {
+  expect(await exportedTypes('../src/index.ts')).toEqual([
     'BackupReport',
     'BackupSource',
     'BackupTarget',
@@ -67,8 +75,47 @@ test('the exported types are these and no others', async () => {
     'VerifyReport',
     'ViewOptions',
   ])
-  expect(index).not.toContain('export *')
-  expect(index).not.toContain('export default')
+})
+
+test('secret-store/stripe exports these and no others', async () => {
+  expect(Object.keys(stripe).sort()).toEqual([
+    'StripeSecretsError',
+    'createStripeApp',
+    'listen',
+    'startStripeFixture',
+    'stripeSecrets',
+  ])
+  expect(await exportedTypes('../src/stripe/index.ts')).toEqual([
+    'ApiKey',
+    'AutoPaging',
+    'Connection',
+    'Fault',
+    'FixtureClock',
+    'FixtureRequest',
+    'HttpServer',
+    'ListenOptions',
+    'LoggedParams',
+    'RawStripeError',
+    'RequestHandler',
+    'RequestLogEntry',
+    'Seed',
+    'SeedAccount',
+    'SeedSecret',
+    'SeedSecrets',
+    'StripeAnswer',
+    'StripeApp',
+    'StripeAppOptions',
+    'StripeCallOptions',
+    'StripeCreateParams',
+    'StripeErrorClasses',
+    'StripeFindParams',
+    'StripeFixture',
+    'StripeFixtureConfig',
+    'StripeFixtureOptions',
+    'StripeListParams',
+    'StripeSecrets',
+    'StripeSecretsOptions',
+  ])
 })
 
 test('a deleted secret is the secret and a mark', () => {

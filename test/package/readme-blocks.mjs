@@ -28,6 +28,6 @@ export function expectedOutput(code) {
  * @returns {string}
  */
 export function toCommonJs(code) {
-  const body = code.replaceAll(/^import (\{[^}]*\}) from ('[^']+')$/gm, 'const $1 = require($2)')
+  const body = code.replaceAll(/^import (\{[^}]*\}|\w+) from ('[^']+')$/gm, 'const $1 = require($2)')
   return `;(async () => {\n${body}})().catch((error) => {\n  console.error(error)\n  process.exitCode = 1\n})\n`
 }
