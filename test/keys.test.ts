@@ -27,14 +27,8 @@ import { collide } from './attacks/tamper'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from './support'
 
 // The real ones, with their calls counted: the bounds must hold before any work is done.
-vi.mock('../src/platform/scrypt', async (importOriginal) => {
-  const original = await importOriginal<typeof import('../src/platform/scrypt')>()
-  return { ...original, nativeScrypt: vi.fn(original.nativeScrypt) }
-})
-vi.mock('@noble/hashes/argon2.js', async (importOriginal) => {
-  const original = await importOriginal<typeof import('@noble/hashes/argon2.js')>()
-  return { ...original, argon2idAsync: vi.fn(original.argon2idAsync) }
-})
+vi.mock('../src/platform/scrypt', { spy: true })
+vi.mock('@noble/hashes/argon2.js', { spy: true })
 
 /** The least scrypt takes: tests need not be slow. */
 const FLOOR: PassphraseOptions = { N: 16_384 }

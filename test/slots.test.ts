@@ -24,14 +24,7 @@ import { allRows, readRow } from './raw-rows'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, TestClock, testKey } from './support'
 
 // The real ones, to be made to fail.
-vi.mock('../src/platform/files', async (importOriginal) => {
-  const original = await importOriginal<typeof import('../src/platform/files')>()
-  return {
-    ...original,
-    writeNewFile: vi.fn(original.writeNewFile),
-    replaceFile: vi.fn(original.replaceFile),
-  }
-})
+vi.mock('../src/platform/files', { spy: true })
 const files = await vi.importActual<typeof import('../src/platform/files')>('../src/platform/files')
 
 /** The least scrypt takes: tests need not be slow. */

@@ -35,10 +35,7 @@ import {
   signed,
 } from './tamper'
 
-vi.mock('../../src/platform/scrypt', async (importOriginal) => {
-  const original = await importOriginal<typeof import('../../src/platform/scrypt')>()
-  return { ...original, nativeScrypt: vi.fn(original.nativeScrypt) }
-})
+vi.mock('../../src/platform/scrypt', { spy: true })
 
 /** Before the keyring.json, and behind it, of a header. */
 const BEFORE_KEYRING = 25

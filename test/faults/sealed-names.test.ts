@@ -110,7 +110,25 @@ function random(): string {
   return randomBytes(40).toString('base64').replace(/\W/g, '').slice(0, 24)
 }
 
-async function newPlace(mode: NameMode): Promise<{ place: Workplace; search: Search }> {
+/** Searches a directory again and again, and remembers all that it found. */
+class Lookout {
+  readonly found = new Set<string>()
+  searches = 0
+  readonly #directory: string
+  readonly #search: Search
+
+  constructor(directory: string, search: Search) {
+    this.#directory = directory
+    this.#search = search
+  }
+
+  async look(): Promise<void> {
+    this.searches++
+    for (const what of await this.#search.run(this.#directory)) this.found.add(what)
+  }
+}
+
+async function newPlace(mode: NameMode): Promise<{ place: Workplace; lookout: Lookout }> {
   const many = (count: number, prefix = ''): string[] => Array.from({ length: count }, () => prefix + random())
   const directory = await temporaryDirectory()
   const names = [...many(9), ...many(3, 'ключ-')]
@@ -121,7 +139,7 @@ async function newPlace(mode: NameMode): Promise<{ place: Workplace; search: Sea
     ...place.accounts.map((text, index) => [`account ${index}`, text] as const),
     ...place.payloads.map((text, index) => [`payload ${index}`, text] as const),
   ])
-  return { place, search: new Search(texts) }
+  return { place, lookout: new Lookout(directory, new Search(texts)) }
 }
 
 /** `name`, `user`, `account` and `payload`, whichever are there. */
@@ -187,13 +205,9 @@ function afterEachStep(look: () => Promise<void>): void {
 
 describe.each(['sealed', 'plain'] as const)('names: %s', (mode) => {
   test('what is in the files while the store is used in every way', async () => {
-    const { place, search } = await newPlace(mode)
-    const found = new Set<string>()
-    let searches = 0
-    const look = async (): Promise<void> => {
-      searches++
-      for (const what of await search.run(place.directory)) found.add(what)
-    }
+    const { place, lookout } = await newPlace(mode)
+    const { found } = lookout
+    const look = (): Promise<void> => lookout.look()
     afterEachStep(look)
     const steps = new Set<string>()
     for (let round = 0; round < ROUNDS; round++) {
@@ -205,17 +219,13 @@ describe.each(['sealed', 'plain'] as const)('names: %s', (mode) => {
     }
     expectFound(mode, found)
     expect(steps.size).toBe(17)
-    console.info(`names: ${mode}: ${searches} searches in ${ROUNDS} rounds of work found ${found.size} places`)
+    console.info(`names: ${mode}: ${lookout.searches} searches in ${ROUNDS} rounds of work found ${found.size} places`)
   })
 
   test(`what is in the files of a process at work, and after ${KILLS} times kill -9 in the midst`, async () => {
-    const { place, search } = await newPlace(mode)
-    const found = new Set<string>()
-    let searches = 0
-    const look = async (): Promise<void> => {
-      searches++
-      for (const what of await search.run(place.directory)) found.add(what)
-    }
+    const { place, lookout } = await newPlace(mode)
+    const { found } = lookout
+    const look = (): Promise<void> => lookout.look()
     let reserve = startChild('sealer.ts', ['run'])
     onTestFinished(() => void reserve.kill('SIGKILL'))
     for (let kill = 0; kill < KILLS; kill++) {
@@ -245,6 +255,6 @@ describe.each(['sealed', 'plain'] as const)('names: %s', (mode) => {
       if (mode === 'sealed') expectFound(mode, found)
     }
     expectFound(mode, found)
-    console.info(`names: ${mode}: ${searches} searches around ${KILLS} kills found ${found.size} places`)
+    console.info(`names: ${mode}: ${lookout.searches} searches around ${KILLS} kills found ${found.size} places`)
   })
 })
