@@ -132,12 +132,12 @@ function idempotencyError(message: string): ApiError {
 
 export function tooLarge(maxBytes: number): ApiError {
   return new ApiError(413, {
-    type: 'api_error',
     message: `Request body too large: at most ${maxBytes} bytes are accepted.`,
+    type: 'api_error',
   })
 }
 
 /** What the store cannot do: sent again, it would fail again, unless the store is only closed for now. */
 export function storeFailure(status: 500 | 503, message: string): ApiError {
-  return new ApiError(status, { type: 'api_error', message }, status === 500 ? false : undefined)
+  return new ApiError(status, { message, type: 'api_error' }, status === 500 ? false : undefined)
 }

@@ -1,6 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
+import { systemRandom } from '../crypto/random'
+import { newRequestId } from '../id'
+import { warn } from '../platform/warn'
+import { badRequest } from './api-error'
 
 /** The one place with a socket. */
 
@@ -43,7 +48,7 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
 
   const listener = getRequestListener(
     (request, { outgoing }) => handler(request, { drop: () => outgoing.socket?.destroy() }),
-    { overrideGlobalObjects: false, errorHandler: () => jsonResponse(400, INVALID_REQUEST) },
+    { overrideGlobalObjects: false, errorHandler: notUnderstood },
   )
   const server = createServer((incoming, outgoing) => {
     track(outgoing)
@@ -79,6 +84,8 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
     server.once('error', reject)
     server.listen(port, host, () => {
       server.off('error', reject)
+      // A connection that could not be accepted, for want of file handles, is no end of the others.
+      server.on('error', ({ message }) => warn(message))
       resolve()
     })
   })
@@ -87,29 +94,37 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
   return { url: `http://${urlHost}:${boundPort}`, host, port: boundPort, close, [Symbol.asyncDispose]: close }
 }
 
-const INVALID_REQUEST = 'Invalid request: it is not well-formed HTTP.'
+const NOT_HTTP = 'Invalid request: it is not well-formed HTTP.'
 
-function errorJson(message: string): string {
-  return JSON.stringify({ error: { type: 'invalid_request_error', message } })
+function errorBody(message: string): string {
+  return `${JSON.stringify({ error: badRequest(message).body }, null, 2)}\n`
 }
 
-function jsonResponse(status: number, message: string): Response {
-  return new Response(errorJson(message), { status, headers: { 'content-type': 'application/json' } })
+function errorHeaders(): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'request-id': newRequestId(systemRandom),
+    'stripe-should-retry': 'false',
+  }
+}
+
+/** What Node can read as HTTP, and nobody as a `Request`. */
+function notUnderstood(): Response {
+  return new Response(errorBody(NOT_HTTP), { status: 400, headers: errorHeaders() })
 }
 
 /** What Node cannot read as HTTP never becomes a request; it gets JSON all the same. */
-function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
-  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
-  const status = tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  const body = errorJson(tooLarge ? 'Invalid request: its headers are too large.' : INVALID_REQUEST)
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-      `Stripe-Should-Retry: false\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  )
+  const overflow = error.code === 'HPE_HEADER_OVERFLOW'
+  const status = overflow ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  const body = errorBody(overflow ? 'Invalid request: its headers are too large.' : NOT_HTTP)
+  const headers = { ...errorHeaders(), connection: 'close', 'content-length': String(body.length) }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)
 }
 
 /** Bytes that a client has not percent-encoded come as Latin-1 characters: they are encoded as the bytes they were. */
