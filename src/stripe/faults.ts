@@ -66,5 +66,6 @@ export class FaultQueue {
 export function faultBody(status: number): { readonly error: ApiErrorBody } {
   const message = `Injected fault: status ${status}.`
   if (status === 429) return { error: { code: 'rate_limit', message, type: 'invalid_request_error' } }
-  return { error: { message, type: status >= 500 ? 'api_error' : 'invalid_request_error' } }
+  const isApiError = status >= 500 || status === 409 || status === 413
+  return { error: { message, type: isApiError ? 'api_error' : 'invalid_request_error' } }
 }

@@ -1,5 +1,5 @@
 /** The public surface as types: checked by `npm run types`, never run. */
-import type Stripe from 'stripe'
+import Stripe from 'stripe'
 import type {
   BatchOperation,
   DeletedSecret,
@@ -25,6 +25,7 @@ import type {
   ViewOptions,
 } from '../../src/index'
 import { account, passphrase, rawKey, SecretStore, SecretStoreError, user } from '../../src/index'
+import { type StripeFixture, type StripeSecrets, stripeSecrets } from '../../src/stripe/index'
 
 /** What was made to be passed on where the API's own objects are expected. */
 export function stripeTypes(secret: Secret, deleted: DeletedSecret, page: SecretList): void {
@@ -36,6 +37,14 @@ export function stripeTypes(secret: Secret, deleted: DeletedSecret, page: Secret
   const _scope: Stripe.Apps.SecretCreateParams['scope'] = account
   const _userScope: Stripe.Apps.SecretCreateParams['scope'] = user('usr_1')
   void [_secret, _deleted, _deletedIsSecret, _data, _scope, _userScope]
+}
+
+/** What stands where the official client's own would. */
+export function stripeClient(store: SecretStore, fixture: StripeFixture): void {
+  const secrets: StripeSecrets = stripeSecrets(store, { errors: Stripe.errors })
+  const _calls: Pick<Stripe['apps']['secrets'], 'create' | 'list' | 'find' | 'deleteWhere'> = secrets
+  const _config: Stripe.StripeConfig = fixture.stripeConfig()
+  void [_calls, _config]
 }
 
 export async function verbs(store: SecretStore, view: SecretView): Promise<void> {
