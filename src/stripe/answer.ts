@@ -6,16 +6,15 @@ import { ApiError, storeFailure } from './api-error'
 export interface Answer {
   readonly status: number
   readonly body: object
-  readonly shouldRetry?: false | undefined
   /** The request of which this is the reply, if it was an earlier one. */
   readonly originalRequest?: string
 }
 
 /** The one place where an error becomes an answer. `onError` is told if it was no mistake of the caller's. */
 export function answerOf(error: unknown, onError: (error: unknown) => void): Answer {
-  const { status, body, shouldRetry } = error instanceof ApiError ? error : failureOf(error)
+  const { status, body } = error instanceof ApiError ? error : failureOf(error)
   if (status >= 500) quietly(onError, error)
-  return { status, body: { error: body }, shouldRetry }
+  return { status, body: { error: body } }
 }
 
 function failureOf(error: unknown): ApiError {

@@ -15,15 +15,12 @@ export interface ApiErrorBody {
 export class ApiError extends Error {
   readonly status: number
   readonly body: ApiErrorBody
-  /** For the header of that name, so that the client does not send again what can only fail again. */
-  readonly shouldRetry: false | undefined
 
-  constructor(status: number, body: ApiErrorBody, shouldRetry: false | undefined = status < 500 ? false : undefined) {
+  constructor(status: number, body: ApiErrorBody) {
     super(body.message)
     this.status = status
     const { code, ...rest } = body
     this.body = code === undefined ? rest : { code, doc_url: docUrl(code), ...rest }
-    this.shouldRetry = shouldRetry
   }
 }
 
@@ -137,7 +134,7 @@ export function tooLarge(maxBytes: number): ApiError {
   })
 }
 
-/** What the store cannot do: sent again, it would fail again, unless the store is only closed for now. */
+/** What the store cannot do: 503 if it is only closed for now, so that it may be asked again. */
 export function storeFailure(status: 500 | 503, message: string): ApiError {
-  return new ApiError(status, { message, type: 'api_error' }, status === 500 ? false : undefined)
+  return new ApiError(status, { message, type: 'api_error' })
 }

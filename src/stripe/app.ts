@@ -126,7 +126,8 @@ function headersOf(request: Request, requestId: string, reply: Answer): Record<s
     if (value) headers[name] = value
   }
   if (reply.status === 401) headers['www-authenticate'] = 'Bearer realm="Stripe"'
-  if (reply.shouldRetry === false) headers['stripe-should-retry'] = 'false'
+  // Sent again, it would only fail again; but a store that is closed may be open by then.
+  if (reply.status >= 400 && reply.status !== 503) headers['stripe-should-retry'] = 'false'
   if (reply.originalRequest !== undefined) {
     headers['idempotent-replayed'] = 'true'
     headers['original-request'] = reply.originalRequest

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
@@ -50,9 +50,9 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
     (request, { outgoing }) => handler(request, { drop: () => outgoing.socket?.destroy() }),
     { overrideGlobalObjects: false, errorHandler: notUnderstood },
   )
-  const server = createServer((incoming, outgoing) => {
+  // A request without a host is answered in JSON like any other that cannot be understood.
+  const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
     track(outgoing)
-    asUtf8(incoming)
     void listener(incoming, outgoing)
   })
   server.on('clientError', answerMalformed)
@@ -125,12 +125,4 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   const headers = { ...errorHeaders(), connection: 'close', 'content-length': String(body.length) }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)
-}
-
-/** Bytes that a client has not percent-encoded come as Latin-1 characters: they are encoded as the bytes they were. */
-function asUtf8(incoming: IncomingMessage): void {
-  incoming.url = incoming.url?.replace(
-    /[\x80-\xff]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
 }
