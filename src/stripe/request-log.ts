@@ -22,18 +22,26 @@ export interface LoggedParams {
   readonly [name: string]: string | LoggedParams
 }
 
-/** Whose values say where a secret is and not what it is. Of any other one a payload could be the value, or the name. */
-const SHOWN = new Set(['expand', 'ending_before', 'expires_at', 'limit', 'name', 'scope', 'starting_after'])
+/** What says where a secret is, or what was asked of it, and not what it is: by the parameter, and what its value may be. */
+const SHOWN: readonly (readonly [param: RegExp, value: RegExp])[] = [
+  [/^(?:name|scope\.type|scope\.user|starting_after|ending_before)$/, /^/],
+  [/^(?:limit|expires_at)$/, /^-?\d{0,15}$/],
+  [/^expand\.\d{1,3}$/, /^(?:data\.)?payload$/],
+]
+/** Of any other name a payload could be the value, or the name. */
+const KNOWN_NAME = /^(?:name|payload|scope|type|user|expand|\d{1,3}|expires_at|limit|starting_after|ending_before)$/
 
 export function redactParams(params: ParamMap): LoggedParams {
-  const shown = [...params].map(([name, value]): [string, string | LoggedParams] => {
-    if (SHOWN.has(name)) return [name, plain(value)]
-    return [name === 'payload' ? name : '[unknown]', '[redacted]']
-  })
-  return Object.fromEntries(shown)
+  return redact(params, '')
 }
 
-function plain(value: string | ParamMap): string | LoggedParams {
-  if (typeof value === 'string') return value
-  return Object.fromEntries([...value].map(([name, inner]) => [name, plain(inner)]))
+function redact(params: ParamMap, prefix: string): LoggedParams {
+  const shown = [...params].map(([name, value]): [string, string | LoggedParams] => {
+    const param = prefix + name
+    const logged = KNOWN_NAME.test(name) ? name : '[unknown]'
+    if (typeof value !== 'string') return [logged, redact(value, `${param}.`)]
+    const isShown = SHOWN.some(([which, what]) => which.test(param) && what.test(value))
+    return [logged, isShown ? value : '[redacted]']
+  })
+  return Object.fromEntries(shown)
 }
