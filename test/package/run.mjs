@@ -1,43 +1,79 @@
 /**
- * Installs the packed library into an empty folder, without install scripts, and runs the programs of README.md from
- * it: as ES modules, and through `require`. `node test/package/run.mjs`.
+ * Installs the packed library into an empty folder, without install scripts, and uses it there as its users do: the
+ * programs of README.md and docs/stripe.md, as ES modules and through `require`; the example; projects that test with
+ * jest and vitest; and TypeScript. `node test/package/run.mjs`.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expectedOutput, readmeBlocks, toCommonJs } from './readme-blocks.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const folder = mkdtempSync(join(tmpdir(), 'secret-store-package-'))
 const npm = (args, cwd) => execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+
+/** Folders that are copied, installed and tested, and what they need beside the library. */
+const STRIPE = `stripe@${devDependencies.stripe}`
+const PROJECTS = [
+  { from: 'examples/stripe-app', needs: [STRIPE] },
+  { from: 'test/package/projects/jest', needs: [STRIPE, 'jest@30'] },
+  { from: 'test/package/projects/vitest', needs: [STRIPE, `vitest@${devDependencies.vitest}`] },
+  {
+    from: 'test/package/projects/types',
+    needs: [`typescript@${devDependencies.typescript}`, `@types/node@${devDependencies['@types/node']}`],
+  },
+]
 
 let failed = 0
 try {
   // `prepack` builds, and what it prints comes first: the name of the tarball is the last line.
   const tarball = npm(['pack', '--silent', '--pack-destination', folder], root).trim().split('\n').at(-1)
-  writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true }\n')
-  npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', `./${tarball}`], folder)
+  for (const document of ['README.md', 'docs/stripe.md']) runPrograms(document, join(folder, tarball))
+  for (const project of PROJECTS) testProject(project, join(folder, tarball))
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exitCode = failed === 0 ? 0 : 1
 
-  for (const { line, code } of readmeBlocks(readFileSync(join(root, 'README.md'), 'utf8'))) {
+function runPrograms(document, tarball) {
+  const place = join(folder, document.replaceAll('/', '-'))
+  mkdirSync(place)
+  install(place, [STRIPE, tarball])
+  for (const { line, code } of readmeBlocks(readFileSync(join(root, document), 'utf8'))) {
     for (const [extension, program] of [
       ['mjs', code],
       ['cjs', toCommonJs(code)],
     ]) {
       const name = `line-${line}.${extension}`
-      const cwd = join(folder, `${name}-cwd`)
+      const cwd = join(place, `${name}-cwd`)
       mkdirSync(cwd)
-      writeFileSync(join(folder, name), program)
-      const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, name)], { cwd, encoding: 'utf8' })
+      writeFileSync(join(place, name), program)
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(place, name)], { cwd, encoding: 'utf8' })
       const expected = expectedOutput(code).join('\n')
       const passed = status === 0 && stdout.trimEnd() === expected && stderr === ''
-      if (!passed) failed++
-      process.stdout.write(`${passed ? 'ok    ' : 'FAILED'} README.md line ${line}, ${extension}\n`)
-      if (!passed) process.stdout.write(`expected:\n${expected}\ngot:\n${stdout}${stderr}\n`)
+      report(passed, `${document} line ${line}, ${extension}`, `expected:\n${expected}\ngot:\n${stdout}${stderr}`)
     }
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true })
 }
-process.exitCode = failed === 0 ? 0 : 1
+
+function testProject({ from, needs }, tarball) {
+  const place = join(folder, from.replaceAll('/', '-'))
+  cpSync(join(root, from), place, { recursive: true })
+  install(place, [...needs, tarball])
+  const { status, stdout, stderr } = spawnSync('npm', ['test'], { cwd: place, encoding: 'utf8' })
+  report(status === 0, `${from}, from the tarball`, stdout + stderr)
+}
+
+/** Without install scripts: nothing is compiled. */
+function install(place, packages) {
+  npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', ...packages], place)
+}
+
+function report(passed, what, detail) {
+  if (!passed) failed++
+  process.stdout.write(`${passed ? 'ok    ' : 'FAILED'} ${what}\n`)
+  if (!passed) process.stdout.write(`${detail}\n`)
+}

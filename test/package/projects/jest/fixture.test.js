@@ -1,0 +1,21 @@
+const { SecretStore } = require('secret-store')
+const { startStripeFixture } = require('secret-store/stripe')
+const Stripe = require('stripe')
+
+let fixture
+beforeEach(async () => {
+  fixture = await startStripeFixture({ secrets: { token: 'example' } })
+})
+afterEach(() => fixture.close())
+
+test('a client finds what the fixture was seeded with', async () => {
+  const stripe = new Stripe(fixture.apiKey, fixture.stripeConfig())
+  const scope = { type: 'account' }
+  const { payload } = await stripe.apps.secrets.find({ name: 'token', scope, expand: ['payload'] })
+  expect(payload).toBe('example')
+  await expect(stripe.apps.secrets.find({ name: 'none', scope })).rejects.toMatchObject({ code: 'resource_missing' })
+})
+
+test('the store is of the class of the other entry', () => {
+  expect(fixture.store).toBeInstanceOf(SecretStore)
+})

@@ -1,0 +1,3 @@
+import stripe = require('secret-store/stripe')
+
+export const started: Promise<stripe.StripeFixture> = stripe.startStripeFixture()
