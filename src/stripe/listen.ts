@@ -1,10 +1,11 @@
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { systemRandom } from '../crypto/random'
 import { newRequestId } from '../id'
 import { warn } from '../platform/warn'
+import { checkInteger, optionsOf } from '../validate'
 import { badRequest } from './api-error'
 
 /** The one place with a socket. */
@@ -39,10 +40,14 @@ export type RequestHandler = (request: Request, connection: Connection) => Respo
 /**
  * Serves a function of requests over HTTP/1.1.
  *
- * @throws {RangeError} If the port is out of range. @throws What the system has against the address, such as `EADDRINUSE`.
+ * @throws {TypeError | RangeError} On bad options. @throws What the system has against the address, such as `EADDRINUSE`.
  */
 export async function listen(handler: RequestHandler, options: ListenOptions = {}): Promise<HttpServer> {
-  const { port = 0, host = '127.0.0.1', closeTimeoutMs = 10_000 } = options
+  const given = optionsOf<ListenOptions>(options, 'listen options', ['port', 'host', 'closeTimeoutMs'])
+  const { port = 0, host = '127.0.0.1', closeTimeoutMs = 10_000 } = given
+  checkInteger(port, 'port', 0, 65_535)
+  checkInteger(closeTimeoutMs, 'closeTimeoutMs', 0, 2 ** 31 - 1)
+  const sockets = new Set<Socket>()
   const underWay = new Set<ServerResponse>()
   let closing: Promise<void> | undefined
 
@@ -56,6 +61,10 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
     void listener(incoming, outgoing)
   })
   server.on('clientError', answerMalformed)
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
 
   function track(outgoing: ServerResponse): void {
     underWay.add(outgoing)
@@ -75,6 +84,8 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
         else reject(error)
       })
       server.closeIdleConnections()
+      // One on which nothing was ever said is not idle to Node.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
       for (const outgoing of underWay) outgoing.shouldKeepAlive = false
     })
     return closing

@@ -89,7 +89,12 @@ export function stripeSecrets(store: SecretStore, options: StripeSecretsOptions 
     const requestId = newRequestId(context.random)
     const run = async (): Promise<{ readonly status: number; readonly body: object }> => {
       const caller = callerOf(keyFor(apiKey, livemode), stripeAccount, String(stripeContext))
-      return api[name]({ caller, params: encodeObject(params ?? {}), requestId, idempotencyKey })
+      return api[name]({
+        caller,
+        params: encodeObject(params ?? {}),
+        requestId,
+        idempotencyKey: idempotencyKey || undefined,
+      })
     }
     let cause: unknown
     const { status, body } = await run().catch((error) =>

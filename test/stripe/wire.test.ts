@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { promisify } from 'node:util'
@@ -530,6 +531,24 @@ describe('over a socket', () => {
     answer(new Response('done'))
     expect(await slow).toBe('done')
     await closed
+  })
+
+  test('closing does not wait for a connection on which nothing was said', async () => {
+    const server = await listen(app, { closeTimeoutMs: 600_000 })
+    const socket = connect(server.port, server.host)
+    await once(socket, 'connect')
+    // A second one has been accepted after the first.
+    await stillAnswers(server)
+    await Promise.all([once(socket, 'close'), server.close()])
+  })
+
+  test.each([
+    [{ port: -1 }, RangeError],
+    [{ port: '80' }, TypeError],
+    [{ closeTimeoutMs: 1.5 }, RangeError],
+    [{ hostname: 'localhost' }, TypeError],
+  ])('listen options %j are a mistake of the program', async (options, kind) => {
+    await expect(listen(app, options as never)).rejects.toThrow(kind)
   })
 
   test('closing waits no longer than it was told to', async () => {
