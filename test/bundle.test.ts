@@ -83,6 +83,24 @@ test.each(['stripe.js', 'stripe.cjs'])(
   },
 )
 
+test('THIRD-PARTY.md has the license of everything that is built in', async () => {
+  const carried = new Set<string>()
+  for (const name of await readdir(directory)) {
+    const code = await readFile(join(directory, name), 'utf8')
+    // The bundler says above each module which file it was.
+    for (const [, module] of code.matchAll(/^\/\/ node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm))
+      carried.add(module ?? '')
+  }
+  expect(carried).toContain('@hono/node-server')
+  const notices = await readFile(join(root, 'THIRD-PARTY.md'), 'utf8')
+  for (const module of carried) {
+    const { version } = JSON.parse(await readFile(join(root, 'node_modules', module, 'package.json'), 'utf8'))
+    const license = await readFile(join(root, 'node_modules', module, 'LICENSE'), 'utf8')
+    expect(notices, module).toContain(`## ${module}\n\nVersion ${version}, `)
+    expect(notices, module).toContain(license.trim())
+  }
+})
+
 test('nothing else is built', async () => {
   const built = (await readdir(directory)).map((name) => name.replace(/^chunk-\w+/, 'chunk')).sort()
   expect(built).toEqual(['chunk.cjs', 'chunk.js', 'index.cjs', 'index.js', 'stripe.cjs', 'stripe.js'])
