@@ -48,7 +48,8 @@ export class SecretStore extends SecretView {
    * @param location - Path of the directory; it must be the process's user's own, and not writable by others.
    * @throws {TypeError | RangeError} On bad options.
    * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`, `ERR_LOCKED`, `ERR_ROLLBACK`, `ERR_NOT_FOUND`,
-   *   `ERR_NOT_A_STORE`, `ERR_UNSAFE_LOCATION`, `ERR_UNSUPPORTED_VERSION`, `ERR_IO`.
+   *   `ERR_NOT_A_STORE`, `ERR_UNSAFE_LOCATION`, `ERR_UNSUPPORTED_VERSION`, `ERR_IO`,
+   *   `ERR_FAILED`.
    */
   static async open(location: string, options: OpenOptions): Promise<SecretStore> {
     const path = checkLocation(location)
@@ -125,7 +126,8 @@ export class SecretStore extends SecretView {
    *
    * @returns The new slot.
    * @throws {TypeError | RangeError} If the provider does not open its own slot, or there are 32 already.
-   * @throws {SecretStoreError} `ERR_IO` or `ERR_LOCKED` (nothing has changed), `ERR_FAILED`, `ERR_CLOSED`.
+   * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`, `ERR_CORRUPT` or `ERR_UNSAFE_LOCATION` (nothing has changed), `ERR_FAILED`,
+   *   `ERR_CLOSED`.
    */
   async addKey(provider: KeyProvider): Promise<KeySlotInfo> {
     this.#store.checkOpen()
@@ -184,7 +186,7 @@ export class SecretStore extends SecretView {
    *
    * @param target - The path of a file that does not exist, or a stream, which is ended.
    * @throws {TypeError} On bad options. @throws What `signal` was aborted with, or the stream failed with.
-   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_IO`, `ERR_CORRUPT` if the store is damaged, `ERR_CLOSED`. No file is left
+   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_IO`, `ERR_CORRUPT` if the store is damaged, `ERR_FAILED`, `ERR_CLOSED`. No file is left
    *   behind.
    */
   async backup(target: BackupTarget, options: LongOptions = {}): Promise<BackupReport> {

@@ -56,6 +56,14 @@ describe('a request with a key', () => {
     expectReplayOf(gone, await deleteWhere(app, 'token', 'gone', { 'expand[]': 'payload' }))
   })
 
+  test('is answered with a large payload as the first time', async () => {
+    const app = appOf(memory())
+    await create(app, 'token', 'x'.repeat(5000))
+    const gone = await deleteWhere(app, 'token', 'gone', { 'expand[]': 'payload' })
+    expect(gone.body.payload).toHaveLength(5000)
+    expectReplayOf(gone, await deleteWhere(app, 'token', 'gone', { 'expand[]': 'payload' }))
+  })
+
   test('that found nothing to delete finds nothing when it is sent again', async () => {
     const app = appOf(memory())
     const first = await deleteWhere(app, 'token', 'key')
