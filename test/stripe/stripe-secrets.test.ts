@@ -72,8 +72,10 @@ describe('the four calls in process', () => {
   })
 
   test('an account, a mode and a key of a call are its own', async () => {
-    const secrets = memorySecrets({ stripeAccount: 'acct_1' })
+    const store = memoryStore()
+    const secrets = stripeSecrets(store, { stripeAccount: 'acct_1' })
     await secrets.create({ name: 'token', payload: 'one', scope: account })
+    expect(await store.view({ account: 'acct_1' }).get({ name: 'token', scope: account })).toBe('one')
     await secrets.create({ name: 'token', payload: 'two', scope: account }, { stripeAccount: 'acct_2' })
     await secrets.create({ name: 'token', payload: 'live', scope: account }, { apiKey: 'sk_live_any' })
     const payloads = [
@@ -183,6 +185,14 @@ describe('paging in process', () => {
     expect(await secrets.list({ scope: account }).autoPagingToArray({ limit: 11 })).toHaveLength(11)
     expect(await secrets.list({ scope: account }).autoPagingToArray({ limit: 1000 })).toHaveLength(12)
     await expect(secrets.list({ scope: account }).autoPagingToArray({ limit: 10_001 })).rejects.toThrow(RangeError)
+  })
+
+  test('asks for no page behind the last', async () => {
+    const store = memoryStore()
+    const secrets = stripeSecrets(store)
+    await secrets.create({ name: 'token', payload: 'example', scope: account })
+    // From here on a read would fail.
+    for await (const _ of secrets.list({ scope: account })) await store.close()
   })
 
   test('a page of nothing has no more', async () => {

@@ -533,6 +533,34 @@ describe('over a socket', () => {
     await closed
   })
 
+  test('closing lets an answer end that has begun, and does not wait for its connection after that', async () => {
+    let body: ReadableStreamDefaultController<string> | undefined
+    const stream = new ReadableStream<string>({
+      start(controller) {
+        body = controller
+        controller.enqueue('be')
+      },
+    })
+    const server = await listen(() => new Response(stream.pipeThrough(new TextEncoderStream())), {
+      closeTimeoutMs: 600_000,
+    })
+    const agent = new Agent({ keepAlive: true })
+    onTestFinished(() => agent.destroy())
+    const request = httpRequest({ agent, host: server.host, port: server.port }).end()
+    const [response] = await once(request, 'response')
+    let text = ''
+    response.on('data', (data: Buffer) => {
+      text += data
+    })
+    await once(response, 'data')
+    const closed = server.close()
+    body?.enqueue('gun')
+    body?.close()
+    await once(response, 'end')
+    expect(text).toBe('begun')
+    await closed
+  })
+
   test('closing does not wait for a connection on which nothing was said', async () => {
     const server = await listen(app, { closeTimeoutMs: 600_000 })
     const socket = connect(server.port, server.host)
