@@ -40,13 +40,10 @@ export function missingParam(param: string): ApiError {
   return badRequest(`Missing required param: ${param}.`, param, 'parameter_missing')
 }
 
+/** @param params - Their names, those that may be repeated; none if there is no such one. */
 export function unknownParams(params: readonly string[]): ApiError {
-  const names = params.join(', ')
-  return badRequest(
-    `Received unknown parameter${params.length > 1 ? 's' : ''}: ${names}`,
-    params[0],
-    'parameter_unknown',
-  )
+  const which = `parameter${params.length > 1 ? 's' : ''}${params.length === 0 ? '' : `: ${params.join(', ')}`}`
+  return badRequest(`Received unknown ${which}`, params[0], 'parameter_unknown')
 }
 
 export function emptyParam(param: string): ApiError {
@@ -58,7 +55,7 @@ export function emptyParam(param: string): ApiError {
 
 /** @param value - Repeated if it can be no more than a mistyped number. */
 export function invalidInteger(param: string, value: unknown): ApiError {
-  const shown = typeof value === 'string' && /^[\w.+-]{1,32}$/.test(value) ? `: ${value}` : ''
+  const shown = typeof value === 'string' && /^(?:[A-Za-z]{1,10}|[\de.+-]{1,20})$/.test(value) ? `: ${value}` : ''
   return badRequest(`Invalid integer${shown}`, param, 'parameter_invalid_integer')
 }
 

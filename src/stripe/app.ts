@@ -84,7 +84,7 @@ export function createStripeApp(store: SecretStore, options: StripeAppOptions): 
 
 async function readForm(request: Request, maxBytes: number): Promise<string> {
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type !== undefined && type !== 'application/x-www-form-urlencoded') {
+  if (type && type !== 'application/x-www-form-urlencoded') {
     throw badRequest(
       'Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any ' +
         'questions, we can help at https://support.stripe.com/.',

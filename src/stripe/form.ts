@@ -8,8 +8,8 @@ type Params = Map<string, Param>
 /** Far more than the four calls have; it bounds the work that a body of separators can make. */
 const MAX_PARAMS = 1000
 const MAX_DEPTH = 5
-/** What is surely a name, and no payload that was sent without one. */
-const PLAIN_NAME = /^[A-Za-z_][\w[\]]{0,63}$/
+/** What looks like a name, and not like a payload or a key that was sent in the place of one. */
+const PLAIN_NAME = /^[A-Za-z_]{1,32}(?:\[(?:[A-Za-z_]{0,32}|\d{1,3})\]){0,5}$/
 
 /**
  * Reads form-encoded text (WHATWG URL, "application/x-www-form-urlencoded"), from a body and a query string, with the
@@ -59,7 +59,7 @@ function encodeValue(name: string, value: unknown, depth: number): Param | undef
   return params.size === 0 ? undefined : params
 }
 
-/** A parameter's name for a message, if it is surely no more than that. */
+/** A parameter's name for a message, if it looks like one. */
 export function nameable(name: string): string | undefined {
   return PLAIN_NAME.test(name) ? name : undefined
 }

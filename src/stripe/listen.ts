@@ -1,4 +1,4 @@
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
@@ -55,11 +55,14 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
     (request, { outgoing }) => handler(request, { drop: () => outgoing.socket?.destroy() }),
     { overrideGlobalObjects: false, errorHandler: notUnderstood },
   )
-  // A request without a host is answered in JSON like any other that cannot be understood.
-  const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
+  const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     track(outgoing)
     void listener(incoming, outgoing)
-  })
+  }
+  // A request without a host is answered in JSON like any other that cannot be understood.
+  const server = createServer({ requireHostHeader: false, maxHeaderSize: MAX_HEADER_BYTES }, serve)
+  server.on('checkExpectation', serve)
+  server.on('connect', (_, socket) => answerMalformed(new Error(NOT_HTTP), socket))
   server.on('clientError', answerMalformed)
   server.on('connection', (socket) => {
     sockets.add(socket)
@@ -105,6 +108,8 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
   return { url: `http://${urlHost}:${boundPort}`, host, port: boundPort, close, [Symbol.asyncDispose]: close }
 }
 
+/** A query may hold a name and a user of 5,000 characters each, and each of those be 12 characters of percent-encoding. */
+const MAX_HEADER_BYTES: number = 256 * 1024
 const NOT_HTTP = 'Invalid request: it is not well-formed HTTP.'
 
 function errorBody(message: string): string {

@@ -43,17 +43,26 @@ export function checkStore(store: SecretStore): StoreContext {
   throw new TypeError('store: expected a SecretStore of this copy of the library (import both, or require both)')
 }
 
+const strictTurns = new WeakMap<StoreContext, Turns>()
+
+/** In strict mode the secrets of a store are made one after the other, or two could be the last that fits. */
+function turnsOf(context: StoreContext): Turns {
+  const turns = strictTurns.get(context) ?? new Turns()
+  strictTurns.set(context, turns)
+  return turns
+}
+
 /** The four calls over a store. What they throw is an `ApiError`, or a fault of the store. */
 export class SecretsApi {
   readonly #context: StoreContext
   readonly #strict: boolean
   readonly #limits: PayloadLimits
-  /** In strict mode secrets are made one after the other, or two could be the last that fits. */
-  readonly #turns = new Turns()
+  readonly #turns: Turns
 
   constructor(context: StoreContext, strict: boolean) {
     this.#context = context
     this.#strict = strict
+    this.#turns = turnsOf(context)
     this.#limits = {
       maxPayloadBytes: context.maxPayloadBytes,
       maxPayloadCharacters: strict ? STRICT_PAYLOAD_CHARACTERS : Number.POSITIVE_INFINITY,

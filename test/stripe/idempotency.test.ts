@@ -237,8 +237,11 @@ describe('a kept reply', () => {
 
 describe('strict mode', () => {
   test('holds ten secrets in a scope, however many are made at once', async () => {
-    const app = appOf(memory(), { strict: true })
-    const made = await Promise.all(Array.from({ length: 30 }, (_, i) => create(app, `n${i}`, 'x', `key ${i}`)))
+    const store = memory()
+    const [app, other] = [appOf(store, { strict: true }), appOf(store, { strict: true })]
+    const made = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => create(i % 2 ? app : other, `n${i}`, 'x', `key ${i}`)),
+    )
     const refused = made.filter(({ status }) => status === 400)
     expect(refused).toHaveLength(20)
     expect(refused[0]?.body.error).toMatchObject({ type: 'invalid_request_error', param: 'scope' })

@@ -105,6 +105,7 @@ describe('every encoding of a parameter', () => {
 
   test.each([
     ['no content type', {}],
+    ['an empty one', { 'content-type': '' }],
     ['a charset', { 'content-type': `${FORM}; charset=utf-8` }],
     ['capitals', { 'content-type': FORM.toUpperCase() }],
   ])('with %s', async (_, headers: Params) => {
@@ -165,6 +166,11 @@ describe('parameters that are refused', () => {
       'Invalid request: a parameter was given more than once.',
     ],
     ['a[b][c][d][e][f]=1', undefined, 'a[b][c][d][e][f]', 'Invalid parameter: it is nested too deeply'],
+    ['tok_123=x', 'parameter_unknown', undefined, 'Received unknown parameter'],
+    ['sk_live_51H', 'parameter_unknown', undefined, 'Received unknown parameter'],
+    ['colour=red&tok_123=x', 'parameter_unknown', 'colour', 'Received unknown parameter: colour'],
+    ['name=n&scope[tok_123]=x', 'parameter_unknown', undefined, 'Received unknown parameter'],
+    [`${TARGET}&payload=p&expires_at=tok_123`, 'parameter_invalid_integer', 'expires_at', 'Invalid integer'],
     ['a&'.repeat(1001), undefined, undefined, 'Too many parameters: at most 1000 are accepted.'],
     [
       `${TARGET}&payload=100%`,
@@ -464,8 +470,10 @@ describe('over a socket', () => {
     ['no host', `GET ${SECRETS} HTTP/1.1\r\n\r\n`],
     ['a host that is none', `GET ${SECRETS} HTTP/1.1\r\nHost: a b\r\n\r\n`],
     ['a target that is none', 'GET http://[ HTTP/1.1\r\nHost: a\r\n\r\n'],
-    ['huge headers', `GET ${SECRETS} HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`],
+    ['huge headers', `GET ${SECRETS} HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(400_000)}\r\n\r\n`],
     ['two lengths', `POST ${SECRETS} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab`],
+    ['a tunnel', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['an expectation', `GET /v1 HTTP/1.1\r\nHost: a\r\nExpect: 200-maybe\r\nConnection: close\r\n\r\n`],
     ['raw bytes in the target', `GET ${SECRETS}?name=\xfc HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`],
   ])('answers %s in JSON, and goes on', async (_, bytes) => {
     const server = await serve()
@@ -475,6 +483,15 @@ describe('over a socket', () => {
     expect(head.toLowerCase()).toContain('request-id: req_')
     expect(JSON.parse(body).error.type).toBe('invalid_request_error')
     await stillAnswers(server)
+  })
+
+  test('a name and a user of 5,000 characters fit into a query', async () => {
+    const { url } = await serve()
+    const [name, who] = ['🔑'.repeat(5000), '🧑'.repeat(5000)]
+    await store.set({ scope: user(who), name, payload: 'p' })
+    const query = new URLSearchParams({ name, 'scope[type]': 'user', 'scope[user]': who, 'expand[]': 'payload' })
+    const reply = await fetch(`${url}${FIND}?${query}`, { headers: bearer(TEST_KEY) })
+    expect(await reply.json()).toMatchObject({ payload: 'p' })
   })
 
   test('a body that ends early changes nothing', async () => {
