@@ -95,13 +95,18 @@ export function forbidden(message: string, code?: string): ApiError {
   return invalidRequest(403, message, { ...(code && { code }) })
 }
 
+/** A path with what is surely a route, and not a payload that was sent in it. */
+export function shownPath(path: string): string {
+  return path.replace(/[^/]+/g, (segment) => (/^(?:v\d|[A-Za-z_]{1,32})$/i.test(segment) ? segment : '…'))
+}
+
 export function unknownUrl(method: string, path: string): ApiError {
   const slash =
     'If you are trying to list objects, remove the trailing slash. If you are trying to retrieve an object, make sure ' +
     'you passed a valid (non-empty) identifier in your code. '
   return invalidRequest(
     404,
-    `Unrecognized request URL (${method}: ${path}). ${path.endsWith('/') ? slash : ''}` +
+    `Unrecognized request URL (${method}: ${shownPath(path)}). ${path.endsWith('/') ? slash : ''}` +
       'Please see https://stripe.com/docs or we can help at https://support.stripe.com/.',
   )
 }

@@ -71,10 +71,15 @@ export function callerOf(key: KnownKey, account: string, context: string): Calle
     return { partition: { account: chosen, livemode }, user, access, redactedKey }
   }
   throw forbidden(
-    `The provided key '${key.redactedKey}' does not have access to account '${chosen}' (or that account does not ` +
-      'exist). Application access may have been revoked.',
+    `The provided key '${key.redactedKey}' does not have access to account '${shownAccount(chosen)}' (or that account ` +
+      'does not exist). Application access may have been revoked.',
     'account_invalid',
   )
+}
+
+/** An account's id for a message, and not a key that was sent in the place of one. */
+function shownAccount(account: string | undefined): string {
+  return account !== undefined && /^(?:acct|org)_\w{1,64}$/.test(account) ? account : '…'
 }
 
 /** @throws {ApiError} 403. */

@@ -3,7 +3,7 @@ import { newRequestId } from '../id'
 import type { SecretStore } from '../store'
 import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../validate'
 import { type Answer, answerOf, quietly, warnOf } from './answer'
-import { ApiError, badRequest, tooLarge, unknownUrl } from './api-error'
+import { ApiError, badRequest, shownPath, tooLarge, unknownUrl } from './api-error'
 import { type ApiKey, authenticator, type Caller } from './api-keys'
 import { decodeForm, type ParamMap } from './form'
 import { type RequestLogEntry, redactParams } from './request-log'
@@ -21,7 +21,7 @@ export interface StripeAppOptions {
   readonly maxBodyBytes?: number
   /** Told of every request that was answered, without keys and payloads. @defaultValue none */
   readonly onRequest?: (entry: RequestLogEntry) => void
-  /** Told of what became a reply of status 500. @defaultValue a process warning */
+  /** Told of what became a reply of status 500 or 503. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
 
@@ -74,7 +74,13 @@ export function createStripeApp(store: SecretStore, options: StripeAppOptions): 
     const reply = await answer().catch((error) => answerOf(error, onError))
     const { method } = request
     const { status, originalRequest } = reply
-    quietly(onRequest, { requestId, method, path, status, ...logged(caller, params, idempotencyKey, originalRequest) })
+    quietly(onRequest, {
+      requestId,
+      method,
+      path: shownPath(path),
+      status,
+      ...logged(caller, params, idempotencyKey, originalRequest),
+    })
     return new Response(`${JSON.stringify(reply.body, null, 2)}\n`, {
       status,
       headers: headersOf(request, requestId, reply),
@@ -104,7 +110,11 @@ async function readForm(request: Request, maxBytes: number): Promise<string> {
 async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   const announced = request.headers.get('content-length')
   if (announced !== null && Number(announced) > maxBytes) throw tooLarge(maxBytes)
-  if (announced !== null) return new Uint8Array(await request.arrayBuffer())
+  if (announced !== null && /^\d+$/.test(announced)) {
+    const bytes = new Uint8Array(await request.arrayBuffer())
+    if (bytes.length > maxBytes) throw tooLarge(maxBytes)
+    return bytes
+  }
   const parts: Uint8Array[] = []
   let bytes = 0
   for await (const part of request.body ?? []) {

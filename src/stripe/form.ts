@@ -60,7 +60,9 @@ function encodeValue(name: string, value: unknown, depth: number): Param | undef
 }
 
 /** A parameter's name for a message, if it looks like one. */
-export function nameable(name: string): string | undefined {
+export function nameable(name: string, value?: Param): string | undefined {
+  // Without a value it may be a payload that was sent without a name; base64 ends in signs that look like one without.
+  if (typeof value === 'string' && /^=*$/.test(value)) return undefined
   return PLAIN_NAME.test(name) ? name : undefined
 }
 
@@ -84,20 +86,20 @@ function segmentsOf(key: string): string[] {
 }
 
 function insert(params: Params, segments: readonly string[], value: string, key: string): void {
-  if (segments.length > MAX_DEPTH) throw badRequest('Invalid parameter: it is nested too deeply', nameable(key))
+  if (segments.length > MAX_DEPTH) throw badRequest('Invalid parameter: it is nested too deeply', nameable(key, value))
   let place = params
   for (const segment of segments.slice(0, -1)) {
     const next = place.get(segment) ?? new Map<string, Param>()
-    if (typeof next === 'string') throw repeated(key)
+    if (typeof next === 'string') throw repeated(key, value)
     place.set(segment, next)
     place = next as Params
   }
   const last = segments.at(-1) as string
   const name = last === '' && segments.length > 1 ? String(place.size) : last
-  if (place.has(name)) throw repeated(key)
+  if (place.has(name)) throw repeated(key, value)
   place.set(name, value)
 }
 
-function repeated(key: string): Error {
-  return badRequest('Invalid request: a parameter was given more than once.', nameable(key))
+function repeated(key: string, value: string): Error {
+  return badRequest('Invalid request: a parameter was given more than once.', nameable(key, value))
 }

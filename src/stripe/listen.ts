@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { systemRandom } from '../crypto/random'
 import { newRequestId } from '../id'
 import { warn } from '../platform/warn'
 import { checkInteger, optionsOf } from '../validate'
-import { badRequest } from './api-error'
+import { warnOf } from './answer'
+import { type ApiError, badRequest, storeFailure } from './api-error'
 
 /** The one place with a socket. */
 
@@ -49,46 +49,78 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
   checkInteger(closeTimeoutMs, 'closeTimeoutMs', 0, 2 ** 31 - 1)
   const sockets = new Set<Socket>()
   const underWay = new Set<ServerResponse>()
+  /** Told off, and not yet closed by the other side. */
+  const refused = new Set<Socket>()
   let closing: Promise<void> | undefined
 
   const listener = getRequestListener(
-    (request, { outgoing }) => handler(request, { drop: () => outgoing.socket?.destroy() }),
-    { overrideGlobalObjects: false, errorHandler: notUnderstood },
+    async (request, { outgoing }) => {
+      try {
+        return await handler(request, { drop: () => outgoing.socket?.destroy() })
+      } catch (error) {
+        warnOf(error)
+        return errorResponse(storeFailure(500, 'An unknown error occurred.'))
+      }
+    },
+    { overrideGlobalObjects: false, errorHandler: () => errorResponse(badRequest(NOT_HTTP)) },
   )
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     track(outgoing)
+    // A fragment is never sent, so a sign for one is part of a value that was not encoded: it would be cut short.
+    if (incoming.url?.includes('#')) {
+      outgoing.writeHead(400, errorHeaders()).end(errorBody(badRequest(NOT_HTTP)))
+      return
+    }
     void listener(incoming, outgoing)
   }
   // A request without a host is answered in JSON like any other that cannot be understood.
   const server = createServer({ requireHostHeader: false, maxHeaderSize: MAX_HEADER_BYTES }, serve)
   server.on('checkExpectation', serve)
-  server.on('connect', (_, socket) => answerMalformed(new Error(NOT_HTTP), socket))
-  server.on('clientError', answerMalformed)
+  server.on('connect', (_, socket) => refuse(new Error(NOT_HTTP), socket as Socket))
+  server.on('clientError', (error, socket) => refuse(error, socket as Socket))
   server.on('connection', (socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
 
+  /** Tells a client off. What it was promised before on the same connection, it still gets. */
+  function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    const promised = [...underWay].filter((outgoing) => outgoing.socket === socket && outgoing.req.complete)
+    if (promised.length > 0) {
+      for (const outgoing of promised) outgoing.shouldKeepAlive = false
+      return
+    }
+    refused.add(socket)
+    socket.once('close', () => refused.delete(socket))
+    // Node does not listen any more to one that wanted a tunnel.
+    socket.on('error', () => socket.destroy())
+    answerMalformed(error, socket)
+    if (closing !== undefined) socket.destroySoon()
+  }
+
   function track(outgoing: ServerResponse): void {
     underWay.add(outgoing)
     if (closing !== undefined) outgoing.shouldKeepAlive = false
-    outgoing.once('close', () => {
-      underWay.delete(outgoing)
-      if (closing !== undefined) server.closeIdleConnections()
-    })
+    outgoing.once('close', () => underWay.delete(outgoing))
   }
 
   function close(): Promise<void> {
     closing ??= new Promise((resolve, reject) => {
-      const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMs)
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, closeTimeoutMs)
+      // Some become idle later, and Node would keep those for seconds.
+      const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS)
       server.close((error) => {
         clearTimeout(timer)
+        clearInterval(idle)
         if (error === undefined) resolve()
         else reject(error)
       })
       server.closeIdleConnections()
       // One on which nothing was ever said is not idle to Node.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      for (const socket of refused) socket.destroy()
       for (const outgoing of underWay) outgoing.shouldKeepAlive = false
     })
     return closing
@@ -110,10 +142,11 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
 
 /** A query may hold a name and a user of 5,000 characters each, and each of those be 12 characters of percent-encoding. */
 const MAX_HEADER_BYTES: number = 256 * 1024
+const IDLE_CHECK_MS = 50
 const NOT_HTTP = 'Invalid request: it is not well-formed HTTP.'
 
-function errorBody(message: string): string {
-  return `${JSON.stringify({ error: badRequest(message).body }, null, 2)}\n`
+function errorBody({ body }: ApiError): string {
+  return `${JSON.stringify({ error: body }, null, 2)}\n`
 }
 
 function errorHeaders(): Record<string, string> {
@@ -124,20 +157,19 @@ function errorHeaders(): Record<string, string> {
   }
 }
 
-/** What Node can read as HTTP, and nobody as a `Request`. */
-function notUnderstood(): Response {
-  return new Response(errorBody(NOT_HTTP), { status: 400, headers: errorHeaders() })
+function errorResponse(error: ApiError): Response {
+  return new Response(errorBody(error), { status: error.status, headers: errorHeaders() })
 }
 
 /** What Node cannot read as HTTP never becomes a request; it gets JSON all the same. */
-function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
   const overflow = error.code === 'HPE_HEADER_OVERFLOW'
   const status = overflow ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  const body = errorBody(overflow ? 'Invalid request: its headers are too large.' : NOT_HTTP)
+  const body = errorBody(badRequest(overflow ? 'Invalid request: its headers are too large.' : NOT_HTTP))
   const headers = { ...errorHeaders(), connection: 'close', 'content-length': String(body.length) }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)

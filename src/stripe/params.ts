@@ -70,7 +70,7 @@ export function checkExpiry(expiresAt: number | null, nowSeconds: number): void 
 
 function checkNames(params: ParamMap, known: readonly string[]): void {
   const unknown = [...params.keys()].filter((name) => !known.includes(name))
-  if (unknown.length > 0) throw unknownParams(unknown.flatMap((name) => nameable(name) ?? []))
+  if (unknown.length > 0) throw unknownParams(unknown.flatMap((name) => nameable(name, params.get(name)) ?? []))
 }
 
 function parseTarget(params: ParamMap): { scope: Scope; name: string; expandPayload: boolean } {
@@ -84,7 +84,8 @@ function parseScope(params: ParamMap): Scope {
   if (scope === '') throw emptyParam('scope')
   if (typeof scope === 'string') throw badRequest('Invalid object', 'scope')
   const unknown = [...scope.keys()].filter((name) => name !== 'type' && name !== 'user')
-  if (unknown.length > 0) throw unknownParams(unknown.flatMap((name) => nameable(`scope[${name}]`) ?? []))
+  if (unknown.length > 0)
+    throw unknownParams(unknown.flatMap((name) => nameable(`scope[${name}]`, scope.get(name)) ?? []))
   const type = textOf(scope, 'type', 'scope[type]')
   if (type === 'user') return { type, user: checkLength(textOf(scope, 'user', 'scope[user]'), 'scope[user]') }
   if (type !== 'account') throw badRequest('Invalid scope[type]: must be one of account or user', 'scope[type]')
