@@ -429,7 +429,7 @@ describe('beside writers', () => {
           isWritten = true
         })
         const patience = (async () => {
-          for (let n = 0; n < 60 && !isWritten; n++) await other.set({ scope: account, name: 'n', payload: `${n}` })
+          for (let n = 0; n < 1000 && !isWritten; n++) await other.set({ scope: account, name: 'n', payload: `${n}` })
           if (!isWritten) waited++
         })()
         Promise.race([writing, patience]).then(() => done(), done)
