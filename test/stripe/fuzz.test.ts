@@ -213,7 +213,8 @@ function checkBody(status: number, answer: string): void {
 }
 
 function checkLog(): void {
-  expect(JSON.stringify(log)).not.toMatch(/qz-/)
+  // No less of them: a header made at random is logged, and three signs come up by chance.
+  expect(JSON.stringify(log)).not.toMatch(/qz-p4|p4yload|qz-k3/)
 }
 
 /** The answers on one connection, one behind the other. */
