@@ -2,7 +2,7 @@ import type { CheckpointStorage } from './checkpoints'
 import { decodeCheckpoint } from './format/checkpoint'
 import type { NameMode } from './format/keyring-file'
 import type { KeyProvider } from './keys/provider'
-import { warn } from './platform/warn'
+import { warnOf } from './platform/warn'
 import type { Progress } from './progress'
 import { checkAccount, checkBoolean, checkFunction, checkInteger, checkUser, optionsOf } from './validate'
 
@@ -196,8 +196,4 @@ function checkCheckpointStorage(storage: Partial<CheckpointStorage> | null): Che
     throw new TypeError('checkpoints: expected an object with load and save, got something else')
   }
   return storage as CheckpointStorage
-}
-
-function warnOf(error: unknown): void {
-  warn(error instanceof Error ? error.message : 'secret-store: background work failed')
 }

@@ -407,7 +407,7 @@ describe('beside writers', () => {
   )
 
   test('no write waits for a consumer that stalls while writers outrun it', async () => {
-    const [store, other] = [await openStore(await newLocation()), await openStore(await newLocation())]
+    const store = await openStore(await newLocation())
     const write = (n: number): Promise<unknown> =>
       store.batch(
         Array.from({ length: 100 }, (_, index) => ({
@@ -419,24 +419,15 @@ describe('beside writers', () => {
       )
     for (let n = 0; n < 6; n++) await write(n)
     let written = 0
-    let waited = 0
-    /** Takes a piece only when a hundred more secrets are written, or when that takes much longer than it should. */
+    /** Takes a piece only when a hundred more secrets are written: a write that waited for it would wait for ever. */
     const consumer = new Writable({
       write(_, __, done) {
         if (written > 200) return done()
-        let isWritten = false
-        const writing = write(written++).then(() => {
-          isWritten = true
-        })
-        const patience = (async () => {
-          for (let n = 0; n < 1000 && !isWritten; n++) await other.set({ scope: account, name: 'n', payload: `${n}` })
-          if (!isWritten) waited++
-        })()
-        Promise.race([writing, patience]).then(() => done(), done)
+        write(written++).then(() => done(), done)
       },
     })
     await store.backup(consumer)
-    expect(waited).toBe(0)
+    expect(written).toBeGreaterThan(6)
   })
 
   test('no write waits for a consumer that stalls at the very end', async () => {

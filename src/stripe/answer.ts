@@ -1,5 +1,5 @@
 import { SecretStoreError } from '../errors'
-import { warn } from '../platform/warn'
+import { warnOf } from '../platform/warn'
 import { ApiError, storeFailure } from './api-error'
 
 /** What goes back, whatever has come of a request. */
@@ -32,6 +32,7 @@ export function quietly<T>(listener: (value: T) => void, value: T): void {
   }
 }
 
-export function warnOf(error: unknown): void {
-  warn(error instanceof Error ? error.message : 'secret-store: a request failed')
+/** As the hosted service writes it: indented, with a line end. */
+export function jsonBody(body: object): string {
+  return `${JSON.stringify(body, null, 2)}\n`
 }

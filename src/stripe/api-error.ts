@@ -1,5 +1,7 @@
 /** The failures of the API, with Stripe's types, codes and texts (docs/stripe.md says which of them are known). */
 
+import { redactKey, shownInteger, shownPath } from './redaction'
+
 export type ApiErrorType = 'invalid_request_error' | 'idempotency_error' | 'api_error'
 
 /** The `error` of a reply. */
@@ -55,8 +57,8 @@ export function emptyParam(param: string): ApiError {
 
 /** @param value - Repeated if it can be no more than a mistyped number. */
 export function invalidInteger(param: string, value: unknown): ApiError {
-  const shown = typeof value === 'string' && /^(?:[A-Za-z]{1,10}|[\de.+-]{1,20})$/.test(value) ? `: ${value}` : ''
-  return badRequest(`Invalid integer${shown}`, param, 'parameter_invalid_integer')
+  const shown = shownInteger(value)
+  return badRequest(`Invalid integer${shown === undefined ? '' : `: ${shown}`}`, param, 'parameter_invalid_integer')
 }
 
 export function outOfRange(param: string, message: string): ApiError {
@@ -86,18 +88,8 @@ export function wrongApiKey(key: string): ApiError {
   return invalidRequest(401, `Invalid API Key provided: ${redactKey(key)}`)
 }
 
-/** What may be said of a key: that it is one, and of which kind. */
-export function redactKey(key: string): string {
-  return `${/^[a-z]{2}_(?:test|live)_/.exec(key)?.[0] ?? ''}****`
-}
-
 export function forbidden(message: string, code?: string): ApiError {
   return invalidRequest(403, message, { ...(code && { code }) })
-}
-
-/** A path with what is surely a route, and not a payload that was sent in it. */
-export function shownPath(path: string): string {
-  return path.replace(/[^/]+/g, (segment) => (/^(?:v\d|[A-Za-z_]{1,32})$/i.test(segment) ? segment : '…'))
 }
 
 export function unknownUrl(method: string, path: string): ApiError {

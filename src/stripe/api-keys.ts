@@ -1,7 +1,8 @@
 import { equalConstantTime, fromUtf8, utf8 } from '../bytes'
 import type { Partition, Scope } from '../model'
-import { checkText, optionsOf } from '../validate'
-import { forbidden, noApiKey, redactKey, wrongApiKey } from './api-error'
+import { checkUser, optionsOf } from '../validate'
+import { forbidden, noApiKey, wrongApiKey } from './api-error'
+import { redactKey, shownAccount } from './redaction'
 
 /** A key that may be more limited than a secret key. */
 export interface ApiKey {
@@ -77,11 +78,6 @@ export function callerOf(key: KnownKey, account: string, context: string): Calle
   )
 }
 
-/** An account's id for a message, and not a key that was sent in the place of one. */
-function shownAccount(account: string | undefined): string {
-  return account !== undefined && /^(?:acct|org)_\w{1,64}$/.test(account) ? account : '…'
-}
-
 /** @throws {ApiError} 403. */
 export function checkAccess(caller: Caller, access: 'read' | 'write', scope: Scope): void {
   if (access === 'write' && caller.access === 'read') {
@@ -119,7 +115,7 @@ export function parseKey(given: unknown): KnownKey {
   return {
     bytes: utf8(key),
     livemode: mode === 'live',
-    user: user === undefined ? undefined : checkText(user, 'user', 5000),
+    user: user === undefined ? undefined : checkUser(user),
     account,
     access,
     redactedKey: redactKey(key),

@@ -1,11 +1,13 @@
 import { concatAll, fromUtf8 } from '../bytes'
 import { newRequestId } from '../id'
+import { warnOf } from '../platform/warn'
 import type { SecretStore } from '../store'
 import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../validate'
-import { type Answer, answerOf, quietly, warnOf } from './answer'
-import { ApiError, badRequest, shownPath, tooLarge, unknownUrl } from './api-error'
+import { type Answer, answerOf, jsonBody, quietly } from './answer'
+import { ApiError, badRequest, tooLarge, unknownUrl } from './api-error'
 import { type ApiKey, authenticator, type Caller } from './api-keys'
 import { decodeForm, type ParamMap } from './form'
+import { shownPath } from './redaction'
 import { type RequestLogEntry, redactParams } from './request-log'
 import { type Call, checkStore, PATHS, SecretsApi } from './secrets-api'
 
@@ -81,7 +83,7 @@ export function createStripeApp(store: SecretStore, options: StripeAppOptions): 
       status,
       ...logged(caller, params, idempotencyKey, originalRequest),
     })
-    return new Response(`${JSON.stringify(reply.body, null, 2)}\n`, {
+    return new Response(jsonBody(reply.body), {
       status,
       headers: headersOf(request, requestId, reply),
     })
@@ -110,11 +112,6 @@ async function readForm(request: Request, maxBytes: number): Promise<string> {
 async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   const announced = request.headers.get('content-length')
   if (announced !== null && Number(announced) > maxBytes) throw tooLarge(maxBytes)
-  if (announced !== null && /^\d+$/.test(announced)) {
-    const bytes = new Uint8Array(await request.arrayBuffer())
-    if (bytes.length > maxBytes) throw tooLarge(maxBytes)
-    return bytes
-  }
   const parts: Uint8Array[] = []
   let bytes = 0
   for await (const part of request.body ?? []) {

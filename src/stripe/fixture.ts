@@ -3,6 +3,7 @@ import { newRequestId } from '../id'
 import type { KeyProvider } from '../keys/provider'
 import { SecretStore } from '../store'
 import { optionsOf } from '../validate'
+import { jsonBody } from './answer'
 import type { ApiKey } from './api-keys'
 import { createStripeApp, type StripeApp } from './app'
 import { type Fault, FaultQueue, faultBody, type PlannedFault } from './faults'
@@ -158,7 +159,7 @@ export class StripeFixture implements AsyncDisposable {
     if (fault.drop) connection.drop()
     const headers = { 'content-type': 'application/json', 'request-id': requestId }
     const { status = 500 } = fault
-    return new Response(JSON.stringify(faultBody(status)), { status, headers })
+    return new Response(jsonBody(faultBody(status)), { status, headers })
   }
 
   /** In the place of what the request would have been answered, if it had got that far. */

@@ -1,4 +1,5 @@
 import { badRequest } from './api-error'
+import { shownName } from './redaction'
 
 /** Parameters as they are sent: text, or more parameters by name or by index. */
 export type Param = string | ParamMap
@@ -8,8 +9,6 @@ type Params = Map<string, Param>
 /** Far more than the four calls have; it bounds the work that a body of separators can make. */
 const MAX_PARAMS = 1000
 const MAX_DEPTH = 5
-/** What looks like a name, and not like a payload or a key that was sent in the place of one. */
-const PLAIN_NAME = /^[A-Za-z_]{1,32}(?:\[(?:[A-Za-z_]{0,32}|\d{1,3})\]){0,5}$/
 
 /**
  * Reads form-encoded text (WHATWG URL, "application/x-www-form-urlencoded"), from a body and a query string, with the
@@ -50,20 +49,13 @@ function encodeValue(name: string, value: unknown, depth: number): Param | undef
   if (value === null) return ''
   if (value instanceof Date) return String(Math.floor(value.getTime() / 1000))
   if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw badRequest('Invalid string: it is not well-formed Unicode', nameable(name))
+    if (!value.isWellFormed()) throw badRequest('Invalid string: it is not well-formed Unicode', shownName(name))
     return value
   }
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
-  if (typeof value !== 'object' || depth >= MAX_DEPTH) throw badRequest('Invalid value', nameable(name))
+  if (typeof value !== 'object' || depth >= MAX_DEPTH) throw badRequest('Invalid value', shownName(name))
   const params = encodeObject(value, depth + 1)
   return params.size === 0 ? undefined : params
-}
-
-/** A parameter's name for a message, if it looks like one. */
-export function nameable(name: string, value?: Param): string | undefined {
-  // Without a value it may be a payload that was sent without a name; base64 ends in signs that look like one without.
-  if (typeof value === 'string' && /^=*$/.test(value)) return undefined
-  return PLAIN_NAME.test(name) ? name : undefined
 }
 
 function checkEncoding(text: string): void {
@@ -86,7 +78,7 @@ function segmentsOf(key: string): string[] {
 }
 
 function insert(params: Params, segments: readonly string[], value: string, key: string): void {
-  if (segments.length > MAX_DEPTH) throw badRequest('Invalid parameter: it is nested too deeply', nameable(key, value))
+  if (segments.length > MAX_DEPTH) throw badRequest('Invalid parameter: it is nested too deeply', shownName(key, value))
   let place = params
   for (const segment of segments.slice(0, -1)) {
     const next = place.get(segment) ?? new Map<string, Param>()
@@ -101,5 +93,5 @@ function insert(params: Params, segments: readonly string[], value: string, key:
 }
 
 function repeated(key: string, value: string): Error {
-  return badRequest('Invalid request: a parameter was given more than once.', nameable(key, value))
+  return badRequest('Invalid request: a parameter was given more than once.', shownName(key, value))
 }

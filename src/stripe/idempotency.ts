@@ -13,7 +13,7 @@ import { type ApiErrorBody, keyOfOtherEndpoint, keyOfOtherParameters } from './a
  */
 const REPLIES = 'secret-store/stripe/replies'
 const REPLY_SECONDS: number = 24 * 60 * 60
-/** What a kept reply is at most, but for the payload of a deleted secret. */
+/** What a kept reply is about, for the size of a commit; a name or an expanded payload in it may be longer. */
 const REPLY_BYTES = 2048
 
 /** What came of a request that was executed. */

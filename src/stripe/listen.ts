@@ -3,9 +3,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { systemRandom } from '../crypto/random'
 import { newRequestId } from '../id'
-import { warn } from '../platform/warn'
+import { warn, warnOf } from '../platform/warn'
 import { checkInteger, optionsOf } from '../validate'
-import { warnOf } from './answer'
+import { jsonBody } from './answer'
 import { type ApiError, badRequest, storeFailure } from './api-error'
 
 /** The one place with a socket. */
@@ -146,7 +146,7 @@ const IDLE_CHECK_MS = 50
 const NOT_HTTP = 'Invalid request: it is not well-formed HTTP.'
 
 function errorBody({ body }: ApiError): string {
-  return `${JSON.stringify({ error: body }, null, 2)}\n`
+  return jsonBody({ error: body })
 }
 
 function errorHeaders(): Record<string, string> {

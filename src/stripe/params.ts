@@ -3,7 +3,8 @@ import type { Scope } from '../model'
 import { HUNDRED_YEARS_SECONDS, isLonger, MAX_CHARACTERS, MAX_PAGE, type SetRequest } from '../validate'
 import type { FindParams, ListParams } from '../view'
 import { badRequest, emptyParam, invalidInteger, missingParam, outOfRange, unknownParams } from './api-error'
-import { nameable, type Param, type ParamMap } from './form'
+import type { Param, ParamMap } from './form'
+import { shownName } from './redaction'
 
 /** Parameters → requests, with Stripe's own words for what is wrong with them. Nothing here looks at the clock. */
 
@@ -18,7 +19,7 @@ const TARGET = ['name', 'scope', 'expand']
 export function parseCreate(params: ParamMap, limits: PayloadLimits): SetRequest {
   checkNames(params, [...TARGET, 'payload', 'expires_at'])
   const target = parseTarget(params)
-  const bytes = utf8(checkPayload(textOf(params, 'payload'), limits))
+  const bytes = utf8(checkLength(textOf(params, 'payload'), 'payload', limits.maxPayloadCharacters))
   if (bytes.length > limits.maxPayloadBytes) throw tooLong('payload', limits.maxPayloadBytes, 'bytes')
   return { ...target, payload: { type: 'text', bytes }, expires_at: parseExpiry(params.get('expires_at')) }
 }
@@ -68,9 +69,12 @@ export function checkExpiry(expiresAt: number | null, nowSeconds: number): void 
   }
 }
 
-function checkNames(params: ParamMap, known: readonly string[]): void {
-  const unknown = [...params.keys()].filter((name) => !known.includes(name))
-  if (unknown.length > 0) throw unknownParams(unknown.flatMap((name) => nameable(name, params.get(name)) ?? []))
+/** @param inside - The parameter these are nested in, if any. */
+function checkNames(params: ParamMap, known: readonly string[], inside?: string): void {
+  const unknown = [...params].filter(([name]) => !known.includes(name))
+  if (unknown.length === 0) return
+  const full = (name: string): string => (inside === undefined ? name : `${inside}[${name}]`)
+  throw unknownParams(unknown.flatMap(([name, value]) => shownName(full(name), value) ?? []))
 }
 
 function parseTarget(params: ParamMap): { scope: Scope; name: string; expandPayload: boolean } {
@@ -83,9 +87,7 @@ function parseScope(params: ParamMap): Scope {
   if (scope === undefined) throw missingParam('scope')
   if (scope === '') throw emptyParam('scope')
   if (typeof scope === 'string') throw badRequest('Invalid object', 'scope')
-  const unknown = [...scope.keys()].filter((name) => name !== 'type' && name !== 'user')
-  if (unknown.length > 0)
-    throw unknownParams(unknown.flatMap((name) => nameable(`scope[${name}]`, scope.get(name)) ?? []))
+  checkNames(scope, ['type', 'user'], 'scope')
   const type = textOf(scope, 'type', 'scope[type]')
   if (type === 'user') return { type, user: checkLength(textOf(scope, 'user', 'scope[user]'), 'scope[user]') }
   if (type !== 'account') throw badRequest('Invalid scope[type]: must be one of account or user', 'scope[type]')
@@ -104,7 +106,7 @@ function parseExpand(params: ParamMap, expandable: string): boolean {
     if (typeof field !== 'string') throw badRequest('Invalid string', 'expand')
     if (field === expandable) continue
     const hint = `data.${field}` === expandable ? ` You may want to try expanding '${expandable}' instead.` : ''
-    const which = nameable(field.replaceAll('.', '_')) === undefined ? '' : ` (${field})`
+    const which = shownName(field.replaceAll('.', '_')) === undefined ? '' : ` (${field})`
     throw badRequest(`This property cannot be expanded${which}.${hint}`)
   }
   return true
@@ -141,14 +143,9 @@ function optionalText(params: ParamMap, name: string): string | undefined {
   return params.has(name) ? checkLength(textOf(params, name), name) : undefined
 }
 
-function checkLength(text: string, param: string): string {
-  if (isLonger(text, MAX_CHARACTERS)) throw tooLong(param, MAX_CHARACTERS, 'characters')
+function checkLength(text: string, param: string, mostCharacters: number = MAX_CHARACTERS): string {
+  if (isLonger(text, mostCharacters)) throw tooLong(param, mostCharacters, 'characters')
   return text
-}
-
-function checkPayload(payload: string, { maxPayloadCharacters }: PayloadLimits): string {
-  if (isLonger(payload, maxPayloadCharacters)) throw tooLong('payload', maxPayloadCharacters, 'characters')
-  return payload
 }
 
 function tooLong(param: string, most: number, unit: string): Error {

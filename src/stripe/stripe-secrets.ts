@@ -2,7 +2,7 @@ import { newRequestId } from '../id'
 import type { Secret, SecretList } from '../model'
 import type { SecretStore } from '../store'
 import { checkBoolean, optionsOf } from '../validate'
-import { answerOf } from './answer'
+import { type Answer, answerOf } from './answer'
 import { type ApiErrorBody, wrongApiKey } from './api-error'
 import { callerOf, type KnownKey, parseKey } from './api-keys'
 import { type AutoPaging, autoPaging } from './auto-paging'
@@ -87,7 +87,7 @@ export function stripeSecrets(store: SecretStore, options: StripeSecretsOptions 
     { stripeAccount = given.stripeAccount ?? '', stripeContext = '', idempotencyKey, apiKey }: StripeCallOptions = {},
   ): Promise<StripeAnswer<T>> {
     const requestId = newRequestId(context.random)
-    const run = async (): Promise<{ readonly status: number; readonly body: object }> => {
+    const run = async (): Promise<Answer> => {
       const caller = callerOf(keyFor(apiKey, livemode), stripeAccount, String(stripeContext))
       return api[name]({
         caller,
