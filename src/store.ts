@@ -99,11 +99,13 @@ export class SecretStore extends SecretView {
    * Reads and authenticates everything there is. Writes wait.
    *
    * @returns What is missing, altered or stray; `ok` if nothing is.
+   * @throws {TypeError} On bad options. @throws What `signal` was aborted with.
    * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`.
    */
-  async verify(): Promise<VerifyReport> {
+  async verify(options: LongOptions = {}): Promise<VerifyReport> {
+    const plan = parseLongOptions(options, 'verify')
     this.#store.checkOpen()
-    return this.#store.queue.exclusive(() => verify(this.#store))
+    return this.#store.queue.exclusive(() => verify(this.#store, plan))
   }
 
   /**

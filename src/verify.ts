@@ -6,6 +6,7 @@ import { ROW } from './format/constants'
 import type { Head } from './format/head'
 import type { StoredRecord } from './format/record'
 import type { Scope } from './model'
+import type { Progress } from './progress'
 import type { Row } from './storage/engine'
 import { expiryRow, HEAD_ROW, idRow, payloadRow, prefixRange } from './storage/keyspace'
 import { getNow, openPayload, openRecord } from './storage/records'
@@ -38,6 +39,11 @@ export interface VerifyReport {
   readonly problems: readonly VerifyProblem[]
 }
 
+export interface VerifyPlan {
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
 /** What is looked at, and what it is held against. */
 export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace'> & {
   readonly queue: { readonly head: Head; readonly headValue: Uint8Array }
@@ -46,6 +52,7 @@ export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace'> &
 }
 
 const VERIFY_ROWS = 500
+const PROGRESS_ROWS = 100
 /** Above every key that LevelDB would hold here: ours are shorter. */
 const HIGHEST_KEY: Uint8Array = new Uint8Array(32 * 1024).fill(0xff)
 const RECORDS = prefixRange(Uint8Array.of(ROW.record))
@@ -61,7 +68,8 @@ const SECONDARY: Readonly<Record<number, Secondary>> = {
  * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together
  * against the head. No write may happen meanwhile.
  */
-export async function verify(context: Verifiable): Promise<VerifyReport> {
+export async function verify(context: Verifiable, plan: VerifyPlan = {}): Promise<VerifyReport> {
+  plan.signal?.throwIfAborted()
   const problems: VerifyProblem[] = []
   problems.push(...(await keyringProblems(context)))
   const { headValue } = context.queue
@@ -72,10 +80,11 @@ export async function verify(context: Verifiable): Promise<VerifyReport> {
   }
   let records = 0
   try {
-    const found = await verifyRecords(context, problems)
+    const found = await verifyRecords(context, plan, problems)
     records = found.records
     problems.push(...(await strayProblems(context, found)))
   } catch (error) {
+    if (error instanceof Stopped) throw error.reason
     // The engine itself met damage, and could not say where.
     problems.push({ kind: 'altered', what: 'records', message: messageOf(error) })
   }
@@ -97,11 +106,13 @@ async function keyringProblems({ keyringStorage }: Verifiable): Promise<VerifyPr
 type Found = { records: number } & Record<Secondary, number>
 type Secondary = 'id' | 'expiry' | 'payload'
 
-async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Promise<Found> {
+async function verifyRecords(context: Verifiable, plan: VerifyPlan, problems: VerifyProblem[]): Promise<Found> {
   const found: Found = { records: 0, id: 0, expiry: 0, payload: 0 }
   let unreadable = 0
   let setHash = 0n
+  const report = (): void => tell(plan, found.records + unreadable, context.queue.head.count)
   for await (const row of each(walkRows(context.engine, RECORDS, VERIFY_ROWS))) {
+    if ((found.records + unreadable) % PROGRESS_ROWS === 0) report()
     try {
       const record = openRecord(context.keyring, row.key, row.value)
       found.records++
@@ -112,6 +123,7 @@ async function verifyRecords(context: Verifiable, problems: VerifyProblem[]): Pr
       problems.push({ kind: 'altered', what: 'record', message: messageOf(error), rowKey: toBase64url(row.key) })
     }
   }
+  report()
   problems.push(...setProblems(context.queue.head, found.records, unreadable, setHash))
   return found
 }
@@ -236,6 +248,26 @@ function belongs(what: Secondary, key: Uint8Array, record: StoredRecord): boolea
   if (what === 'payload') return 'tag' in record.payload
   if (what === 'id') return equal(idRow(record.id), key)
   return record.expires_at !== null && equal(expiryRow(record.expires_at, record.id), key)
+}
+
+/** What the caller ended the work with: no damage of the store's. */
+class Stopped extends Error {
+  readonly reason: unknown
+
+  constructor(reason: unknown) {
+    super()
+    this.reason = reason
+  }
+}
+
+/** @throws {Stopped} */
+function tell({ onProgress, signal }: VerifyPlan, done: number, count: number): void {
+  if (signal?.aborted) throw new Stopped(signal.reason)
+  try {
+    onProgress?.({ done, total: Math.max(done, count) })
+  } catch (error) {
+    throw new Stopped(error)
+  }
 }
 
 async function* each<T>(pages: AsyncIterable<readonly T[]>): AsyncGenerator<T, void> {
