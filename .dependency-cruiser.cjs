@@ -23,6 +23,7 @@ const layers = [
   ['store', '^src/store\\.ts$'],
   ['index', '^src/index\\.ts$'],
   ['stripe', '^src/stripe/'],
+  ['cli', '^src/cli/'],
 ]
 
 const upward = layers.slice(0, -1).map(([name, path], index) => ({
@@ -44,12 +45,28 @@ module.exports = {
     {
       name: 'node-in-platform',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(platform/|stripe/listen\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(platform/|stripe/listen\\.ts$|cli/)' },
       to: { dependencyTypes: ['core'] },
     },
     only('http-in-one-file', '^src/stripe/listen\\.ts$', '^(node:)?https?$|@hono/|(^|/)hono(/|$)'),
+    {
+      name: 'cli-uses-the-library-as-everybody-does',
+      severity: 'error',
+      from: { path: '^src/cli/' },
+      to: { path: '^src/', pathNot: '^src/(cli/|index\\.ts$|stripe/index\\.ts$)' },
+    },
+    only(
+      'cli-libraries-in-cli',
+      '^src/cli/',
+      '(^|/)(commander|ms|dotenv|env-paths|cli-table3|cli-progress|@clack/|@zxcvbn-ts/|@bomb\\.sh/)',
+    ),
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'no-orphans', severity: 'error', from: { orphan: true, pathNot: '^src/(stripe/)?index\\.ts$' }, to: {} },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, pathNot: '^src/((stripe/)?index|cli/bin)\\.ts$' },
+      to: {},
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { defineConfig, type Options } from 'tsup'
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
 const shared: Options = {
   entry: { index: 'src/index.ts', stripe: 'src/stripe/index.ts' },
@@ -17,4 +20,22 @@ export default defineConfig([
   // @noble/* and @scure/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
   // Tree-shaken by Rollup, which also turns the shared file into CommonJS without rewriting the syntax.
   { ...shared, format: 'cjs', treeshake: true, noExternal: [/^@(noble|scure)\//] },
+  {
+    // The program uses the library as everybody does, by its name, and loads it when a command needs it.
+    entry: { cli: 'src/cli/bin.ts' },
+    format: 'esm',
+    outDir: 'dist',
+    target: 'node20',
+    platform: 'node',
+    splitting: true,
+    minify: true,
+    legalComments: 'none',
+    removeNodeProtocol: false,
+    external: [/^secret-store/],
+    define: { __VERSION__: JSON.stringify(version) },
+    // Some of what is built in is CommonJS, and asks for parts of Node by `require`.
+    banner: {
+      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  },
 ])

@@ -1,6 +1,16 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
 export default defineConfig({
+  // The command line uses the library by its name.
+  resolve: {
+    alias: [
+      { find: /^secret-store\/stripe$/, replacement: source('src/stripe/index.ts') },
+      { find: /^secret-store$/, replacement: source('src/index.ts') },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 120_000,

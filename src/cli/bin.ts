@@ -1,0 +1,5 @@
+import { processIo } from './io'
+import { main } from './main'
+
+// Nothing is left to do, whatever may still be open; every write was waited for.
+process.exit(await main(process.argv.slice(2), processIo()))

@@ -1,0 +1,188 @@
+import { Option } from 'commander'
+import { EXIT, usage } from '../failure'
+import { newKey } from '../keys'
+import { printable } from '../printable'
+import type { Session } from '../session'
+import { moment } from '../times'
+import { type AddCommands, jsonHelp, kdfOption } from './define'
+import { checkReadable } from './input'
+
+interface InitFlags {
+  readonly names: 'plain' | 'sealed'
+  readonly kdf?: 'scrypt' | 'argon2id'
+  readonly label?: string
+  readonly generateKeyFile?: string
+}
+
+export const addCareCommands: AddCommands = (program, run) => {
+  program
+    .command('init')
+    .description('make a store, and its first key')
+    .option('--generate-key-file <file>', 'make this key file, with a new random key (default: a passphrase)')
+    .option('--label <text>', 'a name for the key, which is not secret')
+    .addOption(kdfOption())
+    .addOption(
+      new Option('--names <how>', 'whether names can be read on disk').choices(['plain', 'sealed']).default('plain'),
+    )
+    .addHelpText('after', jsonHelp('{"store", "slot": {"id", "kind", "label", "created"}}.'))
+    .action(run(init))
+
+  program
+    .command('status')
+    .description('show what the store holds, under which keys')
+    .addHelpText(
+      'after',
+      jsonHelp('{"store", "records", "names", "slots": […], "dataKeys": [{"id", "created", "active", "records"}]}.'),
+    )
+    .action(run(status))
+
+  program
+    .command('verify')
+    .description('read and authenticate everything')
+    .addHelpText('after', jsonHelp('{"ok", "records", "problems": [{"kind", "what", "message", …}]}.'))
+    .action(run(verify))
+
+  program
+    .command('sweep')
+    .description('delete what has expired, in all scopes, accounts and modes')
+    .addHelpText('after', jsonHelp('{"deleted"}: how many.'))
+    .action(run(sweep))
+
+  program
+    .command('compact')
+    .description('sweep, and make what was deleted or replaced leave the disk')
+    .addHelpText('after', jsonHelp('{"compacted": true}.'))
+    .action(run(compact))
+
+  program
+    .command('rotate')
+    .description('put everything under a new data key, and destroy the old one')
+    .option('--root', 'replace the root key too: of all keys, only the one given now opens the store afterwards')
+    .addHelpText('after', jsonHelp('{"dataKey", "records", "resealed", "dropped": [slots]}.'))
+    .action(run(rotate))
+
+  program
+    .command('backup')
+    .description('write the whole store into one sealed file, which the same keys open')
+    .argument('<file>', 'a file that is not there yet, or `-` for stdout')
+    .addHelpText('after', jsonHelp('{"records", "bytes"}; nothing with `-`.'))
+    .action(run(backup))
+
+  program
+    .command('restore')
+    .description('make a store of a backup, where there is none')
+    .argument('<file>', 'a backup, or `-` for stdin')
+    .addHelpText('after', jsonHelp('{"store", "records", "bytes"}.'))
+    .action(run(restore))
+}
+
+async function init(session: Session, flags: InitFlags): Promise<void> {
+  const { io, output, options } = session
+  if (options.recovery)
+    throw usage(
+      'init: expected a passphrase or a key file, got --recovery',
+      '`secret-store keys recovery` adds a code to a store',
+    )
+  const { generateKeyFile, ...more } = flags
+  const keyFlags = { ...options, ...(generateKeyFile !== undefined && { generateKeyFile }) }
+  const store = await session.create(() => newKey(io, output, keyFlags, 'SECRET_STORE_PASSPHRASE', more), flags.names)
+  const [slot] = store.keys()
+  const location = await session.location()
+  await output.done({ store: location, slot }, `made a store at ${printable(location)}, opened by a ${slot?.kind}`)
+  await output.note(
+    'note: without its key nothing opens it; `secret-store keys recovery` makes a second one, for paper',
+  )
+}
+
+async function status(session: Session): Promise<void> {
+  const { output, io } = session
+  const store = await session.open()
+  const location = await session.location()
+  const found = await store.status()
+  await output.result({ store: location, ...found }, async () => {
+    const now = io.now()
+    const keys = found.dataKeys.map((key) => [
+      String(key.id),
+      moment(key.created, now),
+      String(key.records),
+      key.active ? 'yes' : '',
+    ])
+    const table = await output.table(['DATA KEY', 'CREATED', 'RECORDS', 'ACTIVE'], keys)
+    const facts = await output.table(
+      [],
+      [
+        ['store', location],
+        ['records', String(found.records)],
+        ['names', found.names],
+        ['key slots', String(found.slots.length)],
+      ],
+    )
+    return `${facts}\n${table}`
+  })
+}
+
+async function verify(session: Session): Promise<number | undefined> {
+  const { output } = session
+  const store = await session.open()
+  const report = await session.long('verify', (options) => store.verify(options))
+  const lines = report.problems.map(({ kind, what, name, message }) => {
+    return `${kind} ${what}${name === undefined ? '' : ` of '${printable(name)}'`}: ${printable(message)}\n`
+  })
+  await output.result(
+    report,
+    () => `${lines.join('')}${report.ok ? 'sound' : 'DAMAGED'}: ${report.records} records read and authenticated\n`,
+  )
+  if (report.ok) return undefined
+  await output.note('hint: `secret-store restore` makes a store of a backup; keep this one until that has worked')
+  return EXIT.damaged
+}
+
+async function sweep(session: Session): Promise<void> {
+  const deleted = await (await session.open()).sweep()
+  await session.output.done({ deleted }, `deleted ${deleted} that had expired`)
+}
+
+async function compact(session: Session): Promise<void> {
+  const store = await session.open()
+  await session.output.note('compact: rewriting the files')
+  await store.compact()
+  await session.output.done({ compacted: true }, 'compacted: what was deleted or replaced has left the disk')
+}
+
+async function rotate(session: Session, { root = false }: { readonly root?: boolean }): Promise<void> {
+  const { output } = session
+  const key = await session.key()
+  const store = await session.open(key)
+  const report = await session.long('rotate', (options) =>
+    store.rotate(root ? { ...options, root, keys: [key] } : options),
+  )
+  const dropped = report.dropped.length === 0 ? '' : `; ${report.dropped.length} other keys open it no more`
+  await output.done(report, `rotated: ${report.records} records are under data key ${report.dataKey}${dropped}`)
+}
+
+async function backup(session: Session, file: string): Promise<void> {
+  const { io, output } = session
+  if (file === '-' && io.stdout.isTTY) throw usage('backup: expected a file or a pipe, got a terminal')
+  const store = await session.open()
+  const report = await session.long('backup', async (options) => {
+    if (file !== '-') return store.backup(file, options)
+    const write = (bytes: Uint8Array): Promise<void> => output.write(bytes)
+    return store.backup(new WritableStream({ write }), options)
+  })
+  if (file === '-') return
+  await output.done(report, `backed up: ${report.records} records, ${report.bytes} bytes, in ${printable(file)}`)
+}
+
+async function restore(session: Session, file: string): Promise<void> {
+  const { io, output, options } = session
+  if (file === '-' && options.passphraseFd === 0) throw usage('stdin: expected the passphrase or the backup, got both')
+  // What is not there is found out before anybody is asked for a key.
+  if (file !== '-') await checkReadable(file)
+  const location = await session.emptyLocation()
+  const key = await session.key()
+  const { SecretStore } = await import('secret-store')
+  const report = await session.long('restore', (long) =>
+    SecretStore.restore(file === '-' ? io.stdin : file, location, { ...long, key }),
+  )
+  await output.done({ store: location, ...report }, `restored: ${report.records} records, at ${printable(location)}`)
+}

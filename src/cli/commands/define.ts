@@ -1,0 +1,70 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { KeyFlags } from '../keys'
+import type { GlobalOptions, Session } from '../session'
+
+/** Makes an action of what a command does in its session. What it resolves with is the exit code, if it is a number. */
+export type Run = <A extends readonly unknown[]>(
+  work: (session: Session, ...given: A) => Promise<unknown>,
+) => (...given: unknown[]) => Promise<void>
+
+/** Adds its commands to the program. */
+export type AddCommands = (program: Command, run: Run) => void
+
+/** What `--help` says of `--json`, and docs/cli.md with it. */
+export function jsonHelp(shape: string): string {
+  return `\nWith --json: ${shape}`
+}
+
+export function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d{1,15}$/.test(text) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`)
+  }
+}
+
+/** The options that every command takes. */
+export function addGlobalOptions(program: Command): void {
+  program
+    .option('--store <dir>', 'where the store is (default: SECRET_STORE, else the data directory of the system)')
+    .option('--user <id>', "the secrets of this user (default: the account's)")
+    .option('--account <id>', "a connected account (default: the app's own)")
+    .option('--live', 'live mode (default: test mode)')
+    .option('--passphrase-fd <n>', 'read the passphrase from this file descriptor', integer(0, 65_535))
+    .option('--key-file <file>', 'a file with 32 random bytes, as they are, in hexadecimal or in base64')
+    .option('--recovery', 'ask for a recovery code')
+    .option('--json', 'write results and errors as JSON')
+    .option('--quiet', 'say nothing but what was asked for, and errors')
+}
+
+/** Of a command that makes a key, beside the one that opens the store. */
+export function addNewKeyOptions(command: Command): Command {
+  return command
+    .option('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor', integer(0, 65_535))
+    .option('--new-key-file <file>', 'a key file that is there')
+    .option('--generate-key-file <file>', 'make this key file, with a new random key')
+    .option('--label <text>', 'a name for the key, which is not secret')
+    .addOption(kdfOption())
+}
+
+export function kdfOption(): Option {
+  return new Option('--kdf <name>', 'how a passphrase is stretched').choices(['scrypt', 'argon2id'])
+}
+
+export interface NewKeyFlags {
+  readonly newPassphraseFd?: number
+  readonly newKeyFile?: string
+  readonly generateKeyFile?: string
+  readonly label?: string
+  readonly kdf?: 'scrypt' | 'argon2id'
+}
+
+export function newKeyFlags({ newPassphraseFd, newKeyFile, generateKeyFile }: NewKeyFlags): KeyFlags {
+  return {
+    ...(newPassphraseFd !== undefined && { passphraseFd: newPassphraseFd }),
+    ...(newKeyFile !== undefined && { keyFile: newKeyFile }),
+    ...(generateKeyFile !== undefined && { generateKeyFile }),
+  }
+}
+
+export type { GlobalOptions, Session }

@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { environmentOf } from '../environment'
+import { refused } from '../failure'
+import type { Io } from '../io'
+import type { Session } from '../session'
+import type { AddCommands } from './define'
+import { readEntries } from './transfer'
+
+interface RunFlags {
+  readonly prefix: string
+  readonly only?: readonly string[]
+  readonly override?: boolean
+}
+
+export const addRunCommand: AddCommands = (program, run) => {
+  program
+    .command('run')
+    .description("run a command with a scope's secrets as environment variables: `stripe.api-key` is STRIPE_API_KEY")
+    .argument('<command...>', 'behind `--`')
+    .option('--prefix <text>', 'in front of every name', '')
+    .option('--only <name...>', 'these secrets alone')
+    .option('--override', 'replace variables that are in the environment already (default: refuse)')
+    .addHelpText(
+      'after',
+      "\nThe exit code is the command's own, or 128 and the number of the signal that ended it.\n--json has no effect on what the command writes.",
+    )
+    .action(run(runCommand))
+}
+
+async function runCommand(session: Session, command: readonly string[], flags: RunFlags): Promise<number> {
+  const { io } = session
+  const entries = await readEntries(session, await session.view())
+  // The child may open the store itself.
+  await session.close()
+  const wanted = flags.only ?? entries.map(({ name }) => name)
+  const secrets = wanted.map((name) => {
+    const entry = entries.find((candidate) => candidate.name === name)
+    if (entry === undefined)
+      throw refused(`there is no secret '${name}' in ${session.place}`, '`secret-store list --all` shows the names')
+    if (typeof entry.payload !== 'string') {
+      throw refused(`'${name}' cannot be an environment variable: it is no UTF-8 text`, 'leave it out with --only')
+    }
+    return { name, payload: entry.payload }
+  })
+  const { prefix, override = false } = flags
+  return runChild(io, command, environmentOf(secrets, io.env, { prefix, override }))
+}
+
+/** @returns What the shell is told of it. */
+async function runChild(io: Io, [file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  io.signal.throwIfAborted()
+  const child = spawn(file, args, { env, stdio: 'inherit' })
+  // At a terminal, Ctrl-C reaches the child without us.
+  const giveBack = io.takeSignals((signal) => {
+    if (signal !== 'SIGINT' || !io.stdin.isTTY) child.kill(signal)
+  })
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        reject(
+          refused(
+            `${file}: ${error.code === 'ENOENT' ? 'there is no such command' : `it cannot be run (${error.code})`}`,
+          ),
+        )
+      })
+      child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))
+    })
+  } finally {
+    giveBack()
+  }
+}

@@ -1,0 +1,156 @@
+import { open, unlink } from 'node:fs/promises'
+import { extname } from 'node:path'
+import { Option } from 'commander'
+import type { BatchOperation, SecretView } from 'secret-store'
+import { decodeEntries, type Entry, encodeEntries, type FileFormat, textOf } from '../entries'
+import { refused, usage } from '../failure'
+import type { Session } from '../session'
+import { type AddCommands, jsonHelp } from './define'
+import { readInput, readStream } from './input'
+import { all } from './secrets'
+
+interface ImportFlags {
+  readonly format?: FileFormat
+  readonly skip?: boolean
+  readonly replace?: boolean
+}
+
+interface ExportFlags {
+  readonly format?: FileFormat
+  readonly output?: string
+}
+
+export const addTransferCommands: AddCommands = (program, run) => {
+  program
+    .command('import')
+    .description('set every secret of a dotenv or JSON file, all of them or none')
+    .argument('<file>', '`-` for stdin')
+    .addOption(
+      new Option('--format <name>', 'what the file is (default: by its ending; dotenv)').choices(['dotenv', 'json']),
+    )
+    .option('--skip', 'leave secrets of the same name as they are (default: refuse)')
+    .option('--replace', 'replace secrets of the same name')
+    .addHelpText('after', jsonHelp('{"created", "replaced", "skipped"}: how many.'))
+    .action(run(importFile))
+
+  program
+    .command('export')
+    .description('write every secret of a scope, with its payload, as dotenv or JSON')
+    .addOption(
+      new Option('--format <name>', 'dotenv holds no expiry and no bytes (default: dotenv)').choices([
+        'dotenv',
+        'json',
+      ]),
+    )
+    .option('--output <file>', 'a file that is not there yet, for you alone (default: stdout)')
+    .addHelpText('after', jsonHelp('as --format json; with --output, {"exported"}: how many.'))
+    .action(run(exportSecrets))
+}
+
+async function importFile(session: Session, file: string, flags: ImportFlags): Promise<void> {
+  const { io, output, options } = session
+  if (flags.skip && flags.replace) throw usage('import: expected --skip or --replace, got both')
+  if (file === '-' && options.passphraseFd === 0) throw usage('stdin: expected the passphrase or the file, got both')
+  const format = flags.format ?? (extname(file).toLowerCase() === '.json' ? 'json' : 'dotenv')
+  const entries = decodeEntries(file === '-' ? await readStream(io.stdin) : await readInput(file), format)
+  const view = await session.view()
+  const plan = await session.long('import', ({ onProgress, signal }) =>
+    planImport(session, view, entries, flags, onProgress, signal),
+  )
+  if (plan.operations.length > 0) await view.batch(plan.operations)
+  const { created, replaced, skipped } = plan
+  await output.done(
+    { created, replaced, skipped },
+    `imported: ${created} created, ${replaced} replaced, ${skipped} skipped`,
+  )
+}
+
+interface ImportPlan {
+  readonly operations: BatchOperation[]
+  readonly created: number
+  readonly replaced: number
+  readonly skipped: number
+}
+
+/** @throws {Failure} If something is there of the same name, and nobody said what to do. */
+async function planImport(
+  session: Session,
+  view: SecretView,
+  entries: readonly Entry[],
+  { skip = false, replace = false }: ImportFlags,
+  onProgress: (progress: { done: number; total: number }) => void,
+  signal: AbortSignal,
+): Promise<ImportPlan> {
+  const { scope } = session
+  const operations: BatchOperation[] = []
+  const there: string[] = []
+  for (const [index, { name, payload, expires_at }] of entries.entries()) {
+    signal.throwIfAborted()
+    const exists = (await view.find({ scope, name })) !== undefined
+    if (exists) there.push(name)
+    if (!exists || replace) operations.push({ type: 'set', scope, name, payload, expires_at })
+    onProgress({ done: index + 1, total: entries.length })
+  }
+  if (there.length > 0 && !skip && !replace) {
+    const some = there
+      .slice(0, 3)
+      .map((name) => `'${name}'`)
+      .join(', ')
+    const more = there.length > 3 ? ` and ${there.length - 3} more` : ''
+    throw refused(`${some}${more} would be replaced; nothing was imported`, 'say --skip or --replace')
+  }
+  return {
+    operations,
+    created: entries.length - there.length,
+    replaced: replace ? there.length : 0,
+    skipped: replace ? 0 : there.length,
+  }
+}
+
+async function exportSecrets(session: Session, flags: ExportFlags): Promise<void> {
+  const { output } = session
+  const format = flags.format ?? (output.json ? 'json' : 'dotenv')
+  const entries = await readEntries(session, await session.view())
+  const text = encodeEntries(entries, format)
+  if (flags.output === undefined) await output.write(text)
+  else {
+    await writeNew(flags.output, text)
+    await output.done(
+      { exported: entries.length },
+      `exported ${entries.length} to ${flags.output}, readable: delete it when it has served`,
+    )
+  }
+  const expiring = format === 'dotenv' ? entries.filter(({ expires_at }) => expires_at !== null).length : 0
+  if (expiring > 0)
+    await output.note(`note: dotenv holds no expiry, which ${expiring} of them have; --format json does`)
+}
+
+/** Every secret of the scope, text where it is UTF-8. */
+export async function readEntries(session: Session, view: SecretView): Promise<Entry[]> {
+  const { scope, io } = session
+  const entries: Entry[] = []
+  for (const { name, expires_at } of await all(view.list({ scope }))) {
+    io.signal.throwIfAborted()
+    const bytes = await view.getBytes({ scope, name })
+    // Expired meanwhile.
+    if (bytes !== undefined) entries.push({ name, payload: textOf(bytes) ?? bytes, expires_at })
+  }
+  return entries
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+    throw refused(
+      `${path}: ${error.code === 'EEXIST' ? 'there is such a file already' : `it cannot be written (${error.code})`}`,
+    )
+  })
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } catch (error) {
+    await unlink(path)
+    throw error
+  } finally {
+    await file.close()
+  }
+}

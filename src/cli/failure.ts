@@ -1,0 +1,74 @@
+import type { SecretStoreErrorCode } from 'secret-store'
+
+/** What the exit code says (docs/cli.md). */
+export const EXIT = { done: 0, refused: 1, usage: 2, wrongKey: 3, locked: 4, damaged: 5 } as const
+
+/** An end that is no success: what happened and why, what to do next, and what the shell is told. */
+export class Failure extends Error {
+  readonly exitCode: number
+  readonly hint: string | undefined
+  readonly code: string | undefined
+
+  constructor(exitCode: number, message: string, more: { readonly hint?: string; readonly code?: string } = {}) {
+    super(message)
+    this.exitCode = exitCode
+    this.hint = more.hint
+    this.code = more.code
+  }
+}
+
+export function refused(message: string, hint?: string): Failure {
+  return new Failure(EXIT.refused, message, hint === undefined ? {} : { hint })
+}
+
+export function usage(message: string, hint?: string): Failure {
+  return new Failure(EXIT.usage, message, hint === undefined ? {} : { hint })
+}
+
+/** Ctrl-C, or another signal that ends the program. */
+export class Interrupted extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode = 130) {
+    super('interrupted')
+    this.exitCode = exitCode
+  }
+}
+
+/** Whoever read stdout has gone: nothing to say, to nobody. */
+export class BrokenPipe extends Error {
+  readonly exitCode = 141
+}
+
+const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: number, hint: string]>>> = {
+  ERR_WRONG_KEY: [EXIT.wrongKey, 'try another key; nothing was changed'],
+  ERR_CORRUPT: [
+    EXIT.damaged,
+    'run `secret-store verify` to see what is damaged, and `secret-store restore` to go back to a backup',
+  ],
+  ERR_ROLLBACK: [EXIT.damaged, 'put keyring.json and data back from the same moment, or restore a backup'],
+  ERR_LOCKED: [EXIT.locked, 'close the app or command that has the store open, then try again'],
+  ERR_FAILED: [EXIT.refused, 'look at the disk (space, permissions), then try again: what was acknowledged is safe'],
+  ERR_NOT_FOUND: [EXIT.refused, 'make one with `secret-store init`, or name another with --store or SECRET_STORE'],
+  ERR_EXISTS: [EXIT.refused, 'choose a place where there is nothing'],
+  ERR_NOT_A_STORE: [EXIT.refused, 'check the path'],
+  ERR_UNSAFE_LOCATION: [EXIT.refused, 'make the directory your own, writable by nobody else, and no symbolic link'],
+  ERR_UNKNOWN_KEY: [EXIT.refused, '`secret-store keys list` shows the slots'],
+  ERR_LAST_KEY: [EXIT.refused, 'add another key first, or replace this one: `secret-store keys replace`'],
+  ERR_CURSOR: [EXIT.refused, '`secret-store list` shows the ids'],
+  ERR_UNSUPPORTED_VERSION: [EXIT.refused, 'update secret-store'],
+  ERR_IO: [EXIT.refused, 'look at the disk: space, permissions, open files'],
+}
+
+/**
+ * What is caught, as a failure to show. Only the store's errors and the system's are trusted to have messages without
+ * secrets.
+ */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  if (error instanceof TypeError || error instanceof RangeError) return usage(error.message)
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  if (typeof code !== 'string') return refused(`something unexpected failed: ${String(message)}`)
+  const [exitCode, hint] = CODES[code as SecretStoreErrorCode] ?? [EXIT.refused, undefined]
+  return new Failure(exitCode, String(message), { code, ...(hint !== undefined && { hint }) })
+}

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto'
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import type { KeyProvider } from 'secret-store'
+import { textOf } from './entries'
+import { refused, usage } from './failure'
+import type { Io } from './io'
+import type { Output } from './output'
+import { askHidden, askNewPassphrase } from './prompts'
+
+/** Where a key comes from. */
+export interface KeyFlags {
+  /** A file descriptor to read a passphrase from. */
+  readonly passphraseFd?: number
+  /** A file with 32 bytes, as they are, in hexadecimal or in base64. */
+  readonly keyFile?: string
+  /** A file to make, with a new key. */
+  readonly generateKeyFile?: string
+  /** Whether to ask for a recovery code. */
+  readonly recovery?: boolean
+}
+
+export interface NewKeyOptions {
+  readonly label?: string
+  readonly kdf?: 'scrypt' | 'argon2id'
+}
+
+const NO_KEY = 'no key was given, and there is no terminal to ask for one at'
+const OPEN_HINT = 'use --passphrase-fd, --key-file or SECRET_STORE_PASSPHRASE'
+const NEW_HINT = 'use --new-passphrase-fd, --new-key-file, --generate-key-file or SECRET_STORE_NEW_PASSPHRASE'
+
+/** The key to open a store with: one of the flags, else the environment, else what somebody types. */
+export async function openingKey(io: Io, output: Output, flags: KeyFlags): Promise<KeyProvider> {
+  checkOne(flags, ['--passphrase-fd', '--key-file', '--recovery'])
+  const { passphrase, rawKey, recoveryCode } = await import('secret-store')
+  if (flags.keyFile !== undefined) return rawKey(await readKeyFile(flags.keyFile, output))
+  if (flags.passphraseFd !== undefined) return passphrase(readPassphrase(flags.passphraseFd))
+  if (flags.recovery) return recoveryCode(await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT))
+  const given = io.env['SECRET_STORE_PASSPHRASE']
+  if (given) return passphrase(given)
+  return passphrase(await askHidden(io, 'Passphrase', NO_KEY, OPEN_HINT))
+}
+
+/** A key that a store is to be opened with from now on. A passphrase that is typed is typed twice. */
+export async function newKey(
+  io: Io,
+  output: Output,
+  flags: KeyFlags,
+  variable: string,
+  { label, kdf }: NewKeyOptions,
+): Promise<KeyProvider> {
+  checkOne(flags, ['the passphrase option', 'the key file', '--generate-key-file'])
+  const { passphrase, rawKey } = await import('secret-store')
+  const labelled = label === undefined ? {} : { label }
+  if (flags.generateKeyFile !== undefined) return rawKey(makeKeyFile(flags.generateKeyFile), labelled)
+  if (flags.keyFile !== undefined) return rawKey(await readKeyFile(flags.keyFile, output), labelled)
+  const options = { ...labelled, ...(kdf !== undefined && { kdf }) }
+  if (flags.passphraseFd !== undefined) return passphrase(readPassphrase(flags.passphraseFd), options)
+  const given = io.env[variable]
+  if (given) return passphrase(given, options)
+  return passphrase(await askNewPassphrase(io, NO_KEY, NEW_HINT), options)
+}
+
+function checkOne(flags: KeyFlags, names: readonly string[]): void {
+  const given = [flags.passphraseFd, flags.keyFile, flags.generateKeyFile, flags.recovery || undefined]
+  if (given.filter((flag) => flag !== undefined).length > 1)
+    throw usage(`key: expected one of ${names.join(', ')}, got several`)
+}
+
+const MOST_BYTES = 64 * 1024
+
+/** Without the line end that a shell's `echo` puts behind it. */
+function readPassphrase(fd: number): string | Uint8Array {
+  const bytes = readAll(fd, `--passphrase-fd ${fd}`)
+  let end = bytes.length
+  if (bytes[end - 1] === 0x0a) end--
+  if (end < bytes.length && bytes[end - 1] === 0x0d) end--
+  if (end === 0) throw usage(`passphrase: expected it on file descriptor ${fd}, got nothing`)
+  // Text is normalised, like one that is typed.
+  return textOf(bytes.subarray(0, end)) ?? bytes.subarray(0, end)
+}
+
+async function readKeyFile(path: string, output: Output): Promise<Uint8Array> {
+  const fd = open(path, 'key file', constants.O_RDONLY)
+  try {
+    if (process.platform !== 'win32' && (fstatSync(fd).mode & 0o077) !== 0 && fstatSync(fd).isFile()) {
+      await output.note(`warning: others on this machine may read ${path}; \`chmod 600\` it`)
+    }
+    const key = decodeKey(Buffer.from(readAll(fd, `key file ${path}`)))
+    if (key === undefined) {
+      throw usage(
+        `key file ${path}: expected 32 bytes, or 32 bytes in hexadecimal or base64, got something else`,
+        'make one with --generate-key-file, or `openssl rand -base64 32`',
+      )
+    }
+    return key
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function decodeKey(bytes: Buffer): Uint8Array | undefined {
+  if (bytes.length === 32) return bytes
+  const text = bytes.toString('latin1').trim()
+  if (/^[\da-f]{64}$/i.test(text)) return Buffer.from(text, 'hex')
+  if (/^[\w+/-]{43}=?$/.test(text)) return Buffer.from(text, 'base64')
+  return undefined
+}
+
+/** 32 random bytes in base64, in a file that was not there, for its owner alone. */
+function makeKeyFile(path: string): Uint8Array {
+  const fd = open(path, 'key file', constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
+  try {
+    const key = randomBytes(32)
+    writeSync(fd, `${key.toString('base64')}\n`)
+    fsyncSync(fd)
+    return key
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function open(path: string, label: string, flags: number): number {
+  try {
+    return openSync(path, flags, 0o600)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EEXIST' ? 'there is one already' : code
+    throw refused(`${label} ${path}: ${why}`)
+  }
+}
+
+function readAll(fd: number, label: string): Uint8Array {
+  const buffer = Buffer.alloc(MOST_BYTES + 1)
+  let length = 0
+  try {
+    for (;;) {
+      const read = readSome(fd, buffer, length)
+      if (read === 0) break
+      length += read
+      if (length > MOST_BYTES) throw usage(`${label}: expected at most ${MOST_BYTES} bytes, got more`)
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw code === undefined ? error : refused(`${label}: it cannot be read (${code})`)
+  }
+  return Uint8Array.prototype.slice.call(buffer, 0, length)
+}
+
+/** A pipe that its writer has not filled yet may say so, and is asked again. */
+function readSome(fd: number, buffer: Buffer, at: number): number {
+  for (;;) {
+    try {
+      return readSync(fd, buffer, at, buffer.length - at, null)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { type Command, CommanderError } from 'commander'
+import type { Run } from './commands/define'
+import { BrokenPipe, EXIT, Failure, failureOf, Interrupted } from './failure'
+import type { Io } from './io'
+import { Output } from './output'
+import { buildProgram } from './program'
+import { type GlobalOptions, Session } from './session'
+
+/**
+ * Runs one command line.
+ *
+ * @param argv - What stands behind the program's name.
+ * @returns The exit code.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT.done
+  const run: Run = (work) => {
+    return async (...given) => {
+      // Commander passes arguments, the command's own options, the command.
+      const command = given.at(-1) as Command
+      const session = new Session(io, command.optsWithGlobals<GlobalOptions>())
+      try {
+        const working = work(session, ...(given.slice(0, -1) as never))
+        const outcome = await orInterrupted(working, io.signal)
+        if (typeof outcome === 'number') exitCode = outcome
+      } finally {
+        await session.close()
+      }
+    }
+  }
+  const program = buildProgram(run)
+  for (const command of each(program)) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+    })
+  }
+  // What a write has failed with is told to who wrote.
+  const ignore = (): void => {}
+  io.stdout.on('error', ignore)
+  io.stderr.on('error', ignore)
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return await explain(error, io, argv)
+  } finally {
+    io.stdout.off('error', ignore)
+    io.stderr.off('error', ignore)
+  }
+}
+
+/** Ctrl-C ends the wait; closing the store then lets a write that was begun finish. */
+async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw signal.reason
+  let abort = (): void => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+async function explain(error: unknown, io: Io, argv: readonly string[]): Promise<number> {
+  if (error instanceof BrokenPipe) return error.exitCode
+  // Its message, or the help that was asked for, is written.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+  const output = new Output(io, { json: isJson(argv), quiet: false })
+  try {
+    if (error instanceof Interrupted) {
+      await output.failure(new Failure(error.exitCode, 'interrupted; the store is sound'))
+      return error.exitCode
+    }
+    const failure = failureOf(error)
+    await output.failure(failure)
+    return failure.exitCode
+  } catch {
+    return EXIT.refused // there is nobody to tell
+  }
+}
+
+/** Before `--`, what is behind it is another command's. */
+function isJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return argv.slice(0, end === -1 ? argv.length : end).includes('--json')
+}
+
+function* each(command: Command): Generator<Command, void> {
+  yield command
+  for (const child of command.commands) yield* each(child)
+}

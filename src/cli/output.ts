@@ -1,0 +1,147 @@
+import type { Writable } from 'node:stream'
+import { styleText } from 'node:util'
+import type { Progress } from 'secret-store'
+import type { Failure } from './failure'
+import { BrokenPipe } from './failure'
+import type { Io } from './io'
+import { printable } from './printable'
+
+export interface OutputOptions {
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** Results on stdout, everything else on stderr. */
+export class Output {
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly #io: Io
+
+  constructor(io: Io, { json, quiet }: OutputOptions) {
+    this.#io = io
+    this.json = json
+    this.quiet = quiet
+  }
+
+  /** What was asked for: as JSON if that is wanted, else as lines of text. */
+  async result(value: object, text: () => string | Promise<string>): Promise<void> {
+    await this.write(this.json ? `${JSON.stringify(value, null, 2)}\n` : await text())
+  }
+
+  /** What was done: the same, but not worth a line to `--quiet`. */
+  async done(value: object, text: string): Promise<void> {
+    if (this.json || !this.quiet) await this.result(value, () => `${text}\n`)
+  }
+
+  /** @throws {BrokenPipe} */
+  async write(bytes: string | Uint8Array): Promise<void> {
+    await writeAll(this.#io.stdout, bytes)
+  }
+
+  /** Worth knowing, and not what was asked for. */
+  async note(text: string): Promise<void> {
+    if (!this.quiet) await writeAll(this.#io.stderr, `${text}\n`)
+  }
+
+  async failure({ message, hint, code, exitCode }: Failure): Promise<void> {
+    const error = { code: code ?? null, message, hint: hint ?? null, exit_code: exitCode }
+    if (this.json) return writeAll(this.#io.stderr, `${JSON.stringify({ error }, null, 2)}\n`)
+    const lines = [`${this.#styled('red', 'error:')} ${printable(message)}`]
+    if (hint !== undefined) lines.push(`${this.#styled('cyan', 'hint:')} ${printable(hint)}`)
+    await writeAll(this.#io.stderr, `${lines.join('\n')}\n`)
+  }
+
+  /** Rows under headings, on a terminal as wide as they are. */
+  async table(headings: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
+    const { default: Table } = await import('cli-table3')
+    const table = new Table({ head: headings.map((heading) => this.#heading(heading)), chars: BARE, style: PLAIN })
+    table.push(...rows.map((row) => row.map(printable)))
+    return `${table
+      .toString()
+      .split('\n')
+      .map((line) => line.trimEnd())
+      .join('\n')}\n`
+  }
+
+  /** Says how far something long has come: a bar on a terminal, a line now and then elsewhere. */
+  async progress(label: string): Promise<Bar> {
+    const { stderr } = this.#io
+    if (this.quiet || (this.json && !stderr.isTTY)) return { update() {}, stop() {} }
+    if (!stderr.isTTY) return plainBar(label, this.#io)
+    const { default: progress } = await import('cli-progress')
+    const bar = new progress.SingleBar({
+      stream: stderr as NodeJS.WritableStream,
+      format: `${label} [{bar}] {percentage}% {value}/{total} {rate}/s, {eta_formatted} left`,
+      hideCursor: true,
+      clearOnComplete: true,
+    })
+    const { now } = this.#io
+    const start = now()
+    let started = false
+    return {
+      update({ done, total }) {
+        const seconds = (now() - start) / 1000
+        const rate = seconds > 0 ? Math.round(done / seconds) : 0
+        if (started) bar.setTotal(total)
+        else bar.start(total, done, { rate })
+        started = true
+        bar.update(done, { rate })
+      },
+      stop() {
+        if (started) bar.stop()
+      },
+    }
+  }
+
+  #heading(text: string): string {
+    return isColoured(this.#io.stdout, this.#io) ? styleText('bold', text, { validateStream: false }) : text
+  }
+
+  #styled(style: 'red' | 'cyan', text: string): string {
+    return isColoured(this.#io.stderr, this.#io) ? styleText(style, text, { validateStream: false }) : text
+  }
+}
+
+export interface Bar {
+  update(progress: Progress): void
+  stop(): void
+}
+
+const LINE_EVERY_MS = 2000
+
+function plainBar(label: string, io: Io): Bar {
+  const start = io.now()
+  let last = start
+  return {
+    update({ done, total }) {
+      const now = io.now()
+      if (now - last < LINE_EVERY_MS) return
+      last = now
+      const rate = done / ((now - start) / 1000)
+      const left = rate > 0 ? Math.ceil((total - done) / rate) : 0
+      io.stderr.write(`${label}: ${done} of ${total}, ${Math.round(rate)}/s, ${left} s left\n`)
+    },
+    stop() {},
+  }
+}
+
+/** https://no-color.org: any value but the empty one. */
+function isColoured(stream: { readonly isTTY?: boolean }, io: Io): boolean {
+  return stream.isTTY === true && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb'
+}
+
+function writeAll(stream: Writable, bytes: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(bytes, (error) => {
+      if (!error) return resolve()
+      reject((error as NodeJS.ErrnoException).code === 'EPIPE' ? new BrokenPipe() : error)
+    })
+  })
+}
+
+const PLAIN = { head: [], border: [], 'padding-left': 0, 'padding-right': 2, compact: true }
+const BARE = Object.fromEntries(
+  'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid middle'
+    .split(' ')
+    .map((name) => [name, '']),
+)
