@@ -26,15 +26,31 @@ export interface NewKeyOptions {
 
 const NO_KEY = 'no key was given, and there is no terminal to ask for one at'
 const OPEN_HINT = 'use --passphrase-fd, --key-file or SECRET_STORE_PASSPHRASE'
-const NEW_HINT = 'use --new-passphrase-fd, --new-key-file, --generate-key-file or SECRET_STORE_NEW_PASSPHRASE'
+/** Where a new key comes from, if nobody types it. */
+export interface NewKeySource {
+  /** The environment variable of a passphrase. */
+  readonly variable: string
+  /** For messages: the options. */
+  readonly options: string
+}
+
+export const FIRST_KEY: NewKeySource = {
+  variable: 'SECRET_STORE_PASSPHRASE',
+  options: '--passphrase-fd, --key-file, --generate-key-file',
+}
+export const ANOTHER_KEY: NewKeySource = {
+  variable: 'SECRET_STORE_NEW_PASSPHRASE',
+  options: '--new-passphrase-fd, --new-key-file, --generate-key-file',
+}
 
 /** The key to open a store with: one of the flags, else the environment, else what somebody types. */
 export async function openingKey(io: Io, output: Output, flags: KeyFlags): Promise<KeyProvider> {
-  checkOne(flags, ['--passphrase-fd', '--key-file', '--recovery'])
+  const { passphraseFd, keyFile, recovery } = flags
+  checkOne([passphraseFd, keyFile, recovery || undefined], '--passphrase-fd, --key-file, --recovery')
   const { passphrase, rawKey, recoveryCode } = await import('secret-store')
-  if (flags.keyFile !== undefined) return rawKey(await readKeyFile(flags.keyFile, output))
-  if (flags.passphraseFd !== undefined) return passphrase(readPassphrase(flags.passphraseFd))
-  if (flags.recovery) return recoveryCode(await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT))
+  if (keyFile !== undefined) return rawKey(await readKeyFile(keyFile, output))
+  if (passphraseFd !== undefined) return passphrase(readPassphrase(passphraseFd))
+  if (recovery) return recoveryCode(await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT))
   const given = io.env['SECRET_STORE_PASSPHRASE']
   if (given) return passphrase(given)
   return passphrase(await askHidden(io, 'Passphrase', NO_KEY, OPEN_HINT))
@@ -45,25 +61,23 @@ export async function newKey(
   io: Io,
   output: Output,
   flags: KeyFlags,
-  variable: string,
+  source: NewKeySource,
   { label, kdf }: NewKeyOptions,
 ): Promise<KeyProvider> {
-  checkOne(flags, ['the passphrase option', 'the key file', '--generate-key-file'])
+  checkOne([flags.passphraseFd, flags.keyFile, flags.generateKeyFile], source.options)
   const { passphrase, rawKey } = await import('secret-store')
   const labelled = label === undefined ? {} : { label }
   if (flags.generateKeyFile !== undefined) return rawKey(makeKeyFile(flags.generateKeyFile), labelled)
   if (flags.keyFile !== undefined) return rawKey(await readKeyFile(flags.keyFile, output), labelled)
   const options = { ...labelled, ...(kdf !== undefined && { kdf }) }
   if (flags.passphraseFd !== undefined) return passphrase(readPassphrase(flags.passphraseFd), options)
-  const given = io.env[variable]
+  const given = io.env[source.variable]
   if (given) return passphrase(given, options)
-  return passphrase(await askNewPassphrase(io, NO_KEY, NEW_HINT), options)
+  return passphrase(await askNewPassphrase(io, NO_KEY, `use ${source.options} or ${source.variable}`), options)
 }
 
-function checkOne(flags: KeyFlags, names: readonly string[]): void {
-  const given = [flags.passphraseFd, flags.keyFile, flags.generateKeyFile, flags.recovery || undefined]
-  if (given.filter((flag) => flag !== undefined).length > 1)
-    throw usage(`key: expected one of ${names.join(', ')}, got several`)
+function checkOne(flags: readonly unknown[], options: string): void {
+  if (flags.filter((flag) => flag !== undefined).length > 1) throw usage(`key: expected one of ${options}, got several`)
 }
 
 const MOST_BYTES = 64 * 1024

@@ -1,6 +1,6 @@
 import { type Command, CommanderError } from 'commander'
 import type { Run } from './commands/define'
-import { BrokenPipe, EXIT, Failure, failureOf, Interrupted } from './failure'
+import { BrokenPipe, EXIT, Failure, failureOf, Interrupted, usage } from './failure'
 import type { Io } from './io'
 import { Output } from './output'
 import { buildProgram } from './program'
@@ -33,6 +33,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
+      // As JSON it is written where all errors are.
+      outputError: (text, write) => {
+        if (!isJson(argv)) write(text)
+      },
     })
   }
   // What a write has failed with is told to who wrote.
@@ -49,6 +53,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     io.stderr.off('error', ignore)
   }
 }
+
+const USAGE_HINT = '`secret-store --help` shows the commands, `secret-store COMMAND --help` the options'
 
 /** Ctrl-C ends the wait; closing the store then lets a write that was begun finish. */
 async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -68,9 +74,15 @@ async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 async function explain(error: unknown, io: Io, argv: readonly string[]): Promise<number> {
   if (error instanceof BrokenPipe) return error.exitCode
   // Its message, or the help that was asked for, is written.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done
   const output = new Output(io, { json: isJson(argv), quiet: false })
   try {
+    if (error instanceof CommanderError) {
+      if (error.code === 'commander.help') return EXIT.usage
+      if (output.json) await output.failure(usage(error.message.replace(/^error: /, ''), USAGE_HINT))
+      else await output.note(`hint: ${USAGE_HINT}`)
+      return EXIT.usage
+    }
     if (error instanceof Interrupted) {
       await output.failure(new Failure(error.exitCode, 'interrupted; the store is sound'))
       return error.exitCode

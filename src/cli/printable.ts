@@ -1,3 +1,8 @@
+/** `1 record`, `2 records`. */
+export function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`
+}
+
 /**
  * Text for a terminal. A name may hold what a terminal obeys, or what shows other text than it is: control characters,
  * escapes, changes of direction, line ends.

@@ -17,7 +17,6 @@ export function buildProgram(run: Run): Command {
     .helpCommand(false)
     .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
     .showSuggestionAfterError()
-    .showHelpAfterError('hint: `secret-store --help` shows the commands, `secret-store COMMAND --help` the options')
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
   const add = [addCareCommands, addSecretCommands, addTransferCommands, addRunCommand, addKeysCommands, addServeCommand]

@@ -71,7 +71,12 @@ export class Session {
     }
     const provider = key ?? (await this.key())
     const { SecretStore } = await import('secret-store')
-    this.#store = await SecretStore.open(location, { key: provider, createIfMissing: false, ...background(sweeping) })
+    this.#store = await SecretStore.open(location, {
+      key: provider,
+      createIfMissing: false,
+      now: this.io.now,
+      ...background(sweeping),
+    })
     return this.#store
   }
 
@@ -79,7 +84,7 @@ export class Session {
     const location = await this.emptyLocation()
     const provider = await key()
     const { SecretStore } = await import('secret-store')
-    this.#store = await SecretStore.open(location, { key: provider, names, ...background(false) })
+    this.#store = await SecretStore.open(location, { key: provider, names, now: this.io.now, ...background(false) })
     return this.#store
   }
 

@@ -45,6 +45,7 @@ const relative = new Intl.RelativeTimeFormat('en', { numeric: 'always' })
 export function moment(seconds: number, nowMs: number): string {
   const absolute = new Date(seconds * 1000).toISOString().replace('T', ' ').replace('.000', '')
   const away = seconds - Math.floor(nowMs / 1000)
+  if (away === 0) return `${absolute} (now)`
   const [unit, length] = UNITS.find(([, length]) => Math.abs(away) >= length) ?? ['second', 1]
   return `${absolute} (${relative.format(Math.trunc(away / length), unit)})`
 }

@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import { EXIT, usage } from '../failure'
-import { newKey } from '../keys'
-import { printable } from '../printable'
+import { FIRST_KEY, newKey } from '../keys'
+import { count, printable } from '../printable'
 import type { Session } from '../session'
 import { moment } from '../times'
 import { type AddCommands, jsonHelp, kdfOption } from './define'
@@ -85,7 +85,7 @@ async function init(session: Session, flags: InitFlags): Promise<void> {
     )
   const { generateKeyFile, ...more } = flags
   const keyFlags = { ...options, ...(generateKeyFile !== undefined && { generateKeyFile }) }
-  const store = await session.create(() => newKey(io, output, keyFlags, 'SECRET_STORE_PASSPHRASE', more), flags.names)
+  const store = await session.create(() => newKey(io, output, keyFlags, FIRST_KEY, more), flags.names)
   const [slot] = store.keys()
   const location = await session.location()
   await output.done({ store: location, slot }, `made a store at ${printable(location)}, opened by a ${slot?.kind}`)
@@ -130,7 +130,8 @@ async function verify(session: Session): Promise<number | undefined> {
   })
   await output.result(
     report,
-    () => `${lines.join('')}${report.ok ? 'sound' : 'DAMAGED'}: ${report.records} records read and authenticated\n`,
+    () =>
+      `${lines.join('')}${report.ok ? 'sound' : 'DAMAGED'}: ${count(report.records, 'record')} read and authenticated\n`,
   )
   if (report.ok) return undefined
   await output.note('hint: `secret-store restore` makes a store of a backup; keep this one until that has worked')
@@ -156,8 +157,8 @@ async function rotate(session: Session, { root = false }: { readonly root?: bool
   const report = await session.long('rotate', (options) =>
     store.rotate(root ? { ...options, root, keys: [key] } : options),
   )
-  const dropped = report.dropped.length === 0 ? '' : `; ${report.dropped.length} other keys open it no more`
-  await output.done(report, `rotated: ${report.records} records are under data key ${report.dataKey}${dropped}`)
+  const dropped = report.dropped.length === 0 ? '' : `; ${count(report.dropped.length, 'other key')} dropped`
+  await output.done(report, `rotated: ${count(report.records, 'record')} under data key ${report.dataKey}${dropped}`)
 }
 
 async function backup(session: Session, file: string): Promise<void> {
@@ -170,7 +171,10 @@ async function backup(session: Session, file: string): Promise<void> {
     return store.backup(new WritableStream({ write }), options)
   })
   if (file === '-') return
-  await output.done(report, `backed up: ${report.records} records, ${report.bytes} bytes, in ${printable(file)}`)
+  await output.done(
+    report,
+    `backed up: ${count(report.records, 'record')}, ${count(report.bytes, 'byte')}, in ${printable(file)}`,
+  )
 }
 
 async function restore(session: Session, file: string): Promise<void> {
@@ -184,5 +188,8 @@ async function restore(session: Session, file: string): Promise<void> {
   const report = await session.long('restore', (long) =>
     SecretStore.restore(file === '-' ? io.stdin : file, location, { ...long, key }),
   )
-  await output.done({ store: location, ...report }, `restored: ${report.records} records, at ${printable(location)}`)
+  await output.done(
+    { store: location, ...report },
+    `restored: ${count(report.records, 'record')}, at ${printable(location)}`,
+  )
 }

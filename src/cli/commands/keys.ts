@@ -1,5 +1,5 @@
 import type { KeySlotInfo } from 'secret-store'
-import { newKey } from '../keys'
+import { ANOTHER_KEY, newKey } from '../keys'
 import { printable } from '../printable'
 import type { Session } from '../session'
 import { moment } from '../times'
@@ -55,12 +55,10 @@ async function listKeys(session: Session): Promise<void> {
   )
 }
 
-const VARIABLE = 'SECRET_STORE_NEW_PASSPHRASE'
-
 async function addKey(session: Session, flags: NewKeyFlags): Promise<void> {
   const { io, output } = session
   const store = await session.open()
-  const slot = await store.addKey(await newKey(io, output, newKeyFlags(flags), VARIABLE, flags))
+  const slot = await store.addKey(await newKey(io, output, newKeyFlags(flags), ANOTHER_KEY, flags))
   await output.done(slot, `added ${described(slot)}`)
 }
 
@@ -72,7 +70,7 @@ async function removeKey(session: Session, id: string): Promise<void> {
 async function replaceKey(session: Session, id: string, flags: NewKeyFlags): Promise<void> {
   const { io, output } = session
   const store = await session.open()
-  const slot = await store.replaceKey(id, await newKey(io, output, newKeyFlags(flags), VARIABLE, flags))
+  const slot = await store.replaceKey(id, await newKey(io, output, newKeyFlags(flags), ANOTHER_KEY, flags))
   await output.done(slot, `replaced ${printable(id)} by ${described(slot)}`)
 }
 

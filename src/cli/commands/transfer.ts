@@ -5,6 +5,7 @@ import type { BatchOperation, SecretView } from 'secret-store'
 import { decodeEntries, type Entry, encodeEntries, type FileFormat, textOf } from '../entries'
 import { refused, usage } from '../failure'
 import type { Session } from '../session'
+import { moment } from '../times'
 import { type AddCommands, jsonHelp } from './define'
 import { readInput, readStream } from './input'
 import { all } from './secrets'
@@ -86,6 +87,12 @@ async function planImport(
   const there: string[] = []
   for (const [index, { name, payload, expires_at }] of entries.entries()) {
     signal.throwIfAborted()
+    if (expires_at !== null && expires_at * 1000 <= session.io.now()) {
+      throw refused(
+        `'${name}' has expired (${moment(expires_at, session.io.now())}); nothing was imported`,
+        'leave it out of the file',
+      )
+    }
     const exists = (await view.find({ scope, name })) !== undefined
     if (exists) there.push(name)
     if (!exists || replace) operations.push({ type: 'set', scope, name, payload, expires_at })
