@@ -1,0 +1,11 @@
+import { readFile } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { cliReference } from '../../scripts/cli-docs'
+
+test('docs/cli.md is what `npm run docs:cli` makes of the definitions', async () => {
+  const written = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8')
+  expect(written).toBe(cliReference())
+  for (const command of ['set', 'keys replace', 'serve', 'completion']) {
+    expect(written).toContain(`## \`secret-store ${command}\``)
+  }
+})

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+/** The program as a process of its own, from the sources. */
+export const NODE_ARGS: readonly string[] = ['--import', import.meta.resolve('tsx'), root('src/cli/bin.ts')]
+
+export function environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const { PATH = '', TMPDIR = '/tmp' } = process.env
+  return { PATH, TMPDIR, TSX_TSCONFIG_PATH: root('tsconfig.json'), ...more }
+}
+
+/** A shell's words for the program. */
+export const SHELL_COMMAND: string = [process.execPath, ...NODE_ARGS].map((word) => `'${word}'`).join(' ')
+
+export interface Outcome {
+  readonly code: number | null
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  readonly outcome: Promise<Outcome>
+}
+
+export function start(
+  args: readonly string[],
+  {
+    env = {},
+    stdin = '',
+  }: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string | Uint8Array | null } = {},
+): Running {
+  return collect(spawn(process.execPath, [...NODE_ARGS, ...args], { env: environment(env) }), stdin)
+}
+
+/** A line of `sh`, in which `secret-store` is the program. */
+export function shell(line: string, env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  const script = `secret-store() { ${SHELL_COMMAND} "$@"; }\n${line}`
+  return collect(spawn('bash', ['-c', script], { env: environment(env) }), '').outcome
+}
+
+function collect(child: ChildProcess, stdin: string | Uint8Array | null): Running {
+  const stdout: Buffer[] = []
+  const stderr: Buffer[] = []
+  child.stdout?.on('data', (part) => stdout.push(part))
+  child.stderr?.on('data', (part) => stderr.push(part))
+  child.stdin?.on('error', () => {})
+  if (stdin !== null) child.stdin?.end(stdin)
+  const outcome = new Promise<Outcome>((resolve) => {
+    child.once('close', (code) =>
+      resolve({ code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() }),
+    )
+  })
+  return { child, outcome }
+}
+
+export function run(
+  args: readonly string[],
+  options: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string | Uint8Array } = {},
+): Promise<Outcome> {
+  return start(args, options).outcome
+}

@@ -1,0 +1,191 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { account, passphrase, rawKey, SecretStore } from '../../src/index'
+import { temporaryDirectory } from '../support'
+import { environment, NODE_ARGS, run, SHELL_COMMAND } from './program'
+
+const pty = await import('@lydell/node-pty').catch(() => undefined)
+if (pty === undefined) console.warn('skipped: no pseudo-terminal for this platform')
+
+const PASSPHRASE = 'gibbon radish tundra'
+
+let directory: string
+let env: Record<string, string>
+
+beforeEach(async () => {
+  directory = await temporaryDirectory()
+  env = { SECRET_STORE: join(directory, 'store'), HOME: directory, TERM: 'xterm' }
+})
+
+/** Somebody at a terminal. */
+class Terminal {
+  readonly #pty: import('@lydell/node-pty').IPty
+  #text = ''
+  readonly exitCode: Promise<number>
+  #ended = false
+  #changed: () => void = () => {}
+
+  constructor(file: string, args: readonly string[], more: Record<string, string> = {}) {
+    if (pty === undefined) throw new Error('no pseudo-terminal')
+    this.#pty = pty.spawn(file, [...args], { cols: 120, rows: 30, env: environment({ ...env, ...more }) })
+    this.#pty.onData((text) => {
+      this.#text += text
+      this.#changed()
+    })
+    this.exitCode = new Promise((resolve) => {
+      this.#pty.onExit(({ exitCode }) => {
+        this.#ended = true
+        this.#changed()
+        resolve(exitCode)
+      })
+    })
+  }
+
+  /** All that the terminal was sent. */
+  get text(): string {
+    return this.#text
+  }
+
+  /** Waits until this has appeared so many times. */
+  async sees(wanted: string, times = 1): Promise<void> {
+    while (this.#text.split(wanted).length <= times) {
+      if (this.#ended) throw new Error(`expected '${wanted}', got the end, and before it: ${this.#text}`)
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve
+      })
+    }
+  }
+
+  type(text: string): void {
+    this.#pty.write(text)
+  }
+}
+
+const program = (...args: string[]): Terminal => new Terminal(process.execPath, [...NODE_ARGS, ...args])
+
+describe.skipIf(pty === undefined)('at a terminal', () => {
+  test('a new passphrase is hidden, judged, asked for twice, and again if the two are not the same', async () => {
+    const terminal = program('init')
+    await terminal.sees('New passphrase')
+    terminal.type('password\r')
+    await terminal.sees('Strength: very weak; a few unrelated words are better.')
+    await terminal.sees('The same again')
+    terminal.type('passwort\r')
+    await terminal.sees('These were not the same. Once more.')
+    await terminal.sees('New passphrase', 2)
+    terminal.type(`${PASSPHRASE}\r`)
+    await terminal.sees('Strength: ', 2)
+    terminal.type(`${PASSPHRASE}\r`)
+    expect(await terminal.exitCode).toBe(0)
+    expect(terminal.text).toContain('made a store at')
+    for (const typed of ['password\r', 'passwort', PASSPHRASE, 'gibbon']) expect(terminal.text).not.toContain(typed)
+    const store = await SecretStore.open(join(directory, 'store'), {
+      key: passphrase(PASSPHRASE),
+      createIfMissing: false,
+    })
+    await store.close()
+  })
+
+  test('a payload is hidden, and shown with a line end', async () => {
+    await init()
+    const setting = program('set', 'token')
+    await setting.sees('Payload of token')
+    setting.type('s3cret payload\r')
+    await setting.sees('Passphrase')
+    setting.type(`${PASSPHRASE}\r`)
+    expect(await setting.exitCode).toBe(0)
+    expect(setting.text).not.toContain('s3cret')
+    expect(setting.text).not.toContain('gibbon')
+    const getting = program('get', 'token')
+    await getting.sees('Passphrase')
+    getting.type(`${PASSPHRASE}\r`)
+    expect(await getting.exitCode).toBe(0)
+    expect(getting.text.endsWith('s3cret payload\r\n')).toBe(true)
+  })
+
+  test('the passphrase is asked for at the terminal when stdin is a pipe', async () => {
+    await init()
+    const terminal = new Terminal('sh', [
+      '-c',
+      `printf piped | ${SHELL_COMMAND} set token && ${SHELL_COMMAND} get token | tr a-z A-Z`,
+    ])
+    await terminal.sees('Passphrase')
+    terminal.type(`${PASSPHRASE}\r`)
+    await terminal.sees('set token in the account scope')
+    // Once more when it has been answered.
+    await terminal.sees('Passphrase', 3)
+    terminal.type(`${PASSPHRASE}\r`)
+    expect(await terminal.exitCode).toBe(0)
+    expect(terminal.text).toContain('PIPED')
+  })
+
+  test('a wrong passphrase is 3', async () => {
+    await init()
+    const terminal = program('list')
+    await terminal.sees('Passphrase')
+    terminal.type('wrong\r')
+    expect(await terminal.exitCode).toBe(3)
+  })
+
+  test('Ctrl-C at a prompt is 130, and nothing is made', async () => {
+    const terminal = program('init')
+    await terminal.sees('New passphrase')
+    terminal.type('half')
+    terminal.type('\u0003')
+    expect(await terminal.exitCode).toBe(130)
+    expect(terminal.text).toContain('interrupted')
+    expect(await readdir(directory)).not.toContain('store')
+  })
+
+  describe('what takes long', () => {
+    beforeEach(async () => {
+      const store = await SecretStore.open(join(directory, 'store'), { key: rawKey(new Uint8Array(32).fill(7)) })
+      await store.batch(
+        Array.from(
+          { length: 4000 },
+          (_, n) => ({ type: 'set', scope: account, name: `${n}`, payload: 'x'.repeat(300) }) as const,
+        ),
+      )
+      await store.close()
+      env['KEY'] = join(directory, 'key')
+      const { writeFile } = await import('node:fs/promises')
+      await writeFile(env['KEY'], Buffer.alloc(32, 7), { mode: 0o600 })
+    })
+
+    test.each(['verify', 'rotate', 'backup'])('%s shows a bar with rate and time left', async (name) => {
+      const more = name === 'backup' ? [join(directory, 'backup')] : []
+      const terminal = program(name, ...more, '--key-file', env['KEY'] as string)
+      expect(await terminal.exitCode).toBe(0)
+      expect(terminal.text).toMatch(new RegExp(`${name} \\[.+\\] \\d+% \\d+/\\d+ \\d+/s, \\S+ left`))
+    })
+
+    test.each(['verify', 'rotate', 'backup'])('%s is ended by Ctrl-C: 130, and the store is sound', async (name) => {
+      const file = join(directory, 'backup')
+      const terminal = program(name, ...(name === 'backup' ? [file] : []), '--key-file', env['KEY'] as string)
+      await terminal.sees(`${name} [`)
+      terminal.type('\u0003')
+      expect(await terminal.exitCode).toBe(130)
+      expect(terminal.text).toContain('interrupted; the store is sound')
+      if (name === 'backup') expect(await readdir(directory)).not.toContain('backup')
+      const verified = await run(['verify', '--key-file', env['KEY'] as string], { env })
+      expect(verified.stdout.toString()).toBe('sound: 4000 records read and authenticated\n')
+    })
+  })
+
+  test('colours are for terminals, and not with NO_COLOR', async () => {
+    const colour = '\u001b[31merror:'
+    const plain = program('list')
+    expect(await plain.exitCode).toBe(1)
+    expect(plain.text).toContain(colour)
+    const without = new Terminal(process.execPath, [...NODE_ARGS, 'list'], { NO_COLOR: '1' })
+    expect(await without.exitCode).toBe(1)
+    expect(without.text).not.toContain('\u001b[')
+    expect((await run(['list'], { env })).stderr).not.toContain('\u001b[')
+  })
+
+  async function init(): Promise<void> {
+    const store = await SecretStore.open(join(directory, 'store'), { key: passphrase(PASSPHRASE, { N: 2 ** 14 }) })
+    await store.close()
+  }
+})
