@@ -8,6 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { alike, consoleBlocks, runConsole } from './console-blocks.mjs'
 import { expectedOutput, readmeBlocks, toCommonJs } from './readme-blocks.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -32,6 +33,7 @@ try {
   // `prepack` builds, and what it prints comes first: the name of the tarball is the last line.
   const tarball = npm(['pack', '--silent', '--pack-destination', folder], root).trim().split('\n').at(-1)
   for (const document of ['README.md', 'docs/stripe.md']) runPrograms(document, join(folder, tarball))
+  runSessions(join(folder, tarball))
   for (const project of PROJECTS) testProject(project, join(folder, tarball))
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -56,6 +58,17 @@ function runPrograms(document, tarball) {
       const passed = status === 0 && stdout.trimEnd() === expected && stderr === ''
       report(passed, `${document} line ${line}, ${extension}`, `expected:\n${expected}\ngot:\n${stdout}${stderr}`)
     }
+  }
+}
+
+/** The sessions of README.md, with the program installed globally in an empty place. */
+function runSessions(tarball) {
+  const prefix = join(folder, 'global')
+  npm(['install', '--global', '--prefix', prefix, '--ignore-scripts', '--no-audit', '--no-fund', tarball], folder)
+  const env = { PATH: `${join(prefix, 'bin')}:${process.env.PATH}` }
+  for (const { line, text } of consoleBlocks(readFileSync(join(root, 'README.md'), 'utf8'))) {
+    const got = runConsole(text, '', env)
+    report(got === alike(text), `README.md line ${line}, the session`, `expected:\n${alike(text)}\ngot:\n${got}`)
   }
 }
 
