@@ -73,9 +73,10 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
     await terminal.sees('The same again')
     terminal.type('passwort\r')
     await terminal.sees('These were not the same. Once more.')
-    await terminal.sees('New passphrase', 2)
+    // A question appears once more when it has been answered.
+    await terminal.sees('New passphrase', 3)
     terminal.type(`${PASSPHRASE}\r`)
-    await terminal.sees('Strength: ', 2)
+    await terminal.sees('The same again', 3)
     terminal.type(`${PASSPHRASE}\r`)
     expect(await terminal.exitCode).toBe(0)
     expect(terminal.text).toContain('made a store at')
@@ -113,7 +114,6 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
     await terminal.sees('Passphrase')
     terminal.type(`${PASSPHRASE}\r`)
     await terminal.sees('set token in the account scope')
-    // Once more when it has been answered.
     await terminal.sees('Passphrase', 3)
     terminal.type(`${PASSPHRASE}\r`)
     expect(await terminal.exitCode).toBe(0)
