@@ -43,14 +43,16 @@ variable cannot hold: no bytes, no NUL. \`SECRET_STORE_PASSPHRASE\` and \`SECRET
 
 ## Files of \`import\` and \`export\`
 
-dotenv, as the npm package of that name reads it (of a name that is given twice, the last counts), or JSON: \`{"NAME": "payload"}\`, or
+dotenv, as the npm package of that name reads it (of a name that is given twice, the last counts; a line that is no assignment is refused, with its
+number), or JSON: \`{"NAME": "payload"}\`, or
 \`{"data": [{"name", "payload" or "payload_base64", "expires_at"}]}\`. An import is one write: all of it or nothing. An export in dotenv that would
 not be read back to the letter is refused.
 
 ## Output
 
 Results are on stdout, everything else on stderr. With \`--json\`, results have the shape that each command's help shows, with the fields and
-times (Unix seconds) of the API, and an error is \`{"error": {"code", "message", "hint", "exit_code"}}\`, on stderr. \`--quiet\` leaves out notes, progress and what
+times (Unix seconds) of the API, and an error is \`{"error": {"code", "message", "hint", "exit_code"}}\`, on stderr, where nothing else is but the requests of
+\`serve\`. \`--quiet\` leaves out notes, progress and what
 was done. Colours need a terminal and no \`NO_COLOR\`. Control characters in names are shown as \`\\x1b\`.
 
 `

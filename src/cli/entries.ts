@@ -89,8 +89,34 @@ export function payloadField(payload: string | Uint8Array): { payload: string } 
   return { payload_base64: Buffer.from(payload).toString('base64') }
 }
 
+/** @throws {Failure} For a line that the library would pass over: a secret in it would be lost unnoticed. */
 function decodeDotenv(text: string): Entry[] {
+  const unread = unreadLine(text)
+  if (unread !== undefined) {
+    throw usage(
+      `import: expected NAME=payload, a comment or an empty line, got something else in line ${unread}`,
+      'a name has letters, digits, `_`, `.` and `-`; --format json takes every name',
+    )
+  }
   return Object.entries(parse(text)).map(([name, payload]) => ({ name, payload, expires_at: null }))
+}
+
+/** The beginning of a line that is no assignment: one within a payload, or one that the library does not read. */
+const NO_ASSIGNMENT = /^(?!\s*#|\s*$|\s*(?:export\s+)?(?!__proto__\b)[\w.-]+(?:\s*=|:\s))/gm
+const MARK = '\u{f0000}'
+
+/** The number of the first line that becomes no part of a payload: those in question are marked, and the marks looked for in what is read. */
+function unreadLine(text: string): number | undefined {
+  const lines = text.replace(/\r\n?/g, '\n')
+  const inQuestion: number[] = []
+  const marked = lines.replace(NO_ASSIGNMENT, (_, at: number) => {
+    inQuestion.push(at)
+    return `${MARK}${at}${MARK}`
+  })
+  const payloads = Object.values(parse(marked)).join('\n')
+  const read = new Set([...payloads.matchAll(new RegExp(`${MARK}(\\d+)${MARK}`, 'gu'))].map(([, at]) => Number(at)))
+  const unread = inQuestion.find((at) => !read.has(at))
+  return unread === undefined ? undefined : lines.slice(0, unread).split('\n').length
 }
 
 /** @throws {Failure} For what dotenv cannot say: it is never written otherwise than it is. */
@@ -108,15 +134,19 @@ function encodeDotenv(entries: readonly Entry[]): string {
   return lines.map((line) => `${line}\n`).join('')
 }
 
-/** In the first sort of quotes that it is read back from as it was. */
+/**
+ * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it, would
+ * reach into the lines behind it.
+ */
 function dotenvLine(name: string, payload: string): string | undefined {
   const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
-  const candidates = [`'${payload}'`, `"${escaped}"`, `\`${payload}\``]
+  const candidates: [quote: string, content: string][] = [
+    ["'", payload],
+    ['"', escaped],
+    ['`', payload],
+  ]
   return candidates
-    .map((quoted) => `${name}=${quoted}`)
-    .find((line) => {
-      // Between others, as it will stand in the file.
-      const parsed = parse(`A_A=1\n${line}\nZ_Z=2\n`)
-      return parsed[name] === payload && Object.keys(parsed).length === (name === 'A_A' || name === 'Z_Z' ? 2 : 3)
-    })
+    .filter(([quote, content]) => !content.includes(quote) && !content.endsWith('\\'))
+    .map(([quote, content]) => `${name}=${quote}${content}${quote}`)
+    .find((line) => parse(line)[name] === payload)
 }

@@ -138,8 +138,9 @@ function open(path: string, label: string, flags: number): number {
     return openSync(path, flags, 0o600)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EEXIST' ? 'there is one already' : code
-    throw refused(`${label} ${path}: ${why}`)
+    if (code === 'EEXIST')
+      throw refused(`${label} ${path}: there is one already`, 'use it with --key-file, or name another')
+    throw refused(`${label} ${path}: ${code === 'ENOENT' ? 'there is no such file' : code}`)
   }
 }
 

@@ -1,8 +1,7 @@
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 import type { Progress } from 'secret-store'
-import type { Failure } from './failure'
-import { BrokenPipe } from './failure'
+import { BrokenPipe, type Failure, refused } from './failure'
 import type { Io } from './io'
 import { printable } from './printable'
 
@@ -38,9 +37,14 @@ export class Output {
     await writeAll(this.#io.stdout, bytes)
   }
 
-  /** Worth knowing, and not what was asked for. */
+  /** Worth knowing, and not what was asked for. As JSON there are none, so that what is on stderr can be read by a program. */
   async note(text: string): Promise<void> {
-    if (!this.quiet) await writeAll(this.#io.stderr, `${text}\n`)
+    if (!this.json) await this.log(text)
+  }
+
+  /** A line of what goes on. */
+  async log(line: string): Promise<void> {
+    if (!this.quiet) await writeAll(this.#io.stderr, `${line}\n`)
   }
 
   async failure({ message, hint, code, exitCode }: Failure): Promise<void> {
@@ -134,7 +138,8 @@ function writeAll(stream: Writable, bytes: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(bytes, (error) => {
       if (!error) return resolve()
-      reject((error as NodeJS.ErrnoException).code === 'EPIPE' ? new BrokenPipe() : error)
+      const { code } = error as NodeJS.ErrnoException
+      reject(code === 'EPIPE' ? new BrokenPipe() : refused(`the output cannot be written (${code})`))
     })
   })
 }

@@ -7,15 +7,16 @@ const FORMS =
 /**
  * Expiry as people say it → Unix seconds.
  *
- * A date is its first moment in UTC. Whether the time has passed is for the store to say.
+ * A date is its first moment in UTC. How far ahead it may be is for the store to say.
  *
  * @throws {Failure} Usage.
  */
 export function parseExpiry(text: string, nowMs: number): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text)
-  const seconds = Math.floor(momentOf(text, nowMs) / 1000)
-  if (Number.isFinite(seconds)) return seconds
-  throw usage(`--expires: ${FORMS}, got '${text}'`)
+  const seconds = /^\d{1,15}$/.test(text) ? Number(text) : Math.floor(momentOf(text, nowMs) / 1000)
+  if (!Number.isFinite(seconds)) throw usage(`--expires: ${FORMS}, got '${text}'`)
+  if (seconds * 1000 > nowMs) return seconds
+  const hint = /^\d{1,5}$/.test(text) ? `for days say ${text}d` : undefined
+  throw usage(`--expires: expected a time to come, got '${text}', which is ${moment(seconds, nowMs)}`, hint)
 }
 
 /** Milliseconds, or `NaN`. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { environmentOf } from '../environment'
-import { refused } from '../failure'
+import { Failure, refused } from '../failure'
 import type { Io } from '../io'
 import type { Session } from '../session'
 import type { AddCommands } from './define'
@@ -23,7 +23,7 @@ export const addRunCommand: AddCommands = (program, run) => {
     .option('--override', 'replace variables that are in the environment already (default: refuse)')
     .addHelpText(
       'after',
-      "\nThe exit code is the command's own, or 128 and the number of the signal that ended it.\n--json has no effect on what the command writes.",
+      "\nThe exit code is the command's own, or 128 and the number of the signal that ended it; 127 if there is\nno such command, 126 if it cannot be run.\n--json has no effect on what the command writes.",
     )
     .action(run(runCommand))
 }
@@ -47,6 +47,10 @@ async function runCommand(session: Session, command: readonly string[], flags: R
   return runChild(io, command, environmentOf(secrets, io.env, { prefix, override }))
 }
 
+/** As POSIX has them for `env` and its like. */
+const NOT_FOUND = 127
+const NOT_RUN = 126
+
 /** @returns What the shell is told of it. */
 async function runChild(io: Io, [file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   io.signal.throwIfAborted()
@@ -59,9 +63,9 @@ async function runChild(io: Io, [file = '', ...args]: readonly string[], env: No
     return await new Promise<number>((resolve, reject) => {
       child.once('error', (error: NodeJS.ErrnoException) => {
         reject(
-          refused(
-            `${file}: ${error.code === 'ENOENT' ? 'there is no such command' : `it cannot be run (${error.code})`}`,
-          ),
+          error.code === 'ENOENT'
+            ? new Failure(NOT_FOUND, `${file}: there is no such command`)
+            : new Failure(NOT_RUN, `${file}: it cannot be run (${error.code})`),
         )
       })
       child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))

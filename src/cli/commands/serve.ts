@@ -33,7 +33,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
   const store = await session.open(undefined, { sweeping: true })
   const onRequest = (entry: RequestLogEntry): void => {
     const line = output.json ? JSON.stringify(entry) : `${entry.method} ${entry.path} ${entry.status}`
-    void output.note(line).catch(() => {})
+    void output.log(line).catch(() => {})
   }
   const app = createStripeApp(store, { apiKeys: [key], strict, onRequest })
   const server = await listen(app, { port, host }).catch((error: NodeJS.ErrnoException) => {
