@@ -67,8 +67,21 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error
   if (error instanceof TypeError || error instanceof RangeError) return usage(error.message)
-  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  const { code, message, cause } = error as {
+    readonly code?: unknown
+    readonly message?: unknown
+    readonly cause?: unknown
+  }
   if (typeof code !== 'string') return refused(`something unexpected failed: ${String(message)}`)
   const [exitCode, hint] = CODES[code as SecretStoreErrorCode] ?? [EXIT.refused, undefined]
-  return new Failure(exitCode, String(message), { code, ...(hint !== undefined && { hint }) })
+  return new Failure(exitCode, code === 'ERR_IO' ? `${String(message)}${systemCode(cause)}` : String(message), {
+    code,
+    ...(hint !== undefined && { hint }),
+  })
+}
+
+/** What the system said, such as ` (ENOSPC)`: the why of a refusal. */
+function systemCode(cause: unknown): string {
+  const code = (cause as { readonly code?: unknown } | undefined)?.code
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? ` (${code})` : ''
 }

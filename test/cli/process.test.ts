@@ -191,6 +191,23 @@ describe('run', () => {
 })
 
 describe('exit codes', () => {
+  test('127 and 126: the command of `run` is not there, or cannot be run', async () => {
+    await fill({ a: 'x', long: 'x'.repeat(3_000_000) })
+    const only = ['--only', 'a']
+    expect((await run(keyed('run', ...only, '--', 'no-such-command'), { env })).code).toBe(127)
+    await writeFile(join(directory, 'plain'), 'no program')
+    expect((await run(keyed('run', ...only, '--', join(directory, 'plain')), { env })).code).toBe(126)
+    const tooLong = await run(keyed('run', '--', 'true'), { env })
+    expect(tooLong).toMatchObject({ code: 126 })
+    expect(tooLong.stderr).toMatch(/^error: true: it cannot be run \(E2BIG\)\nhint: .*--only\n$/)
+  })
+
+  test.skipIf(process.platform !== 'linux')('1: the output cannot be written', async () => {
+    await fill({ a: 'x' })
+    const { code, stderr } = await shell(`secret-store get a --key-file ${directory}/key >/dev/full`, env)
+    expect({ code, stderr }).toEqual({ code: 1, stderr: 'error: the output cannot be written (ENOSPC)\n' })
+  })
+
   test('4: something else has the store open', async () => {
     await fill({ a: 'x' })
     const store = await SecretStore.open(join(directory, 'store'), { key: rawKey(key) })

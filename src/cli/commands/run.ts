@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { environmentOf } from '../environment'
 import { Failure, refused } from '../failure'
@@ -54,23 +54,32 @@ const NOT_RUN = 126
 /** @returns What the shell is told of it. */
 async function runChild(io: Io, [file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   io.signal.throwIfAborted()
-  const child = spawn(file, args, { env, stdio: 'inherit' })
+  const child = start(file, args, env)
   // At a terminal, Ctrl-C reaches the child without us.
   const giveBack = io.takeSignals((signal) => {
     if (signal !== 'SIGINT' || !io.stdin.isTTY) child.kill(signal)
   })
   try {
     return await new Promise<number>((resolve, reject) => {
-      child.once('error', (error: NodeJS.ErrnoException) => {
-        reject(
-          error.code === 'ENOENT'
-            ? new Failure(NOT_FOUND, `${file}: there is no such command`)
-            : new Failure(NOT_RUN, `${file}: it cannot be run (${error.code})`),
-        )
-      })
+      child.once('error', (error) => reject(notRun(file, error)))
       child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))
     })
   } finally {
     giveBack()
   }
+}
+
+/** @throws {Failure} */
+function start(file: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  try {
+    return spawn(file, args, { env, stdio: 'inherit' })
+  } catch (error) {
+    throw notRun(file, error as NodeJS.ErrnoException)
+  }
+}
+
+function notRun(file: string, { code, message }: NodeJS.ErrnoException): Failure {
+  if (code === 'ENOENT') return new Failure(NOT_FOUND, `${file}: there is no such command`)
+  const hint = code === 'E2BIG' ? 'the secrets are longer than this system passes on; choose with --only' : undefined
+  return new Failure(NOT_RUN, `${file}: it cannot be run (${code ?? message})`, hint === undefined ? {} : { hint })
 }

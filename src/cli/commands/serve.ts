@@ -38,7 +38,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
   const app = createStripeApp(store, { apiKeys: [key], strict, onRequest })
   const server = await listen(app, { port, host }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === undefined || error instanceof TypeError) throw error
-    throw refused(`${host}:${port}: it cannot be listened on (${error.code})`, 'choose another --port')
+    throw refused(`${host}:${port}: it cannot be listened on (${error.code})`, 'choose another --host or --port')
   })
   try {
     const ready = { url: server.url, ...(given === undefined && { api_key: key }) }
