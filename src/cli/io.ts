@@ -5,7 +5,7 @@ import { Interrupted } from './failure'
 
 /** The world of one run of the program; a test brings another. */
 export interface Io {
-  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdin: Terminal
   readonly stdout: Writable & { readonly isTTY?: boolean }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
@@ -16,8 +16,11 @@ export interface Io {
   /** From now on signals are somebody else's affair, such as a child's. @returns Gives them back. */
   takeSignals(listener: (signal: NodeJS.Signals) => void): () => void
   /** A terminal to ask somebody at, even where stdin is a pipe; `undefined` if there is nobody. */
-  terminal(): (Readable & { readonly isTTY?: boolean }) | undefined
+  terminal(): Terminal | undefined
 }
+
+/** Where somebody types. */
+export type Terminal = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown }
 
 const SIGNALS: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
 

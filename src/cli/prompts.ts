@@ -1,11 +1,25 @@
+import { setTimeout } from 'node:timers/promises'
 import { isCancel, password } from '@clack/prompts'
-import { Interrupted, usage } from './failure'
-import type { Io } from './io'
+import { type Failure, Interrupted, usage } from './failure'
+import type { Io, Terminal } from './io'
 
-/** Asks for something that must not be seen. @throws {Failure} If there is nobody to ask, saying `otherwise`. @throws {Interrupted} */
+/**
+ * Asks for one line that must not be seen.
+ *
+ * @throws {Failure} If there is nobody to ask, saying `otherwise`, or if several lines are pasted: of those, only one would be kept.
+ * @throws {Interrupted} On Ctrl-C and Ctrl-D.
+ */
 export async function askHidden(io: Io, message: string, otherwise: string, hint?: string): Promise<string> {
   const input = io.terminal()
   if (input === undefined) throw usage(otherwise, hint)
+  const stop = new AbortController()
+  const watch = (chunk: Uint8Array | string): void => {
+    const typed = chunk.toString()
+    // Enter is a carriage return; all that comes at once with more behind it is pasted.
+    if (/\n|\r[^\r\n]/.test(typed)) stop.abort(severalLines(message))
+    else if (typed.includes(CTRL_D)) stop.abort(new Interrupted())
+  }
+  input.on('data', watch)
   try {
     const answer = await password({
       message,
@@ -13,15 +27,45 @@ export async function askHidden(io: Io, message: string, otherwise: string, hint
       mask: '',
       input,
       output: io.stderr,
-      signal: io.signal,
+      signal: AbortSignal.any([io.signal, stop.signal]),
       validate: (value) => (value ? undefined : 'Type something, or Ctrl-C to stop.'),
     })
+    if (stop.signal.aborted) {
+      await discardTyped(input)
+      throw stop.signal.reason
+    }
     if (isCancel(answer)) throw new Interrupted()
     return answer
   } finally {
+    input.off('data', watch)
     if (input !== io.stdin) input.destroy()
   }
 }
+
+const CTRL_D = '\u0004'
+
+function severalLines(message: string): Failure {
+  return usage(
+    `${message}: expected one line, got several; nothing was kept`,
+    'read several lines from a file or a pipe',
+  )
+}
+
+/** The rest of what is being pasted is nothing for the shell. */
+async function discardTyped(input: Terminal): Promise<void> {
+  let quietAt = 0
+  const postpone = (): void => {
+    quietAt = performance.now() + QUIET_MS
+  }
+  postpone()
+  input.setRawMode?.(true)
+  input.on('data', postpone).resume()
+  while (performance.now() < quietAt) await setTimeout(QUIET_MS / 4)
+  input.off('data', postpone).pause()
+  input.setRawMode?.(false)
+}
+
+const QUIET_MS = 100
 
 /** Asks for a new passphrase, says how strong it is, and asks again until both are the same. */
 export async function askNewPassphrase(io: Io, otherwise: string, hint: string): Promise<string> {

@@ -105,6 +105,35 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
     expect(getting.text.endsWith('s3cret payload\r\n')).toBe(true)
   })
 
+  test.each([
+    ['at once', ['line one\rline two\rline three\r']],
+    ['as some terminals mark it', ['\u001b[200~line one\nline two\u001b[201~']],
+    ['in pieces, longer than a terminal buffers', ['line one\rline two', `\r${'x'.repeat(3000)}\r`.repeat(4)]],
+    ['with a line end alone first', ['line one\n', 'line two\r']],
+  ])('several lines pasted as a payload, %s: refused, and none of them is kept or shown', async (_, pieces) => {
+    await init()
+    const terminal = new Terminal('bash', [
+      '-c',
+      `${SHELL_COMMAND} set token; echo "code $?"; read -t 0.5 rest; echo "rest:$rest"`,
+    ])
+    await terminal.sees('Payload of token')
+    for (const piece of pieces) terminal.type(piece)
+    await terminal.exitCode
+    expect(terminal.text).toContain('Payload of token: expected one line, got several; nothing was kept')
+    expect(terminal.text).toContain('code 2')
+    expect(terminal.text).toMatch(/rest:\r\n$/)
+    expect(terminal.text).not.toMatch(/line (?:one|two|three)|xxx/)
+  })
+
+  test('Ctrl-D at a prompt is 130', async () => {
+    await init()
+    const terminal = program('list')
+    await terminal.sees('Passphrase')
+    terminal.type('\u0004')
+    expect(await terminal.exitCode).toBe(130)
+    expect(terminal.text).toContain('interrupted')
+  })
+
   test('the passphrase is asked for at the terminal when stdin is a pipe', async () => {
     await init()
     const terminal = new Terminal('sh', [
