@@ -1,5 +1,4 @@
 import { setTimeout } from 'node:timers/promises'
-import { isCancel, password } from '@clack/prompts'
 import { type Failure, Interrupted, usage } from './failure'
 import type { Io, Terminal } from './io'
 
@@ -12,6 +11,7 @@ import type { Io, Terminal } from './io'
 export async function askHidden(io: Io, message: string, otherwise: string, hint?: string): Promise<string> {
   const input = io.terminal()
   if (input === undefined) throw usage(otherwise, hint)
+  const { isCancel, password } = await import('@clack/prompts')
   const stop = new AbortController()
   const watch = (chunk: Uint8Array | string): void => {
     const typed = chunk.toString()

@@ -40,13 +40,13 @@ const UNITS = [
   ['second', 1],
 ] as const
 
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'always' })
-
 /** `2027-01-31 00:00:00Z (in 3 months)`. */
 export function moment(seconds: number, nowMs: number): string {
   const absolute = new Date(seconds * 1000).toISOString().replace('T', ' ').replace('.000', '')
   const away = seconds - Math.floor(nowMs / 1000)
   if (away === 0) return `${absolute} (now)`
   const [unit, length] = UNITS.find(([, length]) => Math.abs(away) >= length) ?? ['second', 1]
+  // Made when it is needed: the language data of the system takes longer to load than most commands.
+  const relative = new Intl.RelativeTimeFormat('en', { numeric: 'always' })
   return `${absolute} (${relative.format(Math.trunc(away / length), unit)})`
 }
