@@ -19,7 +19,8 @@ export default defineConfig([
   { ...shared, format: 'esm' },
   // @noble/* and @scure/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
   // Tree-shaken by Rollup, which also turns the shared file into CommonJS without rewriting the syntax.
-  { ...shared, format: 'cjs', treeshake: true, noExternal: [/^@(noble|scure)\//] },
+  // `shims`: `import.meta.url`, from which an optional library is looked for.
+  { ...shared, format: 'cjs', treeshake: true, shims: true, noExternal: [/^@(noble|scure)\//] },
   {
     // The program uses the library as everybody does, by its name, and loads it when a command needs it.
     entry: { cli: 'src/cli/bin.ts' },

@@ -89,20 +89,30 @@ export function fromBase64url(text: string): Uint8Array | undefined {
 
 /** Writes big-endian integers and length-prefixed strings one after another. */
 export class ByteWriter {
-  readonly #parts: Uint8Array[] = []
+  #buffer: Uint8Array
+  #length = 0
+
+  /** @param expectedBytes - Room to begin with; it grows. */
+  constructor(expectedBytes = 64) {
+    this.#buffer = new Uint8Array(expectedBytes)
+  }
 
   u8(value: number): this {
-    this.#parts.push(Uint8Array.of(value))
+    const start = this.#advance(1)
+    this.#buffer[start] = value
     return this
   }
 
   u16(value: number): this {
-    this.#parts.push(Uint8Array.of(value >>> 8, value))
+    const start = this.#advance(2)
+    this.#buffer[start] = value >>> 8
+    this.#buffer[start + 1] = value
     return this
   }
 
   u32(value: number): this {
-    this.#parts.push(Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value))
+    const start = this.#advance(4)
+    setU32(this.#buffer, start, value)
     return this
   }
 
@@ -112,30 +122,75 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): this {
-    this.#parts.push(bytes)
+    const start = this.#advance(bytes.length)
+    this.#buffer.set(bytes, start)
     return this
   }
 
   /** UTF-8 behind its length in 2 bytes. */
   text16(text: string): this {
-    const bytes = utf8(text)
-    return this.u16(bytes.length).raw(bytes)
+    const start = this.#advance(2 + MOST_UTF8_BYTES * text.length)
+    const { written } = encoder.encodeInto(text, this.#buffer.subarray(start + 2))
+    this.#length = start
+    this.u16(written)
+    this.#length += written
+    return this
   }
 
-  bytes(): Uint8Array {
-    return concatAll(this.#parts)
+  /** Zeros up to a length. */
+  zerosUpTo(length: number): this {
+    const start = this.#advance(Math.max(0, length - this.#length))
+    this.#buffer.fill(0, start, this.#length)
+    return this
   }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** What was written. It is the writer's own memory: write no more. */
+  bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  /** @returns Where the next `count` bytes go. */
+  #advance(count: number): number {
+    const start = this.#length
+    const end = start + count
+    if (end > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(end, 2 * this.#buffer.length))
+      larger.set(this.#buffer.subarray(0, start))
+      this.#buffer = larger
+    }
+    this.#length = end
+    return start
+  }
+}
+
+/** Of one UTF-16 unit. */
+const MOST_UTF8_BYTES = 3
+
+/** Writes 4 bytes, the most significant first. */
+export function setU32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 24
+  bytes[offset + 1] = value >>> 16
+  bytes[offset + 2] = value >>> 8
+  bytes[offset + 3] = value
+}
+
+/** The inverse of `setU32`. */
+export function getU32(bytes: Uint8Array, offset: number): number {
+  const byte = (index: number): number => bytes[offset + index] as number
+  return ((byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3)) >>> 0
 }
 
 /** The inverse of `ByteWriter`. Each method throws a `RangeError` past the end; callers turn it into a coded error. */
 export class ByteReader {
   readonly #bytes: Uint8Array
-  readonly #view: DataView
   #offset = 0
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   get offset(): number {
@@ -143,15 +198,15 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#advance(1))
+    return this.#bytes[this.#advance(1)] as number
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#advance(2))
+    return this.u8() * 0x100 + this.u8()
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#advance(4))
+    return getU32(this.#bytes, this.#advance(4))
   }
 
   /** @throws {RangeError} Above 2^53 - 1. */

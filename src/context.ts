@@ -17,7 +17,10 @@ export interface StoreContext {
   /** Whatever changes keyring.json, or needs it to stay as it is. */
   readonly keyChanges: Turns
   readonly rotations: Turns
+  /** For keys and salts. */
   readonly random: Random
+  /** For ids. */
+  readonly publicRandom: Random
   readonly maxPayloadBytes: number
   /** Aborted as soon as the store is being closed. */
   readonly closing: AbortSignal

@@ -1,7 +1,7 @@
 import { equal, mapKey } from './bytes'
 import { CheckpointKeeper } from './checkpoints'
 import type { StoreContext } from './context'
-import { systemRandom } from './crypto/random'
+import { publicRandom, systemRandom } from './crypto/random'
 import { SecretStoreError } from './errors'
 import { expireOperation } from './expiry/expire'
 import { sweep } from './expiry/sweep'
@@ -24,6 +24,7 @@ export class OpenStore implements StoreContext {
   readonly rotations: Turns = new Turns()
   readonly closing: AbortSignal
   readonly random: StoreContext['random'] = systemRandom
+  readonly publicRandom: StoreContext['publicRandom'] = publicRandom
   readonly maxPayloadBytes: number
   readonly nowSeconds: () => number
   readonly #abort = new AbortController()

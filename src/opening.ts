@@ -1,7 +1,8 @@
 import { equal } from './bytes'
+import { chooseAead } from './crypto/aeads'
 import { createKeyringFile } from './crypto/data-keys'
 import { Keyring, readKeyringFile, sealKeyringFile } from './crypto/keyring'
-import { systemRandom } from './crypto/random'
+import { publicRandom, systemRandom } from './crypto/random'
 import { wrapRootKey } from './crypto/slot'
 import { corrupt, SecretStoreError } from './errors'
 import { type Checkpoint, decodeCheckpoint } from './format/checkpoint'
@@ -10,7 +11,7 @@ import { decodeEnvelope } from './format/envelope'
 import { decodeHead, EMPTY_HEAD, encodeHead, type Head } from './format/head'
 import type { NameMode } from './format/keyring-file'
 import { makeSlot, unlock } from './keys/unlock'
-import type { OpenSettings } from './options'
+import type { MemorySettings, OpenSettings } from './options'
 import { changeKeyring, checkReadable, matchKeyring, type Rekeying } from './rekey/change'
 import { CommitQueue } from './storage/commit-queue'
 import type { Engine, Row } from './storage/engine'
@@ -73,7 +74,7 @@ async function createStore(location: Location, settings: OpenSettings, created: 
   const file = createKeyringFile(rootKey, { storeId, created, names, slots }, systemRandom)
   const bytes = sealKeyringFile(file, rootKey)
   const { mac } = checkReadable(bytes)
-  const keyring = new Keyring(file, rootKey, systemRandom)
+  const keyring = new Keyring(file, rootKey, publicRandom, chooseAead(settings))
   rootKey.fill(0)
   const build = async (directory: string): Promise<void> => {
     const engine = await LevelEngine.open(directory, { create: true })
@@ -166,22 +167,22 @@ async function unlockStore(location: Location, settings: OpenSettings, known: Un
     if (settings.names !== undefined && settings.names !== file.names) {
       throw new TypeError(`names: expected '${file.names}', as the store was created, got '${settings.names}'`)
     }
-    return { bytes, mac: unverified.mac, keyring: new Keyring(file, rootKey, systemRandom) }
+    return { bytes, mac: unverified.mac, keyring: new Keyring(file, rootKey, publicRandom, chooseAead(settings)) }
   } finally {
     rootKey.fill(0)
   }
 }
 
 /** A new store that lives as long as the process. Its one slot is of a random key that nobody has. */
-export function openMemory(names: NameMode, created: number): Opened {
+export function openMemory(settings: Pick<MemorySettings, 'names' | 'sodium'>, created: number): Opened {
   const rootKey = systemRandom(KEY_BYTES)
   const storeId = systemRandom(STORE_ID_BYTES)
   const id = systemRandom(SLOT_ID_BYTES)
   const kind = MEMORY_KIND
   const params = wrapRootKey(systemRandom(KEY_BYTES), rootKey, { storeId, slotId: id, kind }, systemRandom)
   const slots = [{ id, kind, label: null, created, params }]
-  const file = createKeyringFile(rootKey, { storeId, created, names, slots }, systemRandom)
-  const keyring = new Keyring(file, rootKey, systemRandom)
+  const file = createKeyringFile(rootKey, { storeId, created, names: settings.names, slots }, systemRandom)
+  const keyring = new Keyring(file, rootKey, publicRandom, chooseAead(settings))
   const keyringStorage = new MemoryKeyring(sealKeyringFile(file, rootKey))
   rootKey.fill(0)
   const head = sealHead(keyring, EMPTY_HEAD)

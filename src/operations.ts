@@ -22,7 +22,7 @@ export function setOperation(
     apply(transaction) {
       const now = context.nowSeconds()
       const previous = liveRecord(transaction, rowKey, now)
-      const { id, created } = previous ?? { id: newId(context.random), created: now }
+      const { id, created } = previous ?? { id: newId(context.publicRandom), created: now }
       const record = transaction.put(rowKey, { id, address, created, expires_at }, payload)
       return toSecret(record, request.expandPayload ? payloadText(payload) : undefined)
     },

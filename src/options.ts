@@ -24,6 +24,11 @@ export interface MemoryOptions {
    * order that is not alphabetical. @defaultValue `'plain'`
    */
   readonly names?: NameMode
+  /**
+   * Whether `sodium-native` seals and opens where the app has it installed; without, or with `false`, what Node and
+   * JavaScript have does. The bytes are the same. @defaultValue `true`
+   */
+  readonly sodium?: boolean
   /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
@@ -65,6 +70,8 @@ export interface RotateOptions extends LongOptions {
 export interface RestoreOptions extends LongOptions {
   /** One that opened the store when the backup was made. */
   readonly key: KeyProvider
+  /** As in `open`. @defaultValue `true` */
+  readonly sodium?: boolean
 }
 
 export interface ViewOptions {
@@ -79,6 +86,7 @@ export interface ViewOptions {
 /** Options with every default filled in. */
 export type MemorySettings = Required<MemoryOptions>
 export type OpenSettings = Required<Omit<OpenOptions, OpenWithoutDefault>> & Pick<OpenOptions, OpenWithoutDefault>
+export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
 type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names'
 
 const SWEEP_INTERVAL_MS = 60_000
@@ -86,7 +94,15 @@ const COMPACT_INTERVAL_MS = 3_600_000
 const MAX_PAYLOAD_BYTES: number = 16 * 1024 * 1024
 const LARGEST_PAYLOAD_BYTES: number = 1024 ** 3
 
-const MEMORY_NAMES = ['now', 'sweepIntervalMs', 'compactIntervalMs', 'maxPayloadBytes', 'names', 'onError'] as const
+const MEMORY_NAMES = [
+  'now',
+  'sweepIntervalMs',
+  'compactIntervalMs',
+  'maxPayloadBytes',
+  'names',
+  'sodium',
+  'onError',
+] as const
 const OPEN_NAMES = [
   ...MEMORY_NAMES,
   ...(['key', 'createIfMissing', 'minimum', 'checkpoints', 'acceptRollback'] as const),
@@ -132,9 +148,9 @@ export function parseLongOptions(options: unknown, label: string): LongOptions {
   return longOptions(optionsOf<LongOptions>(options as LongOptions, label, LONG_NAMES))
 }
 
-export function parseRestoreOptions(options: unknown): RestoreOptions {
-  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key'])
-  return { ...longOptions(given), key: checkProvider(given.key) }
+export function parseRestoreOptions(options: unknown): RestoreSettings {
+  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key', 'sodium'])
+  return { ...longOptions(given), key: checkProvider(given.key), sodium: checkSodium(given.sodium) }
 }
 
 function longOptions({ onProgress, signal }: LongOptions): LongOptions {
@@ -163,6 +179,7 @@ function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
   return {
     now: checkFunction(now, 'now'),
     onError: checkFunction(onError, 'onError'),
+    sodium: checkSodium(given.sodium),
     sweepIntervalMs: interval(given.sweepIntervalMs ?? SWEEP_INTERVAL_MS, 'sweepIntervalMs'),
     compactIntervalMs: interval(given.compactIntervalMs ?? COMPACT_INTERVAL_MS, 'compactIntervalMs'),
     maxPayloadBytes: checkInteger(
@@ -172,6 +189,10 @@ function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
       LARGEST_PAYLOAD_BYTES,
     ),
   }
+}
+
+function checkSodium(sodium: unknown): boolean {
+  return checkBoolean(sodium ?? true, 'sodium')
 }
 
 function checkNames(names: unknown): NameMode {

@@ -63,7 +63,7 @@ export class SecretStore extends SecretView {
   static memory(options: MemoryOptions = {}): SecretStore {
     const settings = parseMemoryOptions(options)
     const nowSeconds = clock(settings.now)
-    return new SecretStore(new OpenStore(openMemory(settings.names, nowSeconds()), settings, nowSeconds))
+    return new SecretStore(new OpenStore(openMemory(settings, nowSeconds()), settings, nowSeconds))
   }
 
   /**

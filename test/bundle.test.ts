@@ -28,7 +28,7 @@ const FORBIDDEN = [
   'secret-store',
 ]
 
-const BUILT_IN = ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path']
+const BUILT_IN = ['node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path']
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string

@@ -1,6 +1,4 @@
 import { hkdfSync } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { argon2id } from '@noble/hashes/argon2.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { scrypt } from '@noble/hashes/scrypt.js'
@@ -8,103 +6,29 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concat, utf8 } from '../src/bytes'
-import { open, seal } from '../src/crypto/aead'
 import { createKeyringFile } from '../src/crypto/data-keys'
-import { derive } from '../src/crypto/derive'
+import { derive, mac, portableMac } from '../src/crypto/derive'
 import { costProblem, type Kdf, portableScrypt, stretch } from '../src/crypto/kdf'
 import { Keyring } from '../src/crypto/keyring'
-import { systemRandom } from '../src/crypto/random'
+import { publicRandom, systemRandom } from '../src/crypto/random'
+import { seal } from '../src/crypto/seal'
 import { addElement, elementHash, removeElement } from '../src/crypto/set-hash'
-import { LABEL, NONCE_BYTES, TAG_BYTES } from '../src/format/constants'
+import { LABEL } from '../src/format/constants'
 import { EMPTY_HEAD } from '../src/format/head'
 import { codeOf } from './support'
+import { type Verdict, vectors } from './vectors'
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
 const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
-interface WycheproofFile<T> {
-  readonly numberOfTests: number
-  readonly testGroups: readonly { readonly ivSize?: number; readonly tests: readonly T[] }[]
-}
-interface Verdict {
-  readonly tcId: number
-  readonly comment: string
-  readonly result: 'valid' | 'invalid'
-}
-type AeadCase = Verdict & Readonly<Record<'key' | 'iv' | 'aad' | 'msg' | 'ct' | 'tag', string>>
 type HkdfCase = Verdict & Readonly<Record<'ikm' | 'salt' | 'info' | 'okm', string>> & { readonly size: number }
 
-/** The vectors, where they are checked out beside the repository. */
-function vectors<T>(name: string): WycheproofFile<T> | undefined {
-  const path = fileURLToPath(new URL(`../../shared/vectors/${name}`, import.meta.url))
-  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8'))
-  console.warn(`skipped: ${name} is not here; it is in testvectors_v1 of github.com/C2SP/wycheproof`)
-  return undefined
-}
-
-describe('XChaCha20-Poly1305', () => {
-  const file = vectors<AeadCase>('xchacha20_poly1305_test.json')
-
-  test.skipIf(file === undefined)('agrees with Project Wycheproof: opens what is valid, and nothing else', () => {
-    const seen = { valid: 0, invalid: 0 }
-    for (const { ivSize, tests } of file?.testGroups ?? []) {
-      for (const { tcId, key, iv, aad, msg, ct, tag, result } of tests) {
-        const opened = open(hex(key), concat(hex(iv), hex(ct), hex(tag)), hex(aad))
-        expect([tcId, opened && toHex(opened)]).toEqual([tcId, result === 'valid' ? msg : undefined])
-        if (result === 'valid') {
-          expect(ivSize).toBe(NONCE_BYTES * 8)
-          expect(toHex(seal(hex(key), hex(msg), hex(aad), () => hex(iv)))).toBe(iv + ct + tag)
-        }
-        seen[result]++
-      }
-    }
-    expect(seen.valid + seen.invalid).toBe(file?.numberOfTests)
-    expect(seen).toEqual({ valid: 246, invalid: 69 })
-  })
-
-  const bytes = fc.uint8Array({ maxLength: 200 })
-  const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
-
-  test('opening is the inverse of sealing', () => {
-    fc.assert(
-      fc.property(key, bytes, bytes, (secret, plaintext, context) => {
-        const sealed = seal(secret, plaintext, context, systemRandom)
-        expect(sealed.length).toBe(NONCE_BYTES + plaintext.length + TAG_BYTES)
-        expect(open(secret, sealed, context)).toEqual(plaintext)
-      }),
-    )
-  })
-
-  test('no bit, no end, no key and no context can be another one', () => {
-    const secret = new Uint8Array(32).fill(1)
-    const context = utf8('context')
-    const sealed = seal(secret, utf8('plaintext'), context, systemRandom)
-    for (let bit = 0; bit < sealed.length * 8; bit++) {
-      const flipped = sealed.slice()
-      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
-      expect(open(secret, flipped, context)).toBeUndefined()
-    }
-    for (let length = 0; length < sealed.length; length++) {
-      expect(open(secret, sealed.subarray(0, length), context)).toBeUndefined()
-    }
-    expect(open(secret, Uint8Array.of(...sealed, 0), context)).toBeUndefined()
-    expect(open(new Uint8Array(32), sealed, context)).toBeUndefined()
-    expect(open(secret, sealed, utf8('contexT'))).toBeUndefined()
-    expect(open(secret, sealed, new Uint8Array())).toBeUndefined()
-  })
-
-  test('a key that is not 32 bytes is a RangeError', () => {
-    for (const length of [0, 16, 31, 33]) {
-      const sealed = new Uint8Array(60)
-      expect(() => seal(new Uint8Array(length), utf8('p'), utf8('c'), systemRandom)).toThrow(RangeError)
-      expect(() => open(new Uint8Array(length), sealed, utf8('c'))).toThrow(RangeError)
-    }
-  })
-
-  test('two seals of the same differ', () => {
-    const once = (): string => toHex(seal(new Uint8Array(32), utf8('p'), utf8('c'), systemRandom))
-    expect(new Set(Array.from({ length: 100 }, once)).size).toBe(100)
-  })
+test('HMAC-SHA256 of the platform is that of @noble/hashes, at any lengths', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 150 }), fc.uint8Array({ maxLength: 300 }), (key, bytes) => {
+      expect(toHex(mac(key, bytes))).toBe(toHex(portableMac(key, bytes)))
+    }),
+  )
 })
 
 describe('HKDF-SHA256', () => {
@@ -270,13 +194,13 @@ describe('set hash', () => {
     expect(new Set([0n, once, addElement(once, hash)]).size).toBe(3)
   })
 
-  test('an element depends on the key and on every part', () => {
+  test('an element depends on the key and on every byte', () => {
     const key = new Uint8Array(32).fill(1)
     const hashes = [
-      elementHash(key, utf8('a'), utf8('b')),
-      elementHash(key, utf8('a'), utf8('c')),
-      elementHash(key, utf8('b'), utf8('b')),
-      elementHash(new Uint8Array(32), utf8('a'), utf8('b')),
+      elementHash(key, utf8('ab')),
+      elementHash(key, utf8('ac')),
+      elementHash(key, utf8('bb')),
+      elementHash(new Uint8Array(32), utf8('ab')),
     ]
     expect(new Set(hashes).size).toBe(4)
   })
@@ -367,5 +291,16 @@ describe('keyring', () => {
   test('the keys are not to be seen on the keyring', () => {
     expect(JSON.stringify(newKeyring())).not.toContain('ey')
     expect(Object.keys(newKeyring())).toEqual(['storeId', 'names'])
+  })
+})
+
+describe('random bytes that may be known', () => {
+  test('are as many as asked for, all different, and shared with nobody', () => {
+    const drawn = Array.from({ length: 2000 }, (_, index) => publicRandom(24 + (index % 9)))
+    expect(drawn.map(({ length }) => length)).toEqual(drawn.map((_, index) => 24 + (index % 9)))
+    expect(new Set(drawn.map((bytes) => toHex(bytes.subarray(0, 24)))).size).toBe(drawn.length)
+    for (const bytes of drawn) expect(bytes.buffer.byteLength).toBe(bytes.length)
+    expect(publicRandom(10_000).length).toBe(10_000)
+    expect(publicRandom(0).length).toBe(0)
   })
 })

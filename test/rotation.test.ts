@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { chooseAead } from '../src/crypto/aeads'
 import { Keyring } from '../src/crypto/keyring'
 import { ENVELOPE_HEADER_BYTES } from '../src/format/constants'
 import {
@@ -162,6 +163,7 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode; records: number }
       names,
       slots: store.keys(),
       dataKeys: [{ id: 2, created: clock.seconds, active: true, records: 226 }],
+      aead: chooseAead({ sodium: true }).uses,
     })
     expect(await store.verify()).toEqual({ ok: true, records: 226, problems: [] })
     // Whether a payload is text or bytes is kept, too.

@@ -36,6 +36,8 @@ async function exportedTypes(path: string): Promise<string[]> {
 
 test('the exported types are these and no others', async () => {
   expect(await exportedTypes('../src/index.ts')).toEqual([
+    'AeadLibrary',
+    'AeadUse',
     'BackupReport',
     'BackupSource',
     'BackupTarget',

@@ -1,7 +1,8 @@
 import { ByteStreamReader } from '../byte-stream'
 import { mapKey } from '../bytes'
+import { chooseAead } from '../crypto/aeads'
 import { Keyring, readKeyringFile, streamKey } from '../crypto/keyring'
-import { systemRandom } from '../crypto/random'
+import { publicRandom, systemRandom } from '../crypto/random'
 import { openChunks } from '../crypto/stream'
 import { corrupt } from '../errors'
 import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../format/backup'
@@ -26,6 +27,7 @@ export type BackupSource = string | AsyncIterable<Uint8Array>
 
 export interface RestorePlan {
   readonly key: KeyProvider
+  readonly sodium: boolean
   readonly onProgress?: ((progress: Progress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -53,7 +55,7 @@ export async function restore(source: BackupSource, path: string, plan: RestoreP
       const { header, bytes: headerBytes } = await decodeBackupHeader(stream)
       const unverified = readKeyringFile(header.keyring)
       const { file, rootKey } = await unlock(unverified, plan.key)
-      const keyring = new Keyring(file, rootKey, systemRandom)
+      const keyring = new Keyring(file, rootKey, publicRandom, chooseAead(plan))
       const key = streamKey(rootKey, headerBytes)
       rootKey.fill(0)
       let records = 0

@@ -2,9 +2,9 @@ import { ByteWriter } from '../bytes'
 import { corrupt } from '../errors'
 import { FORMAT_VERSION, INDEX_KEY_ID, KEY_BYTES, LABEL } from '../format/constants'
 import type { KeyringFile, KeySlot, NameMode, WrappedKey } from '../format/keyring-file'
-import { open, seal } from './aead'
 import { derive } from './derive'
 import type { Random } from './random'
+import { open, seal } from './seal'
 
 /** The keys in keyring.json: wrapping them, and the pure steps from one file to the next. */
 

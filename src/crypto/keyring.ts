@@ -1,7 +1,7 @@
 import { ByteWriter, equalConstantTime } from '../bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { INDEX_KEY_ID, LABEL } from '../format/constants'
-import { decodeEnvelope, encodeEnvelope, envelopeIdentity, rowContext } from '../format/envelope'
+import { blankEnvelope, decodeEnvelope, rowContext, SEALED_OFFSET, setElement } from '../format/envelope'
 import { encodeSetHash, type Head } from '../format/head'
 import {
   decodeKeyringFile,
@@ -11,10 +11,12 @@ import {
   type UnverifiedKeyringFile,
   type WrappedKey,
 } from '../format/keyring-file'
-import { open, seal } from './aead'
+import type { Aead } from './aead'
+import { nobleAead } from './aead-noble'
 import { activeKeyId, unwrapKey } from './data-keys'
 import { derive, mac, sha256 } from './derive'
 import type { Random } from './random'
+import { open, SEAL_BYTES, seal } from './seal'
 import { elementHash } from './set-hash'
 import { ChunkSealer } from './stream'
 
@@ -30,16 +32,23 @@ export class Keyring {
   readonly #namesKey: Uint8Array
   readonly #requestKey: Uint8Array
   readonly #random: Random
+  readonly #aead: Aead
   #file: KeyringFile
   #rootKey: Uint8Array
   #masterKeys: ReadonlyMap<number, Uint8Array>
   #wiped = false
 
-  /** @param rootKey - 32 bytes, copied. @throws {SecretStoreError} `ERR_CORRUPT` if the file holds others than its keys. */
-  constructor(file: KeyringFile, rootKey: Uint8Array, random: Random) {
+  /**
+   * @param rootKey - 32 bytes, copied.
+   * @param random - For nonces.
+   * @param aead - For rows.
+   * @throws {SecretStoreError} `ERR_CORRUPT` if the file holds others than its keys.
+   */
+  constructor(file: KeyringFile, rootKey: Uint8Array, random: Random, aead: Aead = nobleAead) {
     this.storeId = file.storeId
     this.names = file.names
     this.#random = random
+    this.#aead = aead
     this.#file = file
     this.#rootKey = rootKey.slice()
     this.#masterKeys = masterKeys(file, rootKey)
@@ -54,6 +63,11 @@ export class Keyring {
   /** keyring.json as it is now: every key in it is wrapped. */
   get file(): KeyringFile {
     return this.#file
+  }
+
+  /** What seals and opens rows. */
+  get aead(): Aead {
+    return this.#aead
   }
 
   /** The data key that seals what is written. */
@@ -89,8 +103,10 @@ export class Keyring {
   /** Seals a row's plaintext to the row. */
   sealRow(rowKey: Uint8Array, plaintext: Uint8Array): Uint8Array {
     const keyId = this.activeKeyId
-    const sealed = seal(this.#masterKey(keyId), plaintext, rowContext(this.storeId, rowKey), this.#random)
-    return encodeEnvelope({ keyId, sealed })
+    const value = blankEnvelope(keyId, plaintext.length + SEAL_BYTES)
+    const context = rowContext(this.storeId, rowKey)
+    seal(this.#masterKey(keyId), plaintext, context, this.#random, this.#aead, value.subarray(SEALED_OFFSET))
+    return value
   }
 
   /**
@@ -101,7 +117,7 @@ export class Keyring {
   openRow(rowKey: Uint8Array, value: Uint8Array): Uint8Array {
     const { keyId, sealed } = decodeEnvelope(value)
     const key = this.#masterKey(keyId)
-    const plaintext = open(key, sealed, rowContext(this.storeId, rowKey))
+    const plaintext = open(key, sealed, rowContext(this.storeId, rowKey), this.#aead)
     if (plaintext === undefined) throw corrupt('row: expected what was sealed to it, got altered bytes')
     return plaintext
   }
@@ -109,7 +125,7 @@ export class Keyring {
   /** The record's summand in the set hash of the head. */
   elementHash(rowKey: Uint8Array, value: Uint8Array): bigint {
     this.#checkOpen()
-    return elementHash(this.#setHashKey, new ByteWriter().u32(rowKey.length).bytes(), rowKey, envelopeIdentity(value))
+    return elementHash(this.#setHashKey, setElement(rowKey, value))
   }
 
   /** What a checkpoint says of a head without saying anything. 32 bytes. */

@@ -1,4 +1,3 @@
-import { concat } from '../bytes'
 import { decodeSetHash } from '../format/head'
 import { mac } from './derive'
 
@@ -11,9 +10,9 @@ import { mac } from './derive'
  */
 const MODULUS_MASK = (1n << 256n) - 1n
 
-/** @param key - 32 bytes. @param parts - Their concatenation must be unambiguous. */
-export function elementHash(key: Uint8Array, ...parts: readonly Uint8Array[]): bigint {
-  return decodeSetHash(mac(key, concat(...parts)))
+/** @param key - 32 bytes. @param element - Its encoding must be injective. */
+export function elementHash(key: Uint8Array, element: Uint8Array): bigint {
+  return decodeSetHash(mac(key, element))
 }
 
 export function addElement(sum: bigint, element: bigint): bigint {

@@ -2,9 +2,9 @@ import { concat, equalConstantTime, toBase64url, utf8 } from '../bytes'
 import { corrupt } from '../errors'
 import { KEY_BYTES, LABEL } from '../format/constants'
 import { base64url, type SlotParams, WRAPPED_KEY_BYTES } from '../format/keyring-file'
-import { open, seal } from './aead'
 import { derive } from './derive'
 import type { Random } from './random'
+import { open, seal } from './seal'
 
 /** What ties a slot to its place: a slot copied into another store, or under another id or kind, does not open. */
 export interface SlotContext {

@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter } from '../bytes'
 import { corrupt } from '../errors'
 import type { PayloadType, Scope, SecretRecord } from '../model'
 import { TAG_BYTES } from './constants'
-import { isPadded, pad } from './padding'
+import { isPadded, pad, padmeLength } from './padding'
 
 /** Where the payload of a record is: in the record itself, or in a row of its own that the record vouches for. */
 export type StoredPayload =
@@ -16,6 +16,8 @@ export interface StoredRecord extends SecretRecord {
 
 const FLAG = { livemode: 1, account: 2, userScope: 4, expires: 8, bytes: 16, external: 32 } as const
 const ALL_FLAGS = 63
+/** Room for all but the payload of most records. */
+const USUAL_BYTES = 256
 
 /** Record → padded plaintext (docs/format.md §6). */
 export function encodeRecord(record: StoredRecord): Uint8Array {
@@ -28,7 +30,8 @@ export function encodeRecord(record: StoredRecord): Uint8Array {
     (record.expires_at === null ? 0 : FLAG.expires) |
     (payload.type === 'bytes' ? FLAG.bytes : 0) |
     ('tag' in payload ? FLAG.external : 0)
-  const writer = new ByteWriter().u8(flags).u64(record.revision).u64(record.created)
+  const writer = new ByteWriter(USUAL_BYTES + ('tag' in payload ? TAG_BYTES : payload.inline.length))
+  writer.u8(flags).u64(record.revision).u64(record.created)
   if (record.expires_at !== null) writer.u64(record.expires_at)
   writer.text16(record.id)
   if (partition.account !== undefined) writer.text16(partition.account)
@@ -36,7 +39,7 @@ export function encodeRecord(record: StoredRecord): Uint8Array {
   writer.text16(name)
   if ('tag' in payload) writer.u32(payload.lengthBytes).raw(payload.tag)
   else writer.u32(payload.inline.length).raw(payload.inline)
-  return pad(writer.bytes())
+  return writer.zerosUpTo(padmeLength(writer.length)).bytes()
 }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT` for anything `encodeRecord` does not write. */

@@ -1,4 +1,5 @@
 import type { StoreContext } from '../context'
+import type { AeadUse } from '../crypto/aead'
 import { ROW } from '../format/constants'
 import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
@@ -26,6 +27,8 @@ export interface StoreStatus {
   readonly slots: readonly KeySlotInfo[]
   /** More than one while a rotation is under way, or waits to be taken up again. */
   readonly dataKeys: readonly DataKeyStatus[]
+  /** Which library seals and opens rows, by the length of the plaintext. */
+  readonly aead: readonly AeadUse[]
 }
 
 const COUNT_ROWS = 500
@@ -44,6 +47,7 @@ export async function status(context: StoreContext): Promise<StoreStatus> {
       active: id === keyring.activeKeyId,
       records: counts.get(id) ?? 0,
     })),
+    aead: keyring.aead.uses,
   }
 }
 

@@ -98,6 +98,8 @@ export class Machine {
       .replace(/appsecret_\w{24}/g, `appsecret_${'x'.repeat(24)}`)
       .replace(/(?<=slot |"id": ")[\w-]{11}(?=[ ,"])/g, 'x'.repeat(11))
       .replace(/^(>) [\w-]{11}(?= {2,}(?:passphrase|raw-key|recovery-code))/gm, `$1 ${'x'.repeat(11)}`)
+      .replace(/(?<=^> *"aead": \[\n)(?:> {3,}.*\n)*/gm, '>     <which libraries>\n')
+      .replace(/(?<=^> sealed by +)\S.*/gm, '<which libraries>')
       .replace(/\b(?:[A-Z0-9]{5}-){7}[A-Z0-9]{5}\b/g, '<recovery code>')
   }
 }

@@ -115,6 +115,7 @@ async function status(session: Session): Promise<void> {
         ['records', String(found.records)],
         ['names', found.names],
         ['key slots', String(found.slots.length)],
+        ['sealed by', found.aead.map(({ library }) => library).join(', ')],
       ],
     )
     return `${facts}\n${table}`

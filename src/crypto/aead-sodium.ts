@@ -1,0 +1,22 @@
+import { TAG_BYTES } from '../format/constants'
+import type { Sodium } from '../platform/sodium'
+import type { Aead } from './aead'
+
+/** libsodium, which works in the memory it is given: no key and no plaintext stays behind anywhere else. */
+export function sodiumAead(sodium: Sodium): Aead {
+  return {
+    uses: [{ library: 'sodium-native', fromBytes: 0 }],
+    encrypt(key, nonce, plaintext, context, out) {
+      sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(out, plaintext, context, null, nonce, key)
+    },
+    decrypt(key, nonce, sealed, context) {
+      const plaintext = new Uint8Array(sealed.length - TAG_BYTES)
+      try {
+        sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(plaintext, null, sealed, context, nonce, key)
+        return plaintext
+      } catch {
+        return undefined
+      }
+    },
+  }
+}

@@ -1,0 +1,241 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { concat, equal, utf8 } from '../src/bytes'
+import type { Aead } from '../src/crypto/aead'
+import { nobleAead } from '../src/crypto/aead-noble'
+import { nodeAead } from '../src/crypto/aead-node'
+import { sodiumAead } from '../src/crypto/aead-sodium'
+import { chooseAead, givesKnownAnswers } from '../src/crypto/aeads'
+import { systemRandom } from '../src/crypto/random'
+import { open as openWith, seal as sealWith } from '../src/crypto/seal'
+import { NONCE_BYTES, TAG_BYTES } from '../src/format/constants'
+import { platformChaCha } from '../src/platform/chacha20-poly1305'
+import { loadSodium } from '../src/platform/sodium'
+import { type Verdict, vectors } from './vectors'
+
+const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
+const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+type AeadCase = Verdict & Readonly<Record<'key' | 'iv' | 'aad' | 'msg' | 'ct' | 'tag', string>>
+
+/** Every library there is here, by its name; what is missing is said, and is none of the tests. */
+const libraries = Object.entries({
+  '@noble/ciphers': nobleAead,
+  'node:crypto': platformChaCha && nodeAead(platformChaCha),
+  'sodium-native': ((sodium) => sodium && sodiumAead(sodium))(loadSodium()),
+  'the fastest': chooseAead({ sodium: true }),
+}).flatMap(([name, aead]) => {
+  if (aead === undefined) console.warn(`skipped: ${name} is not on this machine`)
+  return aead === undefined ? [] : [[name, aead] as const]
+})
+
+describe.each(libraries)('XChaCha20-Poly1305 by %s', (_, aead) => {
+  const open = (key: Uint8Array, sealed: Uint8Array, context: Uint8Array) => openWith(key, sealed, context, aead)
+  const seal = (key: Uint8Array, plaintext: Uint8Array, context: Uint8Array, random: typeof systemRandom) =>
+    sealWith(key, plaintext, context, random, aead)
+
+  const file = vectors<AeadCase>('xchacha20_poly1305_test.json')
+
+  test.skipIf(file === undefined)('agrees with Project Wycheproof: opens what is valid, and nothing else', () => {
+    const seen = { valid: 0, invalid: 0 }
+    for (const { ivSize, tests } of file?.testGroups ?? []) {
+      for (const { tcId, key, iv, aad, msg, ct, tag, result } of tests) {
+        const opened = open(hex(key), concat(hex(iv), hex(ct), hex(tag)), hex(aad))
+        expect([tcId, opened && toHex(opened)]).toEqual([tcId, result === 'valid' ? msg : undefined])
+        if (result === 'valid') {
+          expect(ivSize).toBe(NONCE_BYTES * 8)
+          expect(toHex(seal(hex(key), hex(msg), hex(aad), () => hex(iv)))).toBe(iv + ct + tag)
+        }
+        seen[result]++
+      }
+    }
+    expect(seen.valid + seen.invalid).toBe(file?.numberOfTests)
+    expect(seen).toEqual({ valid: 246, invalid: 69 })
+  })
+
+  const bytes = fc.uint8Array({ maxLength: 200 })
+  const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
+
+  test('opening is the inverse of sealing', () => {
+    fc.assert(
+      fc.property(key, bytes, bytes, (secret, plaintext, context) => {
+        const sealed = seal(secret, plaintext, context, systemRandom)
+        expect(sealed.length).toBe(NONCE_BYTES + plaintext.length + TAG_BYTES)
+        expect(open(secret, sealed, context)).toEqual(plaintext)
+      }),
+    )
+  })
+
+  test('no bit, no end, no key and no context can be another one', () => {
+    const secret = new Uint8Array(32).fill(1)
+    const context = utf8('context')
+    const sealed = seal(secret, utf8('plaintext'), context, systemRandom)
+    for (let bit = 0; bit < sealed.length * 8; bit++) {
+      const flipped = sealed.slice()
+      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
+      expect(open(secret, flipped, context)).toBeUndefined()
+    }
+    for (let length = 0; length < sealed.length; length++) {
+      expect(open(secret, sealed.subarray(0, length), context)).toBeUndefined()
+    }
+    expect(open(secret, Uint8Array.of(...sealed, 0), context)).toBeUndefined()
+    expect(open(new Uint8Array(32), sealed, context)).toBeUndefined()
+    expect(open(secret, sealed, utf8('contexT'))).toBeUndefined()
+    expect(open(secret, sealed, new Uint8Array())).toBeUndefined()
+  })
+
+  test('a key that is not 32 bytes is a RangeError', () => {
+    for (const length of [0, 16, 31, 33]) {
+      const sealed = new Uint8Array(60)
+      expect(() => seal(new Uint8Array(length), utf8('p'), utf8('c'), systemRandom)).toThrow(RangeError)
+      expect(() => open(new Uint8Array(length), sealed, utf8('c'))).toThrow(RangeError)
+    }
+  })
+
+  test('two seals of the same differ', () => {
+    const once = (): string => toHex(seal(new Uint8Array(32), utf8('p'), utf8('c'), systemRandom))
+    expect(new Set(Array.from({ length: 100 }, once)).size).toBe(100)
+  })
+})
+
+/** Around every block, vector and buffer that an implementation may have, and where one takes over from another. */
+const LENGTHS = [
+  ...Array.from({ length: 600 }, (_, length) => length),
+  ...[
+    1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097, 8191, 8192, 8193, 16_384, 65_535, 65_536, 65_537, 1_048_577,
+  ],
+]
+
+describe('all libraries', () => {
+  const random = systemRandom
+  const encrypt = (aead: Aead, key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, context: Uint8Array) => {
+    const out = new Uint8Array(plaintext.length + TAG_BYTES)
+    aead.encrypt(key, nonce, plaintext, context, out)
+    return out
+  }
+
+  test.skipIf(loadSodium() === undefined)('there are three of them here', () => {
+    expect(libraries.map(([name]) => name)).toEqual(['@noble/ciphers', 'node:crypto', 'sodium-native', 'the fastest'])
+  })
+
+  test('give the same bytes at every boundary, and open what each of the others has sealed', () => {
+    for (const length of LENGTHS) {
+      const [key, nonce, context] = [random(32), random(NONCE_BYTES), random(length % 70)]
+      const plaintext = new Uint8Array(length).map((_, index) => index * 31 + length)
+      const expected = encrypt(nobleAead, key, nonce, plaintext, context)
+      for (const [name, aead] of libraries) {
+        const sealed = encrypt(aead, key, nonce, plaintext, context)
+        if (!equal(sealed, expected)) throw new Error(`${name} seals ${length} bytes in another way`)
+        const opened = aead.decrypt(key, nonce, expected, context)
+        if (opened === undefined || !equal(opened, plaintext)) throw new Error(`${name} does not open ${length} bytes`)
+      }
+    }
+  })
+
+  test('refuse the same altered bytes: first, last and middle of ciphertext, tag, nonce, context and key', () => {
+    for (const length of LENGTHS.filter((length) => length % 7 === 0 || length > 600)) {
+      const [key, nonce, context] = [random(32), random(NONCE_BYTES), random(33)]
+      const sealed = encrypt(nobleAead, key, nonce, random(Math.min(length, 65_536)), context)
+      for (const part of [sealed, nonce, context, key]) {
+        for (const position of [0, part.length >> 1, part.length - 1]) {
+          part[position] = (part[position] as number) ^ 0x80
+          for (const [name, aead] of libraries) {
+            const opened = aead.decrypt(key, nonce, sealed, context)
+            if (opened !== undefined) throw new Error(`${name} opens ${length} altered bytes`)
+          }
+          part[position] = (part[position] as number) ^ 0x80
+        }
+      }
+    }
+  })
+
+  test('take views of larger buffers, at any offset, and write nothing outside of what they are given', () => {
+    for (const [name, aead] of libraries) {
+      for (let offset = 0; offset < 20; offset++) {
+        const view = (bytes: Uint8Array): Uint8Array =>
+          concat(new Uint8Array(offset), bytes, bytes).subarray(offset, offset + bytes.length)
+        const [key, nonce, context, plaintext] = [random(32), random(NONCE_BYTES), random(21), random(100 + offset)]
+        const expected = encrypt(nobleAead, key, nonce, plaintext, context)
+        const whole = new Uint8Array(offset + expected.length + 9).fill(7)
+        aead.encrypt(
+          view(key),
+          view(nonce),
+          view(plaintext),
+          view(context),
+          whole.subarray(offset, offset + expected.length),
+        )
+        expect([name, toHex(whole)]).toEqual([
+          name,
+          toHex(concat(new Uint8Array(offset).fill(7), expected, new Uint8Array(9).fill(7))),
+        ])
+        const opened = aead.decrypt(view(key), view(nonce), view(expected), view(context))
+        expect([name, opened && toHex(opened)]).toEqual([name, toHex(plaintext)])
+      }
+    }
+  })
+
+  test('leave what they were given as it was, and hand out memory of its own', () => {
+    for (const [, aead] of libraries) {
+      const given = [random(32), random(NONCE_BYTES), random(50), random(10)] as const
+      const before = given.map(toHex)
+      const sealed = encrypt(aead, ...given)
+      const [key, nonce, plaintext, context] = given
+      const opened = aead.decrypt(key, nonce, sealed, context) as Uint8Array
+      expect(given.map(toHex)).toEqual(before)
+      sealed.fill(0)
+      expect(toHex(opened)).toBe(toHex(plaintext))
+      expect(Buffer.isBuffer(opened)).toBe(false)
+    }
+  })
+})
+
+describe('what is used', () => {
+  test.skipIf(loadSodium() === undefined)(
+    'is told by length: sodium-native, if it may, and node:crypto where that is faster',
+    () => {
+      expect(chooseAead({ sodium: true }).uses).toEqual([
+        { library: 'sodium-native', fromBytes: 0 },
+        { library: 'node:crypto', fromBytes: 8192 },
+      ])
+      expect(chooseAead({ sodium: false }).uses).toEqual([{ library: 'node:crypto', fromBytes: 0 }])
+    },
+  )
+
+  test.each(libraries)('%s gives the known answers', (_, aead) => {
+    expect(givesKnownAnswers(aead)).toBe(true)
+  })
+
+  const faulty: Readonly<Record<string, Partial<Aead>>> = {
+    'opens what was altered': {
+      decrypt: (key, nonce, sealed, context) =>
+        nobleAead.decrypt(key, nonce, sealed, context) ?? new Uint8Array(sealed.length - TAG_BYTES),
+    },
+    'opens nothing': { decrypt: () => undefined },
+    'leaves the context out': {
+      encrypt: (key, nonce, plaintext, _, out) => nobleAead.encrypt(key, nonce, plaintext, new Uint8Array(), out),
+    },
+    'leaves out the tail behind 4 KiB': {
+      encrypt(key, nonce, plaintext, context, out) {
+        nobleAead.encrypt(key, nonce, plaintext, context, out)
+        if (plaintext.length > 4096) out.set(plaintext.subarray(4096), 4096)
+        if (plaintext.length > 4096) out.fill(0, plaintext.length)
+      },
+    },
+    'is ChaCha20-Poly1305 without the X': {
+      encrypt: (key, nonce, plaintext, context, out) =>
+        platformChaCha?.encrypt(key, nonce.subarray(12), plaintext, context, out),
+    },
+    'opens to other bytes': {
+      decrypt: (key, nonce, sealed, context) => nobleAead.decrypt(key, nonce, sealed, context)?.fill(0),
+    },
+    throws: {
+      encrypt() {
+        throw new Error('no')
+      },
+    },
+  }
+
+  test.each(Object.entries(faulty))('one that %s does not pass', (_, fault) => {
+    expect(givesKnownAnswers({ ...nobleAead, ...fault })).toBe(false)
+  })
+})
