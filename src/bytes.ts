@@ -64,12 +64,23 @@ export function successor(prefix: Uint8Array): Uint8Array {
   return next
 }
 
-/** One character a byte: an exact stand-in for a byte string where a `Map` needs a key. */
+/** One character a byte, in the same order: an exact stand-in for a byte string where a `Map` needs a key. */
 export function mapKey(bytes: Uint8Array): string {
+  if (bytes.length <= MAP_KEY_PIECE) return String.fromCharCode.apply(null, bytes as unknown as number[])
   let key = ''
-  for (let i = 0; i < bytes.length; i += 8192) key += String.fromCharCode(...bytes.subarray(i, i + 8192))
+  for (let i = 0; i < bytes.length; i += MAP_KEY_PIECE) key += mapKey(bytes.subarray(i, i + MAP_KEY_PIECE))
   return key
 }
+
+/** The inverse of `mapKey`. */
+export function fromMapKey(key: string): Uint8Array {
+  const bytes = new Uint8Array(key.length)
+  for (let i = 0; i < key.length; i++) bytes[i] = key.charCodeAt(i)
+  return bytes
+}
+
+/** A call takes only so many arguments. */
+const MAP_KEY_PIECE = 8192
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 

@@ -5,6 +5,7 @@ import type { CommitQueue } from './storage/commit-queue'
 import type { Engine } from './storage/engine'
 import type { KeyringStorage } from './storage/keyring-storage'
 import type { Keyspace } from './storage/keyspace'
+import type { KnownRecords } from './storage/known-records'
 import type { Turns } from './turns'
 
 /** The parts of one open store, as its verbs use them. */
@@ -14,6 +15,7 @@ export interface StoreContext {
   readonly keyringStorage: KeyringStorage
   readonly keyspace: Keyspace
   readonly queue: CommitQueue
+  readonly known: KnownRecords
   /** Whatever changes keyring.json, or needs it to stay as it is. */
   readonly keyChanges: Turns
   readonly rotations: Turns

@@ -51,7 +51,7 @@ export class Listing implements Promise<SecretList>, AsyncIterable<Secret> {
       const visited = position?.direction === 'before' ? items.toReversed() : items
       for (const item of visited) yield toListedSecret(item)
       const last = visited.at(-1)
-      if (last !== undefined) position = { direction: position?.direction ?? 'after', rowKey: last.rowKey }
+      if (last !== undefined) position = { direction: position?.direction ?? 'after', key: last.key }
       more = hasMore
     }
   }

@@ -1,16 +1,17 @@
-import { concat, equal } from './bytes'
+import { equal, fromMapKey, mapKey } from './bytes'
 import type { StoreContext } from './context'
 import { corrupt, SecretStoreError } from './errors'
-import type { StoredRecord } from './format/record'
+import type { KnownRecord, StoredRecord } from './format/record'
 import { isExpired, type Partition, type Scope } from './model'
 import { idRow, prefixRange } from './storage/keyspace'
-import { type Found, lookUpPayload, lookUpRecord, openRecord, read } from './storage/records'
+import type { KnownRange } from './storage/known-records'
+import { type Found, getNow, lookUpKnown, lookUpPayload, lookUpRecord, openRecord, read } from './storage/records'
 import type { Cursor } from './validate'
 
-/** A live record met on a walk, and where it stands. */
+/** A live record met on a walk, and where it stands: its row key, by `mapKey`. */
 export interface Listed {
-  readonly rowKey: Uint8Array
-  readonly record: StoredRecord
+  readonly key: string
+  readonly record: KnownRecord
   readonly payload?: Found['payload']
 }
 
@@ -21,7 +22,7 @@ export interface Page {
 }
 
 /** Where a walk stands: it goes on strictly after, or strictly before, this row. */
-export type Position = { readonly direction: 'after' | 'before'; readonly rowKey: Uint8Array }
+export type Position = { readonly direction: 'after' | 'before'; readonly key: string }
 
 /** Reads a cursor: an id that the scope holds. @throws {SecretStoreError} `ERR_CURSOR`, `ERR_CORRUPT`. */
 export async function locateCursor(
@@ -31,19 +32,19 @@ export async function locateCursor(
   cursor: Cursor,
 ): Promise<Position> {
   const parameter = cursor.direction === 'after' ? 'starting_after' : 'ending_before'
-  const rowKey = await context.engine.get(idRow(cursor.id))
+  const rowKey = await getNow(context.engine, idRow(cursor.id))
   if (rowKey === undefined) throw noCursor(parameter)
-  const record = await read(context.engine, lookUpRecord(context.keyring, rowKey))
+  const record = await read(context.engine, lookUpKnown(context, rowKey))
   if (record?.id !== cursor.id) {
     // Deleted between the two reads, or is the hint wrong?
-    const still = await context.engine.get(idRow(cursor.id))
+    const still = await getNow(context.engine, idRow(cursor.id))
     if (still === undefined || !equal(still, rowKey)) throw noCursor(parameter)
     throw corrupt('id row: expected it to lead to its secret, got another or none')
   }
   if (isExpired(record, context.nowSeconds())) throw noCursor(parameter)
   const inScope = context.keyspace.record({ partition, scope, name: record.address.name })
   if (!equal(inScope, rowKey)) throw noCursor(parameter)
-  return { direction: cursor.direction, rowKey }
+  return { direction: cursor.direction, key: mapKey(rowKey) }
 }
 
 /** One page of live records. Expired ones on the way are passed over and seen to. */
@@ -55,47 +56,65 @@ export async function readPage(
   position: Position | undefined,
   expandPayload: boolean,
 ): Promise<Page> {
-  const backward = position?.direction === 'before'
-  let { gte, lt } = prefixRange(context.keyspace.scope(partition, scope))
-  if (position?.direction === 'after') gte = after(position.rowKey)
-  if (position?.direction === 'before') lt = position.rowKey
+  const reverse = position?.direction === 'before'
+  const range = prefixRange(context.keyspace.scope(partition, scope))
+  let [gte, lt] = [mapKey(range.gte), mapKey(range.lt)]
+  if (position?.direction === 'after') gte = after(position.key)
+  if (position?.direction === 'before') lt = position.key
   const items: Listed[] = []
   while (items.length <= limit) {
     context.checkOpen()
     // One more than asked for tells whether there is more.
     const wanted = limit + 1 - items.length
-    const rows = await context.engine.scan({ gte, lt, limit: wanted, reverse: backward })
-    for (const { key, value } of rows) {
-      const item = await open(context, key, value, expandPayload && items.length < limit)
+    const span = { gte, lt, limit: wanted, reverse }
+    const rows = (expandPayload ? undefined : context.known.scan(span)) ?? (await readRows(context, span))
+    for (const { key, record } of rows) {
+      if (record === undefined || isGone(context, key, record)) continue
+      const item = expandPayload && items.length < limit ? await expand(context, key, record) : { key, record }
       if (item !== undefined) items.push(item)
     }
     const last = rows.at(-1)
     if (last === undefined || rows.length < wanted) break
-    if (backward) lt = last.key
+    if (reverse) lt = last.key
     else gte = after(last.key)
   }
   const hasMore = items.length > limit
   items.length = Math.min(items.length, limit)
-  return { items: backward ? items.reverse() : items, hasMore }
+  return { items: reverse ? items.reverse() : items, hasMore }
 }
 
-async function open(
-  context: StoreContext,
-  rowKey: Uint8Array,
-  value: Uint8Array,
-  expandPayload: boolean,
-): Promise<Listed | undefined> {
-  const record =
-    openOnPage(context, rowKey, value) ?? (await read(context.engine, lookUpRecord(context.keyring, rowKey)))
-  if (record === undefined) return undefined
-  if (isExpired(record, context.nowSeconds())) {
-    context.expireLazily(rowKey, record)
-    return undefined
+/** A row of a range: its record may have vanished by the time it was looked at again. */
+interface RangeRow {
+  readonly key: string
+  readonly record: KnownRecord | undefined
+}
+
+/** Reads and opens a range, and leaves behind what it has found. */
+async function readRows(context: StoreContext, span: KnownRange): Promise<readonly RangeRow[]> {
+  const moment = context.known.moment()
+  const found = await context.engine.scan({ ...span, gte: fromMapKey(span.gte), lt: fromMapKey(span.lt) })
+  const opened: { readonly key: string; readonly record: StoredRecord }[] = []
+  const rows: RangeRow[] = []
+  for (const { key: rowKey, value } of found) {
+    const key = mapKey(rowKey)
+    const record = openOnPage(context, rowKey, value)
+    if (record !== undefined) opened.push({ key, record })
+    rows.push({ key, record: record ?? (await read(context.engine, lookUpRecord(context, rowKey))) })
   }
-  if (!expandPayload) return { rowKey, record }
-  const found = await read(context.engine, lookUpPayload(context.keyring, rowKey, record))
-  if (found === undefined || isExpired(found.record, context.nowSeconds())) return undefined
-  return { rowKey, ...found }
+  if (opened.length === rows.length) context.known.learnRange(moment, span, opened)
+  return rows
+}
+
+/** Expired is gone, and is deleted. */
+function isGone(context: StoreContext, key: string, record: KnownRecord): boolean {
+  if (!isExpired(record, context.nowSeconds())) return false
+  context.expireLazily(fromMapKey(key), record)
+  return true
+}
+
+async function expand(context: StoreContext, key: string, record: KnownRecord): Promise<Listed | undefined> {
+  const found = await read(context.engine, lookUpPayload(context, fromMapKey(key), record as StoredRecord))
+  return found === undefined || isExpired(found.record, context.nowSeconds()) ? undefined : { key, ...found }
 }
 
 /** `undefined` if the row cannot be opened, or no longer: then it is to be read again. */
@@ -107,9 +126,9 @@ function openOnPage(context: StoreContext, rowKey: Uint8Array, value: Uint8Array
   }
 }
 
-/** The least key above `rowKey`. */
-function after(rowKey: Uint8Array): Uint8Array {
-  return concat(rowKey, Uint8Array.of(0))
+/** The least key above `key`. */
+function after(key: string): string {
+  return `${key}\0`
 }
 
 function noCursor(parameter: string): SecretStoreError {

@@ -20,6 +20,7 @@ export class OpenStore implements StoreContext {
   readonly keyspace: StoreContext['keyspace']
   readonly keyringStorage: StoreContext['keyringStorage']
   readonly queue: StoreContext['queue']
+  readonly known: StoreContext['known']
   readonly keyChanges: Turns = new Turns()
   readonly rotations: Turns = new Turns()
   readonly closing: AbortSignal
@@ -36,7 +37,7 @@ export class OpenStore implements StoreContext {
   #closing: Promise<void> | undefined
 
   constructor(
-    { engine, keyring, keyringStorage, queue, release }: Opened,
+    { engine, keyring, keyringStorage, queue, known, release }: Opened,
     settings: Omit<MemorySettings, 'names'> & Pick<OpenSettings, 'checkpoints'>,
     nowSeconds: () => number,
   ) {
@@ -45,6 +46,7 @@ export class OpenStore implements StoreContext {
     this.keyspace = keyspace(keyring.names, (name) => keyring.nameHash(name))
     this.keyringStorage = keyringStorage
     this.queue = queue
+    this.known = known
     this.maxPayloadBytes = settings.maxPayloadBytes
     this.nowSeconds = nowSeconds
     this.closing = this.#abort.signal
@@ -109,6 +111,7 @@ export class OpenStore implements StoreContext {
       await this.engine.close()
     } finally {
       this.keyring.wipe()
+      this.known.clear()
       this.#release()
     }
     await saved

@@ -17,6 +17,7 @@ import { CommitQueue } from './storage/commit-queue'
 import type { Engine, Row } from './storage/engine'
 import { LocationKeyring, MemoryKeyring } from './storage/keyring-storage'
 import { HEAD_ROW } from './storage/keyspace'
+import { KnownRecords } from './storage/known-records'
 import { LevelEngine } from './storage/level'
 import {
   claim,
@@ -31,6 +32,7 @@ import { MemoryEngine } from './storage/memory'
 
 /** The parts of a store that were found at its location, and go together. */
 export interface Opened extends Rekeying {
+  readonly known: KnownRecords
   /** Gives the location back, after the engine is closed. */
   readonly release: () => void
 }
@@ -102,8 +104,9 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
     await removeStagedKeyring(location)
     const { bytes, mac, keyring } = unlocked
     const { head, headValue } = await readHead(engine, keyring)
-    const queue = new CommitQueue(engine, keyring, head, headValue)
-    const opened = { engine, keyring, keyringStorage: new LocationKeyring(location, bytes), queue, release }
+    const known = new KnownRecords(settings.indexBytes)
+    const queue = new CommitQueue(engine, keyring, known, head, headValue)
+    const opened = { engine, keyring, keyringStorage: new LocationKeyring(location, bytes), queue, known, release }
     await settle(opened, mac, settings)
     return opened
   } catch (error) {
@@ -174,7 +177,7 @@ async function unlockStore(location: Location, settings: OpenSettings, known: Un
 }
 
 /** A new store that lives as long as the process. Its one slot is of a random key that nobody has. */
-export function openMemory(settings: Pick<MemorySettings, 'names' | 'sodium'>, created: number): Opened {
+export function openMemory(settings: Pick<MemorySettings, 'names' | 'sodium' | 'indexBytes'>, created: number): Opened {
   const rootKey = systemRandom(KEY_BYTES)
   const storeId = systemRandom(STORE_ID_BYTES)
   const id = systemRandom(SLOT_ID_BYTES)
@@ -187,8 +190,9 @@ export function openMemory(settings: Pick<MemorySettings, 'names' | 'sodium'>, c
   rootKey.fill(0)
   const head = sealHead(keyring, EMPTY_HEAD)
   const engine = new MemoryEngine([head])
-  const queue = new CommitQueue(engine, keyring, EMPTY_HEAD, head.value)
-  return { engine, keyring, keyringStorage, queue, release: () => {} }
+  const known = new KnownRecords(settings.indexBytes)
+  const queue = new CommitQueue(engine, keyring, known, EMPTY_HEAD, head.value)
+  return { engine, keyring, keyringStorage, queue, known, release: () => {} }
 }
 
 function sealHead(keyring: Keyring, head: Head): Row {

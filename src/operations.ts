@@ -17,7 +17,8 @@ export function setOperation(
   const rowKey = context.keyspace.record(address)
   const { payload, expires_at } = request
   return {
-    rows: [rowKey],
+    rows: [],
+    records: [rowKey],
     sizeBytes: rowKey.length + payload.bytes.length,
     apply(transaction) {
       const now = context.nowSeconds()
@@ -37,7 +38,8 @@ export function deleteOperation(
 ): Operation<DeletedSecret | undefined> {
   const rowKey = context.keyspace.record(address)
   return {
-    rows: request.expandPayload ? [rowKey, payloadRow(rowKey)] : [rowKey],
+    rows: request.expandPayload ? [rowKey, payloadRow(rowKey)] : [],
+    records: [rowKey],
     sizeBytes: rowKey.length,
     apply(transaction) {
       const record = liveRecord(transaction, rowKey, context.nowSeconds())

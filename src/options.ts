@@ -29,6 +29,12 @@ export interface MemoryOptions {
    * JavaScript have does. The bytes are the same. @defaultValue `true`
    */
   readonly sodium?: boolean
+  /**
+   * How much memory may be used to keep what was read of secrets, without their payloads, in bytes, roughly; 0 for none.
+   * What is kept needs not be decrypted again. It is used as secrets are read and written: some 450 bytes each, so that
+   * the default holds about 145,000. @defaultValue `67_108_864`
+   */
+  readonly indexBytes?: number
   /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
@@ -92,6 +98,7 @@ type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names'
 const SWEEP_INTERVAL_MS = 60_000
 const COMPACT_INTERVAL_MS = 3_600_000
 const MAX_PAYLOAD_BYTES: number = 16 * 1024 * 1024
+const INDEX_BYTES: number = 64 * 1024 * 1024
 const LARGEST_PAYLOAD_BYTES: number = 1024 ** 3
 
 const MEMORY_NAMES = [
@@ -101,6 +108,7 @@ const MEMORY_NAMES = [
   'maxPayloadBytes',
   'names',
   'sodium',
+  'indexBytes',
   'onError',
 ] as const
 const OPEN_NAMES = [
@@ -180,6 +188,7 @@ function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
     now: checkFunction(now, 'now'),
     onError: checkFunction(onError, 'onError'),
     sodium: checkSodium(given.sodium),
+    indexBytes: checkInteger(given.indexBytes ?? INDEX_BYTES, 'indexBytes', 0, Number.MAX_SAFE_INTEGER),
     sweepIntervalMs: interval(given.sweepIntervalMs ?? SWEEP_INTERVAL_MS, 'sweepIntervalMs'),
     compactIntervalMs: interval(given.compactIntervalMs ?? COMPACT_INTERVAL_MS, 'compactIntervalMs'),
     maxPayloadBytes: checkInteger(

@@ -12,7 +12,16 @@ import {
   toSecret,
 } from './model'
 import { deleteOperation, setOperation } from './operations'
-import { type Found, type Lookup, lookUpPayload, lookUpRecord, payloadText, read, readNow } from './storage/records'
+import {
+  type Found,
+  type Lookup,
+  lookUpKnown,
+  lookUpPayload,
+  lookUpStored,
+  payloadText,
+  read,
+  readNow,
+} from './storage/records'
 import type { Operation } from './storage/transaction'
 import {
   type FindRequest,
@@ -165,6 +174,7 @@ export class SecretView {
     )
     return this.#context.queue.submit<(Secret | DeletedSecret | undefined)[]>({
       rows: parts.flatMap((part) => part.rows),
+      records: parts.flatMap((part) => part.records),
       sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
       apply: (transaction) => parts.map((part) => part.apply(transaction)),
     })
@@ -190,7 +200,7 @@ export class SecretView {
       return found && toSecret(found.record, payloadText(found.payload))
     }
     const { rowKey, context } = this.#locate(request)
-    const record = this.#live(rowKey, yield* lookUpRecord(context.keyring, rowKey))
+    const record = this.#live(rowKey, yield* lookUpKnown(context, rowKey))
     return record && toSecret(record)
   }
 
@@ -201,8 +211,8 @@ export class SecretView {
 
   *#lookUp(target: Target): Lookup<Found | undefined> {
     const { rowKey, context } = this.#locate(target)
-    const record = this.#live(rowKey, yield* lookUpRecord(context.keyring, rowKey))
-    const found = record && (yield* lookUpPayload(context.keyring, rowKey, record))
+    const record = this.#live(rowKey, yield* lookUpStored(context, rowKey))
+    const found = record && (yield* lookUpPayload(context, rowKey, record))
     return found && this.#live(rowKey, found.record) && found
   }
 

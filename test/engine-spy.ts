@@ -1,6 +1,23 @@
 import { vi } from 'vitest'
+import type { Change } from '../src/storage/engine'
 import { LevelEngine } from '../src/storage/level'
 import { MemoryEngine } from '../src/storage/memory'
+
+/** Keeps what is committed to LevelDB; to be restored. */
+export function spyOnCommits(): { readonly commits: (readonly Change[])[]; restore(): void } {
+  const commits: (readonly Change[])[] = []
+  const { commit } = LevelEngine.prototype
+  const spy = vi.spyOn(LevelEngine.prototype, 'commit').mockImplementation(function (
+    this: LevelEngine,
+    changes,
+    expectedHead,
+  ) {
+    const taken = [...changes]
+    commits.push(taken)
+    return commit.call(this, taken, expectedHead)
+  })
+  return { commits, restore: () => spy.mockRestore() }
+}
 
 export interface EngineSpy {
   /** How many rows are scanned while `work` runs. */

@@ -100,10 +100,11 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
   const small = sealRecord(keyring, rowOf(SMALL.record.address), SMALL.record, SMALL.payload)
   const large = sealRecord(keyring, rowOf(LARGE.record.address), LARGE.record, LARGE.payload)
   const payloadValue = large.payloadValue as Uint8Array
-  const elementOf = ({ rowKey, value }: { rowKey: Uint8Array; value: Uint8Array }): bigint =>
-    keyring.elementHash(rowKey, value)
-  const replacements = [small, large].map((next) => ({ previous: undefined, next }))
-  const head = nextHead(EMPTY_HEAD, replacements, elementOf)
+  const replacements = [small, large].map(({ rowKey, record, value }) => ({
+    previous: undefined,
+    next: { rowKey, record, element: keyring.elementHash(rowKey, value) },
+  }))
+  const head = nextHead(EMPTY_HEAD, replacements)
   const headValue = keyring.sealRow(HEAD_ROW, encodeHead(head))
   const checkpointMac = keyring.checkpointMac(head)
   const token = encodeCheckpoint({ storeId, sequence: head.sequence, mac: checkpointMac })
@@ -154,8 +155,8 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
         small.rowKey,
         envelopeIdentity(small.value),
       ),
-      'small-element': encodeSetHash(elementOf(small)),
-      'large-element': encodeSetHash(elementOf(large)),
+      'small-element': encodeSetHash(replacements[0]?.next.element as bigint),
+      'large-element': encodeSetHash(replacements[1]?.next.element as bigint),
       'set-hash': encodeSetHash(head.setHash),
       'head-row-key': HEAD_ROW,
       'head-plaintext': encodeHead(head),

@@ -24,6 +24,7 @@ import {
 } from '../src/index'
 import { HEAD_ROW, keyspace, payloadRow } from '../src/storage/keyspace'
 import { LevelEngine } from '../src/storage/level'
+import { spyOnCommits } from './engine-spy'
 import { allRows, flipped, readRow, writeRow } from './raw-rows'
 import { codeOf, copyStore, newLocation, openStore, TestClock, testKey } from './support'
 
@@ -314,6 +315,9 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode; records: number }
   })
 })
 
+/** Every read goes down to the rows. */
+const NOTHING_KNOWN = { indexBytes: 0 }
+
 describe('reads that began under a key that was destroyed meanwhile', () => {
   /** Holds back what the engine has read for the first caller until it is let go. */
   function hold(method: 'scan' | 'get', skip = 0): { readonly held: Promise<void>; release(): void } {
@@ -339,7 +343,7 @@ describe('reads that began under a key that was destroyed meanwhile', () => {
   }
 
   test('a page that was read before is opened after', async () => {
-    const store = await openStore(await newLocation())
+    const store = await openStore(await newLocation(), NOTHING_KNOWN)
     await fill(store, 300)
     const expected = (await store.list({ scope: account, limit: 50 })).data.map(({ name }) => name)
     const { held, release } = hold('scan')
@@ -357,7 +361,7 @@ describe('reads that began under a key that was destroyed meanwhile', () => {
     ['record', 0],
     ['payload', 1],
   ])('a %s that was read before is read once more', async (_, skip) => {
-    const store = await openStore(await newLocation())
+    const store = await openStore(await newLocation(), NOTHING_KNOWN)
     await fill(store, 30)
     const sync = vi.spyOn(LevelEngine.prototype, 'canReadSync').mockReturnValue(false)
     onTestFinished(() => sync.mockRestore())
@@ -467,9 +471,10 @@ describe('a rotation that is stopped', () => {
       this: LevelEngine,
       ...change
     ) {
+      const taken = [...change[0]]
       copy(resealed)
-      await commit.apply(this, change)
-      resealed += change[0].filter(({ key }) => key[0] === 0x72).length
+      await commit.call(this, taken, change[1])
+      resealed += taken.filter(({ key }) => key[0] === 0x72).length
     })
     onTestFinished(() => spy.mockRestore())
     expect(await store.rotate({ onProgress: () => copy(resealed) })).toMatchObject({ dataKey: 2, resealed: 300 })
@@ -864,14 +869,14 @@ describe('a rotation beside others', () => {
     const store = await openStore(location)
     const payload = (n: number): Buffer => Buffer.alloc(bytes, `${n} `)
     for (let n = 0; n < count; n++) await store.set({ scope: account, name: `${n}`, payload: payload(n) })
-    const commit = vi.spyOn(LevelEngine.prototype, 'commit')
+    const { commits, restore } = spyOnCommits()
     const getMany = vi.spyOn(LevelEngine.prototype, 'getMany')
     onTestFinished(() => {
-      commit.mockRestore()
+      restore()
       getMany.mockRestore()
     })
     await store.rotate()
-    for (const [changes] of commit.mock.calls) {
+    for (const changes of commits) {
       const size = changes.reduce((sum, change) => sum + (change.type === 'put' ? change.value.length : 0), 0)
       // One payload, with its padding, may come on top of a mebibyte.
       expect(size).toBeLessThan(1024 * 1024 + bytes * 1.12 + 32 * 1024)

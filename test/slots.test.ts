@@ -19,6 +19,7 @@ import {
 import { replaceFile, writeNewFile } from '../src/platform/files'
 import { HEAD_ROW } from '../src/storage/keyspace'
 import { LevelEngine } from '../src/storage/level'
+import { spyOnCommits } from './engine-spy'
 import type { ExpectedSecret } from './golden-secrets'
 import { allRows, readRow } from './raw-rows'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, TestClock, testKey } from './support'
@@ -290,13 +291,13 @@ describe('keys of a store on disk', () => {
     await store.close()
     const [before, keyringBefore] = [await allRows(location), await keyringOf(location)]
     const again = await openStore(location, { key: testKey(1) })
-    const commit = vi.spyOn(LevelEngine.prototype, 'commit')
-    onTestFinished(() => commit.mockRestore())
+    const { commits, restore } = spyOnCommits()
+    onTestFinished(restore)
     const { id } = await again.addKey(testKey(2))
     const replaced = await again.replaceKey(id, testKey(3))
     await again.removeKey(again.keys()[0]?.id as string)
-    expect(commit.mock.calls.map(([changes]) => changes.map(({ key }) => mapKey(key)))).toEqual([['h'], ['h'], ['h']])
-    commit.mockRestore()
+    expect(commits.map((changes) => changes.map(({ key }) => mapKey(key)))).toEqual([['h'], ['h'], ['h']])
+    restore()
     expect(again.keys()).toEqual([replaced])
     expect(await again.verify()).toEqual({ ok: true, records: 5001, problems: [] })
     await again.close()

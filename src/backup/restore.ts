@@ -143,7 +143,7 @@ class RestoreWriter {
     const value = await getNow(this.#engine, rowKey)
     const previous = value && this.#sealed(rowKey, value, undefined)
     const next = entry.type === 'put' ? this.#sealed(rowKey, entry.value, entry.payloadValue) : undefined
-    this.#changes.push(...replacementChanges({ previous, next }))
+    this.#changes.push(...replacementChanges(previous, next))
     this.#touched.add(key)
     if (previous !== undefined) this.hasOverwritten = true
     if (entry.type === 'put') this.#bytes += entry.value.length + entry.payloadValue.length

@@ -8,7 +8,8 @@ export function expireOperation(
   nowSeconds: () => number,
 ): Operation<boolean> {
   return {
-    rows: [rowKey],
+    rows: [],
+    records: [rowKey],
     sizeBytes: rowKey.length,
     apply(transaction) {
       const record = transaction.record(rowKey)

@@ -3,7 +3,7 @@ import type { StoreContext } from '../context'
 import { isExpired } from '../model'
 import type { Row } from '../storage/engine'
 import { expiryPrefix, expiryRow } from '../storage/keyspace'
-import { lookUpRecord, read } from '../storage/records'
+import { lookUpKnown, read } from '../storage/records'
 import { walkRows } from '../storage/walk'
 import { expireOperation } from './expire'
 
@@ -36,7 +36,7 @@ export async function sweep(context: StoreContext): Promise<number> {
 /** @returns Whether the record that the hint leads to was deleted. */
 async function expire(context: StoreContext, hint: Row): Promise<boolean> {
   const rowKey = hint.value
-  const record = await read(context.engine, lookUpRecord(context.keyring, rowKey))
+  const record = await read(context.engine, lookUpKnown(context, rowKey))
   const now = context.nowSeconds()
   if (record === undefined || record.expires_at === null || !isExpired(record, now)) return false
   if (compare(expiryRow(record.expires_at, record.id), hint.key) !== 0) return false

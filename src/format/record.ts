@@ -9,6 +9,13 @@ export type StoredPayload =
   | { readonly type: PayloadType; readonly inline: Uint8Array }
   | { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
 
+/** A record without its payload; where that is, and its tag, if it has a row of its own. */
+export interface KnownRecord extends SecretRecord {
+  readonly payload:
+    | { readonly type: PayloadType }
+    | { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
+}
+
 /** A record as it is sealed. */
 export interface StoredRecord extends SecretRecord {
   readonly payload: StoredPayload

@@ -180,6 +180,7 @@ function resealOperation(
 ): Operation<{ readonly resealed: number; readonly failure: unknown }> {
   return {
     rows: rowKeys.flatMap((rowKey) => [rowKey, payloadRow(rowKey)]),
+    records: [],
     sizeBytes,
     apply(transaction) {
       let resealed = 0

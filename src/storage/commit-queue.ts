@@ -2,13 +2,16 @@ import { mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { SecretStoreError } from '../errors'
 import type { Head } from '../format/head'
-import type { Replacement } from './changes'
-import type { Engine } from './engine'
+import type { Change, Engine } from './engine'
+import type { Known, KnownRecords } from './known-records'
+import type { Replacement } from './replacement'
 import { type CommitPlan, type Operation, planCommit, planHead, Transaction } from './transaction'
 
 /** How much one group commit takes in; what is over waits for the next. A single operation is never split. */
 const GROUP_OPERATIONS = 1000
 const GROUP_BYTES: number = 4 * 1024 * 1024
+/** Up to so many rows are read at once; more would keep the thread for too long. */
+const MOST_SYNC_READS = 128
 
 interface Pending {
   readonly operation: Operation<unknown>
@@ -31,6 +34,7 @@ type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<
 export class CommitQueue {
   readonly #engine: Engine
   readonly #keyring: Keyring
+  readonly #known: KnownRecords
   #head: Head
   #headValue: Uint8Array
   #tasks: Task[] = []
@@ -41,9 +45,10 @@ export class CommitQueue {
   /** Why nothing more is written, of what was taken in either. */
   #failure: SecretStoreError | undefined
 
-  constructor(engine: Engine, keyring: Keyring, head: Head, headValue: Uint8Array) {
+  constructor(engine: Engine, keyring: Keyring, known: KnownRecords, head: Head, headValue: Uint8Array) {
     this.#engine = engine
     this.#keyring = keyring
+    this.#known = known
     this.#head = head
     this.#headValue = headValue
   }
@@ -158,20 +163,57 @@ export class CommitQueue {
 
   async #transaction(group: readonly Pending[]): Promise<Transaction> {
     const rows = new Map<string, Uint8Array>()
-    for (const { operation } of group) for (const row of operation.rows) rows.set(mapKey(row), row)
-    const values = await this.#engine.getMany([...rows.values()])
-    const fetched = new Map([...rows.keys()].map((key, index) => [key, values[index]] as const))
-    return new Transaction(this.#keyring, this.#head.sequence + 1, fetched)
+    const known = new Map<string, Known>()
+    for (const { operation } of group) {
+      for (const row of operation.rows) rows.set(mapKey(row), row)
+      for (const row of operation.records) {
+        const key = mapKey(row)
+        const record = this.#known.get(key)
+        // Without its summand in the set hash it cannot be taken out of that: then the row is needed all the same.
+        if (record?.element === undefined) rows.set(key, row)
+        else known.set(key, record)
+      }
+    }
+    const values = await this.#read(rows)
+    return new Transaction(this.#keyring, this.#head.sequence + 1, { values, known })
   }
 
-  async #commit({ changes, head, headValue, replacements }: CommitPlan): Promise<void> {
+  async #read(rows: ReadonlyMap<string, Uint8Array>): Promise<ReadonlyMap<string, Uint8Array | undefined>> {
+    const values = new Map<string, Uint8Array | undefined>()
+    if (rows.size <= MOST_SYNC_READS && this.#engine.canReadSync()) {
+      for (const [key, row] of rows) values.set(key, this.#engine.getSync(row))
+      return values
+    }
+    const found = await this.#engine.getMany([...rows.values()])
+    let index = 0
+    for (const key of rows.keys()) values.set(key, found[index++])
+    return values
+  }
+
+  async #commit({ keys, changes, outcome }: CommitPlan): Promise<void> {
+    this.#known.begin(keys)
+    let unplanned: unknown
+    function* planned(): Generator<Change, void> {
+      try {
+        yield* changes
+      } catch (error) {
+        unplanned = error
+        throw error
+      }
+    }
     try {
-      await this.#engine.commit(changes, this.#headValue)
+      await this.#engine.commit(planned(), this.#headValue)
     } catch (cause) {
+      if (unplanned !== undefined && cause === unplanned) {
+        this.#known.settle([]) // nothing has reached the engine
+        throw cause
+      }
       throw this.fail(cause)
     }
+    const { head, headValue, replacements } = outcome()
     this.#head = head
     this.#headValue = headValue
+    this.#known.settle(replacements)
     for (const listener of this.#listeners) listener(replacements)
   }
 

@@ -31,10 +31,11 @@ export interface Engine {
   /**
    * All or nothing, durable when it resolves.
    *
+   * @param changes - Taken one by one before anything is written; what taking them throws is thrown as it is.
    * @param expectedHead - The value of the head row this commit was planned on. An engine with several writers refuses
    *   the commit if there is another one by now; with one writer there cannot be.
    */
-  commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void>
+  commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void>
   /** @throws {SecretStoreError} `ERR_LOCKED` if another opener has got hold of the medium by now. */
   checkOwned(): void
   /** Makes deleted and replaced bytes leave the medium. Nothing is committed meanwhile. */

@@ -9,6 +9,9 @@ import { HEAD_ROW } from './keyspace'
 type Database = Level<Uint8Array, Uint8Array> & {
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
 }
+type Batch = Omit<ReturnType<Level<Uint8Array, Uint8Array>['batch']>, 'write'> & {
+  write(options: { readonly sync: true }): Promise<void>
+}
 
 const NO_BYTES: Uint8Array = new Uint8Array()
 const LOWEST_KEY = Uint8Array.of(0)
@@ -89,11 +92,17 @@ export class LevelEngine implements Engine {
     })
   }
 
-  async commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void> {
-    const head = this.getSync(HEAD_ROW) ?? NO_BYTES
-    if (!equal(head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
-    this.checkOwned()
-    await this.#write(changes)
+  async commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void> {
+    const batch = await this.#batchOf(changes)
+    try {
+      const head = this.getSync(HEAD_ROW) ?? NO_BYTES
+      if (!equal(head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
+      this.checkOwned()
+    } catch (error) {
+      await batch.close()
+      throw error
+    }
+    await batch.write({ sync: true })
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
     // written may be in one that nobody reads any more. It must not be acknowledged.
     this.checkOwned()
@@ -113,10 +122,11 @@ export class LevelEngine implements Engine {
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
     // In one batch: a crash leaves neither of the two behind.
     const ends = [LOWEST_KEY, HIGHEST_KEY]
-    await this.#write([
+    const batch = await this.#batchOf([
       ...ends.map((key) => ({ type: 'put', key, value: NO_BYTES }) as const),
       ...ends.map((key) => ({ type: 'del', key }) as const),
     ])
+    await batch.write({ sync: true })
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
     this.checkOwned()
     this.#reopening = this.#reopen()
@@ -162,8 +172,20 @@ export class LevelEngine implements Engine {
     }
   }
 
-  async #write(changes: readonly Change[]): Promise<void> {
-    await this.#database.batch([...changes], { sync: true })
+  /** Each change is copied into LevelDB's own batch as it is taken. */
+  async #batchOf(changes: Iterable<Change>): Promise<Batch> {
+    if (this.#database.status !== 'open') throw closed()
+    const batch = this.#database.batch()
+    try {
+      for (const change of changes) {
+        if (change.type === 'put') batch.put(change.key, change.value)
+        else batch.del(change.key)
+      }
+      return batch
+    } catch (error) {
+      await batch.close()
+      throw error
+    }
   }
 }
 
@@ -219,12 +241,16 @@ function readError(error: unknown): Error {
   if (error instanceof SecretStoreError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') {
-    return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one', { cause: error })
+    return closed(error)
   }
   if (code === 'LEVEL_CORRUPTION') return corrupt('data: expected whole files, got damaged ones', error)
   return new SecretStoreError('ERR_IO', 'data: expected to read its files, got a refusal by the system', {
     cause: error,
   })
+}
+
+function closed(cause?: unknown): SecretStoreError {
+  return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one', { cause })
 }
 
 /** Node's `Buffer`, which LevelDB returns, has a `slice` that aliases. */

@@ -41,11 +41,12 @@ export class MemoryEngine implements Engine {
     return (await this.scan(range)).map(({ key }) => key)
   }
 
-  async commit(changes: readonly Change[], expectedHead: Uint8Array | undefined): Promise<void> {
+  async commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void> {
+    const taken = [...changes]
     const head = this.getSync(HEAD_ROW)
     const expected = head === undefined ? expectedHead === undefined : equal(head, expectedHead ?? new Uint8Array())
     if (!expected) throw new SecretStoreError('ERR_FAILED', 'head: expected the one planned on, got a newer one')
-    for (const change of changes) {
+    for (const change of taken) {
       const position = this.#position(change.key)
       const row = this.#rows[position]
       const found = row !== undefined && equal(row.key, change.key) ? 1 : 0

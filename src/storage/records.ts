@@ -1,12 +1,20 @@
-import { equal, fromUtf8 } from '../bytes'
+import { equal, fromUtf8, mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
 import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
 import { envelopeTag } from '../format/envelope'
-import { decodePayload, decodeRecord, encodePayload, encodeRecord, type StoredRecord } from '../format/record'
+import {
+  decodePayload,
+  decodeRecord,
+  encodePayload,
+  encodeRecord,
+  type KnownRecord,
+  type StoredRecord,
+} from '../format/record'
 import type { Payload, SecretRecord } from '../model'
 import type { Engine } from './engine'
 import { payloadRow } from './keyspace'
+import type { KnownRecords } from './known-records'
 
 /** A record in its row, and its payload in a row of its own if it is large. */
 export interface SealedRecord {
@@ -87,12 +95,33 @@ export interface Found {
   readonly payload: Payload
 }
 
+/** What lookups go by, and what they leave behind of what they have found. */
+export interface Sources {
+  readonly keyring: Keyring
+  readonly known: KnownRecords
+}
+
+/** What is known of a record; its row is read only if nothing is. */
+export function* lookUpKnown(sources: Sources, rowKey: Uint8Array): Lookup<KnownRecord | undefined> {
+  return sources.known.get(mapKey(rowKey))?.record ?? (yield* lookUpRecord(sources, rowKey))
+}
+
+/** A record with its payload, or where that is: of one with a row of its own no more than is known is needed. */
+export function* lookUpStored(sources: Sources, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
+  const known = sources.known.get(mapKey(rowKey))?.record
+  return known !== undefined && 'tag' in known.payload ? (known as StoredRecord) : yield* lookUpRecord(sources, rowKey)
+}
+
 /** A rotation may destroy a key between the reading of a row and its opening: then the row as it is now is read. */
-export function* lookUpRecord(keyring: Keyring, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
+export function* lookUpRecord({ keyring, known }: Sources, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
+  let moment = known.moment()
   for (let value = yield rowKey; value !== undefined; ) {
     try {
-      return openRecord(keyring, rowKey, value)
+      const record = openRecord(keyring, rowKey, value)
+      known.learn(moment, mapKey(rowKey), record)
+      return record
     } catch (error) {
+      moment = known.moment()
       const again: Uint8Array | undefined = yield rowKey
       if (again !== undefined && equal(again, value)) throw error
       value = again
@@ -102,13 +131,13 @@ export function* lookUpRecord(keyring: Keyring, rowKey: Uint8Array): Lookup<Stor
 }
 
 /** A record and its payload. Between two reads a write may replace both: then the new record is read, not condemned. */
-export function* lookUpPayload(keyring: Keyring, rowKey: Uint8Array, first: StoredRecord): Lookup<Found | undefined> {
+export function* lookUpPayload(sources: Sources, rowKey: Uint8Array, first: StoredRecord): Lookup<Found | undefined> {
   for (let record = first; ; ) {
     const value = 'tag' in record.payload ? yield payloadRow(rowKey) : undefined
     try {
-      return { record, payload: openPayload(keyring, rowKey, record, value) }
+      return { record, payload: openPayload(sources.keyring, rowKey, record, value) }
     } catch (error) {
-      const again = yield* lookUpRecord(keyring, rowKey)
+      const again = yield* lookUpRecord(sources, rowKey)
       if (again === undefined) return undefined
       if (again.revision === record.revision) throw error
       record = again

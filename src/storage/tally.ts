@@ -36,8 +36,8 @@ export class RecordTally {
         const rowKey = (previous ?? next)?.rowKey
         if (rowKey === undefined || compare(rowKey, this.#position) >= 0) continue
         this.changed.set(mapKey(rowKey), rowKey)
-        if (previous !== undefined) this.#subtract(keyring.elementHash(rowKey, previous.value))
-        if (next !== undefined) this.#add(keyring.elementHash(rowKey, next.value))
+        if (previous !== undefined) this.#subtract(previous.element)
+        if (next !== undefined) this.#add(next.element)
       }
     })
   }

@@ -3,16 +3,21 @@ import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
 import { decodeEnvelope } from '../format/envelope'
 import { encodeHead, type Head } from '../format/head'
+import type { KnownRecord, StoredRecord } from '../format/record'
 import type { Payload, SecretRecord } from '../model'
-import { nextHead, type Replacement, replacementChanges } from './changes'
+import { nextHead, replacementChanges } from './changes'
 import type { Change } from './engine'
 import { HEAD_ROW, payloadRow } from './keyspace'
+import type { Known } from './known-records'
 import { openPayload, openRecord, type SealedRecord, sealRecord } from './records'
+import type { Replacement } from './replacement'
 
 /** What a write does: pure, on the rows it names, at its turn in the order of writes. */
 export interface Operation<T> {
-  /** Row keys it looks at; they are read before its turn. */
+  /** Keys of rows that it looks into; they are read before its turn. */
   readonly rows: readonly Uint8Array[]
+  /** Keys of records whose payloads it does not look at; they are read only if they are not known. */
+  readonly records: readonly Uint8Array[]
   /** Roughly what it adds to a commit. */
   readonly sizeBytes: number
   /** If it throws, it alone is rejected, and nothing of it is written. */
@@ -27,20 +32,33 @@ export interface Draft {
 
 type Entry = { readonly rowKey: Uint8Array; readonly draft: Draft | undefined }
 
+/** What is committed of the rows that a group names, by their `mapKey`. */
+export interface Committed {
+  readonly values: ReadonlyMap<string, Uint8Array | undefined>
+  readonly known: ReadonlyMap<string, Known>
+}
+
+/** A committed record; its summand in the set hash is worked out when it is replaced. */
+interface CommittedRecord {
+  readonly rowKey: Uint8Array
+  readonly record: KnownRecord
+  element(): bigint
+}
+
 /** The state a group of operations sees: what is committed, and over it what those before it in the group have done. */
 export class Transaction {
   readonly #keyring: Keyring
-  readonly #fetched: ReadonlyMap<string, Uint8Array | undefined>
-  readonly #committed = new Map<string, SealedRecord | undefined>()
+  readonly #rows: Committed
+  readonly #committed = new Map<string, CommittedRecord | undefined>()
   readonly #entries = new Map<string, Entry>()
   /** What the running operation has overwritten, to be put back if it throws. */
   #undo: (() => void)[] = []
   /** The revision of everything that is put. */
   readonly sequence: number
 
-  constructor(keyring: Keyring, sequence: number, fetched: ReadonlyMap<string, Uint8Array | undefined>) {
+  constructor(keyring: Keyring, sequence: number, rows: Committed) {
     this.#keyring = keyring
-    this.#fetched = fetched
+    this.#rows = rows
     this.sequence = sequence
   }
 
@@ -56,8 +74,9 @@ export class Transaction {
     if (entry !== undefined) return entry.draft?.payload
     const committed = this.#committedRecord(rowKey)
     if (committed === undefined) return undefined
-    const value = 'tag' in committed.record.payload ? this.#fetch(payloadRow(rowKey)) : undefined
-    return openPayload(this.#keyring, rowKey, committed.record, value)
+    const record = this.#storedRecord(committed)
+    const value = 'tag' in record.payload ? this.#fetch(payloadRow(rowKey)) : undefined
+    return openPayload(this.#keyring, rowKey, record, value)
   }
 
   put(rowKey: Uint8Array, record: Omit<SecretRecord, 'revision'>, payload: Payload): SecretRecord {
@@ -75,8 +94,9 @@ export class Transaction {
    */
   reseal(rowKey: Uint8Array): boolean {
     if (this.#entries.has(mapKey(rowKey))) return false // what a commit writes is sealed under the key of the day
-    const committed = this.#committedRecord(rowKey)
-    if (committed === undefined || decodeEnvelope(committed.value).keyId === this.#keyring.activeKeyId) return false
+    const value = this.#fetch(rowKey)
+    if (value === undefined || decodeEnvelope(value).keyId === this.#keyring.activeKeyId) return false
+    const committed = this.#committedRecord(rowKey) as CommittedRecord
     const payload = this.payload(rowKey) as Payload
     const { id, address, created, expires_at } = committed.record
     this.put(rowKey, { id, address, created, expires_at }, payload)
@@ -99,13 +119,22 @@ export class Transaction {
     }
   }
 
-  /** Every address that changes, with what was put sealed. */
-  replacements(): Replacement[] {
-    const all = [...this.#entries].map(([key, { rowKey, draft }]) => ({
-      previous: this.#committed.get(key),
-      next: draft === undefined ? undefined : sealRecord(this.#keyring, rowKey, draft.record, draft.payload),
-    }))
-    return all.filter(({ previous, next }) => previous !== undefined || next !== undefined)
+  /** The keys of the records that change. */
+  get changed(): readonly string[] {
+    const keys: string[] = []
+    for (const [key, { draft }] of this.#entries) {
+      if (draft !== undefined || this.#committed.get(key) !== undefined) keys.push(key)
+    }
+    return keys
+  }
+
+  /** Seals what was put, one record after the other. */
+  *sealed(): Generator<{ readonly previous: CommittedRecord | undefined; readonly next: SealedRecord | undefined }> {
+    for (const [key, { rowKey, draft }] of this.#entries) {
+      const previous = this.#committed.get(key)
+      const next = draft && sealRecord(this.#keyring, rowKey, draft.record, draft.payload)
+      if (previous !== undefined || next !== undefined) yield { previous, next }
+    }
   }
 
   #set(rowKey: Uint8Array, draft: Draft | undefined): void {
@@ -115,26 +144,48 @@ export class Transaction {
     this.#entries.set(key, { rowKey, draft })
   }
 
-  #committedRecord(rowKey: Uint8Array): SealedRecord | undefined {
+  #committedRecord(rowKey: Uint8Array): CommittedRecord | undefined {
     const key = mapKey(rowKey)
-    if (!this.#committed.has(key)) {
-      const value = this.#fetch(rowKey)
-      const sealed = value && { rowKey, value, record: openRecord(this.#keyring, rowKey, value) }
-      this.#committed.set(key, sealed)
-    }
+    if (!this.#committed.has(key)) this.#committed.set(key, this.#readCommitted(key, rowKey))
     return this.#committed.get(key)
+  }
+
+  #readCommitted(key: string, rowKey: Uint8Array): CommittedRecord | undefined {
+    const known = this.#rows.known.get(key)
+    if (known?.element !== undefined) {
+      const { record, element } = known
+      return { rowKey, record, element: () => element }
+    }
+    const value = this.#fetch(rowKey)
+    if (value === undefined) return undefined
+    const record = openRecord(this.#keyring, rowKey, value)
+    return { rowKey, record, element: () => this.#keyring.elementHash(rowKey, value) }
+  }
+
+  /** With its payload, or where that is; of what is only known the row is opened. */
+  #storedRecord({ rowKey, record }: CommittedRecord): StoredRecord {
+    if ('inline' in record.payload || 'tag' in record.payload) return record as StoredRecord
+    return openRecord(this.#keyring, rowKey, this.#fetch(rowKey) as Uint8Array)
   }
 
   #fetch(rowKey: Uint8Array): Uint8Array | undefined {
     const key = mapKey(rowKey)
-    if (!this.#fetched.has(key)) throw corrupt('operation: expected to look at the rows it named, got another')
-    return this.#fetched.get(key)
+    if (!this.#rows.values.has(key)) throw corrupt('operation: expected to look at the rows it named, got another')
+    return this.#rows.values.get(key)
   }
 }
 
-/** A group of operations as one atomic write, and the head it leads to. */
+/** One atomic write, and the head it leads to. */
 export interface CommitPlan {
-  readonly changes: readonly Change[]
+  /** The keys of the records that change. */
+  readonly keys: readonly string[]
+  /** Made as they are taken, so that no more than one record is held sealed at a time. To be taken once. */
+  readonly changes: Iterable<Change>
+  /** What it comes to, when all changes were taken. */
+  outcome(): CommitOutcome
+}
+
+export interface CommitOutcome {
   readonly head: Head
   readonly headValue: Uint8Array
   readonly replacements: readonly Replacement[]
@@ -142,18 +193,51 @@ export interface CommitPlan {
 
 /** @returns `undefined` if nothing changes. */
 export function planCommit(keyring: Keyring, head: Head, transaction: Transaction): CommitPlan | undefined {
-  const replacements = transaction.replacements()
-  if (replacements.length === 0) return undefined
-  const next = nextHead(head, replacements, ({ rowKey, value }) => keyring.elementHash(rowKey, value))
-  return planHead(keyring, next, replacements)
+  const keys = transaction.changed
+  if (keys.length === 0) return undefined
+  const replacements: Replacement[] = []
+  return plan(keys, function* () {
+    for (const { previous, next } of transaction.sealed()) {
+      yield* replacementChanges(previous, next)
+      replacements.push({
+        previous: previous && { rowKey: previous.rowKey, record: previous.record, element: previous.element() },
+        next: next && {
+          rowKey: next.rowKey,
+          record: next.record,
+          element: keyring.elementHash(next.rowKey, next.value),
+        },
+      })
+    }
+    return yield* headChange(keyring, nextHead(head, replacements), replacements)
+  })
 }
 
-/** A commit that leads to `head`. */
-export function planHead(keyring: Keyring, head: Head, replacements: readonly Replacement[] = []): CommitPlan {
+/** A commit that leads to `head` and changes no record. */
+export function planHead(keyring: Keyring, head: Head): CommitPlan {
+  return plan([], () => headChange(keyring, head, []))
+}
+
+function* headChange(
+  keyring: Keyring,
+  head: Head,
+  replacements: readonly Replacement[],
+): Generator<Change, CommitOutcome> {
   const headValue = keyring.sealRow(HEAD_ROW, encodeHead(head))
-  const changes = [
-    ...replacements.flatMap(replacementChanges),
-    { type: 'put', key: HEAD_ROW, value: headValue } as const,
-  ]
-  return { changes, head, headValue, replacements }
+  yield { type: 'put', key: HEAD_ROW, value: headValue }
+  return { head, headValue, replacements }
+}
+
+function plan(keys: readonly string[], make: () => Generator<Change, CommitOutcome>): CommitPlan {
+  let made: CommitOutcome | undefined
+  function* changes(): Generator<Change, void> {
+    made = yield* make()
+  }
+  return {
+    keys,
+    changes: changes(),
+    outcome() {
+      if (made === undefined) throw new Error('commit: expected the engine to take all its changes, got fewer taken')
+      return made
+    },
+  }
 }

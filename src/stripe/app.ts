@@ -59,7 +59,7 @@ export function createStripeApp(store: SecretStore, options: StripeAppOptions): 
   const onError = checkFunction(given.onError ?? warnOf, 'onError')
 
   return async (request) => {
-    const requestId = newRequestId(context.random)
+    const requestId = newRequestId(context.publicRandom)
     const { pathname: path, search } = new URL(request.url)
     const idempotencyKey = request.headers.get('idempotency-key') || undefined
     let caller: Caller | undefined

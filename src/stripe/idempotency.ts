@@ -65,6 +65,7 @@ export function idempotent(
   const hash = toBase64url(context.keyring.requestHash(concat(utf8(path), Uint8Array.of(0), utf8(request.content))))
   return {
     rows: [...operation.rows, rowKey, payloadRow(rowKey)],
+    records: operation.records,
     sizeBytes: operation.sizeBytes + rowKey.length + REPLY_BYTES,
     apply(transaction) {
       const now = context.nowSeconds()
@@ -75,7 +76,7 @@ export function idempotent(
         return { status: kept.status, body: kept.body, originalRequest: kept.requestId }
       }
       const outcome = operation.apply(transaction)
-      const record = { id: newId(context.random), address, created: now, expires_at: now + REPLY_SECONDS }
+      const record = { id: newId(context.publicRandom), address, created: now, expires_at: now + REPLY_SECONDS }
       transaction.put(rowKey, record, {
         type: 'text',
         bytes: encodeReply({ ...outcome, path, request: hash, requestId }),

@@ -82,7 +82,7 @@ export class SecretsApi {
         apply: (transaction) => {
           const now = this.#context.nowSeconds()
           checkExpiry(expires_at, now)
-          const [rowKey] = set.rows as [Uint8Array]
+          const [rowKey] = set.records as [Uint8Array]
           if (full && liveRecord(transaction, rowKey, now) === undefined) throw scopeIsFull()
           return { status: 200, body: set.apply(transaction) }
         },

@@ -86,7 +86,7 @@ export function stripeSecrets(store: SecretStore, options: StripeSecretsOptions 
     params: object,
     { stripeAccount = given.stripeAccount ?? '', stripeContext = '', idempotencyKey, apiKey }: StripeCallOptions = {},
   ): Promise<StripeAnswer<T>> {
-    const requestId = newRequestId(context.random)
+    const requestId = newRequestId(context.publicRandom)
     const run = async (): Promise<Answer> => {
       const caller = callerOf(keyFor(apiKey, livemode), stripeAccount, String(stripeContext))
       return api[name]({
