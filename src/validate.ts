@@ -46,26 +46,20 @@ export interface SetLimits {
 const TARGET_FIELDS = ['scope', 'name'] as const
 const FIND_FIELDS = [...TARGET_FIELDS, 'expand'] as const
 const SET_FIELDS = [...FIND_FIELDS, 'payload', 'expires_at'] as const
+const BATCH_FIELDS = ['type', ...SET_FIELDS] as const
 const LIST_FIELDS = ['scope', 'limit', 'starting_after', 'ending_before', 'expand'] as const
 
 /** Without `expand`: `get` and `getBytes` return nothing but the payload. */
 export function parseTarget(params: unknown, label: string): Target {
-  const given = fieldsOf(params, label, TARGET_FIELDS)
-  return { scope: parseScope(given['scope']), name: checkText(given['name'], 'name', MAX_CHARACTERS) }
+  return targetOf(fieldsOf(params, label, TARGET_FIELDS))
 }
 
 export function parseFind(params: unknown, label = 'find'): FindRequest {
-  const { expand, ...target } = fieldsOf(params, label, FIND_FIELDS)
-  return { ...parseTarget(target, label), expandPayload: parseExpand(expand, 'payload') }
+  return findOf(fieldsOf(params, label, FIND_FIELDS))
 }
 
-export function parseSet(params: unknown, limits: SetLimits, label = 'set'): SetRequest {
-  const { payload, expires_at, ...find } = fieldsOf(params, label, SET_FIELDS)
-  return {
-    ...parseFind(find, label),
-    payload: parsePayload(payload, limits.maxPayloadBytes),
-    expires_at: parseExpiry(expires_at, limits.nowSeconds),
-  }
+export function parseSet(params: unknown, limits: SetLimits): SetRequest {
+  return setOf(fieldsOf(params, 'set', SET_FIELDS), limits)
 }
 
 export function parseList(params: unknown): ListRequest {
@@ -82,11 +76,39 @@ export function parseBatch(operations: unknown, limits: SetLimits): BatchRequest
   if (!Array.isArray(operations)) throw new TypeError(`batch: expected an array, got ${kindOf(operations)}`)
   return Array.from(operations, (operation: unknown, index) => {
     const label = `batch[${index}]`
-    const { type, ...params } = fieldsOf(operation, label, ['type', ...SET_FIELDS])
-    if (type === 'set') return { type, request: parseSet(params, limits, label) }
-    if (type === 'delete') return { type, request: parseFind(params, label) }
+    const given = fieldsOf(operation, label, BATCH_FIELDS)
+    const type = given['type']
+    if (type === 'set') return { type, request: setOf(given, limits) }
+    if (type === 'delete') {
+      const { type: _, ...params } = given
+      return { type, request: parseFind(params, label) }
+    }
     throw new TypeError(`${label} type: expected 'set' or 'delete', got ${kindOf(type)}`)
   })
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function targetOf({ scope, name }: Fields): Target {
+  return { scope: parseScope(scope), name: checkText(name, 'name', MAX_CHARACTERS) }
+}
+
+function findOf({ scope, name, expand }: Fields): FindRequest {
+  return {
+    scope: parseScope(scope),
+    name: checkText(name, 'name', MAX_CHARACTERS),
+    expandPayload: parseExpand(expand, 'payload'),
+  }
+}
+
+function setOf({ scope, name, expand, payload, expires_at }: Fields, limits: SetLimits): SetRequest {
+  return {
+    scope: parseScope(scope),
+    name: checkText(name, 'name', MAX_CHARACTERS),
+    expandPayload: parseExpand(expand, 'payload'),
+    payload: parsePayload(payload, limits.maxPayloadBytes),
+    expires_at: parseExpiry(expires_at, limits.nowSeconds),
+  }
 }
 
 /** Well-formed text of 1 to `mostCharacters` code points. */

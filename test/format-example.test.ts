@@ -11,7 +11,7 @@ import { open } from '../src/crypto/seal'
 import { unwrapRootKey, wrapRootKey } from '../src/crypto/slot'
 import { decodeCheckpoint, encodeCheckpoint } from '../src/format/checkpoint'
 import { ARGON2ID, ENVELOPE_HEADER_BYTES, KEY_BYTES, LABEL, SCRYPT, TAG_BYTES } from '../src/format/constants'
-import { envelopeIdentity, rowContext } from '../src/format/envelope'
+import { RowContext, SetElement } from '../src/format/envelope'
 import { decodeHead, EMPTY_HEAD, encodeHead, encodeSetHash } from '../src/format/head'
 import type { KeySlot } from '../src/format/keyring-file'
 import { padmeLength } from '../src/format/padding'
@@ -140,7 +140,7 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
       'names-key': namesKey,
       'small-row-key': small.rowKey,
       'small-plaintext': encodeRecord(small.record),
-      'small-context': rowContext(storeId, small.rowKey),
+      'small-context': new RowContext(storeId).of(small.rowKey),
       'small-envelope': small.value,
       'small-id-row-key': idRow(SMALL.record.id),
       'small-expiry-row-key': expiryRow(EXPIRES_AT, SMALL.record.id),
@@ -150,17 +150,13 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
       'large-plaintext': encodeRecord(large.record),
       'large-envelope': large.value,
       'large-id-row-key': idRow(LARGE.record.id),
-      'small-element-input': concat(
-        new ByteWriter().u32(small.rowKey.length).bytes(),
-        small.rowKey,
-        envelopeIdentity(small.value),
-      ),
+      'small-element-input': new SetElement().of(small.rowKey, small.value),
       'small-element': encodeSetHash(replacements[0]?.next.element as bigint),
       'large-element': encodeSetHash(replacements[1]?.next.element as bigint),
       'set-hash': encodeSetHash(head.setHash),
       'head-row-key': HEAD_ROW,
       'head-plaintext': encodeHead(head),
-      'head-context': rowContext(storeId, HEAD_ROW),
+      'head-context': new RowContext(storeId).of(HEAD_ROW),
       'head-envelope': headValue,
       'checkpoint-mac-input': new ByteWriter()
         .u64(head.sequence)

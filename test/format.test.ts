@@ -6,7 +6,7 @@ import { mac, sha256 } from '../src/crypto/derive'
 import { readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../src/crypto/keyring'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../src/format/checkpoint'
 import { MAX_DATA_KEYS, MAX_KEYRING_BYTES, MAX_SLOTS, NONCE_BYTES, TAG_BYTES } from '../src/format/constants'
-import { decodeEnvelope, encodeEnvelope, envelopeIdentity, envelopeTag, rowContext } from '../src/format/envelope'
+import { decodeEnvelope, encodeEnvelope, envelopeTag, RowContext, SetElement } from '../src/format/envelope'
 import { decodeHead, decodeSetHash, encodeHead, encodeSetHash, type Head } from '../src/format/head'
 import {
   decodeKeyringFile,
@@ -96,12 +96,14 @@ describe('envelope', () => {
     )
   })
 
-  test('the identity is the header and the tag, whatever is between them', () => {
+  test('an element of the set hash is the row key, the header and the tag, whatever is between them', () => {
     fc.assert(
       fc.property(envelope, (value) => {
         const encoding = encodeEnvelope(value)
         const expected = [...encoding.slice(0, 29), ...encoding.slice(-TAG_BYTES)]
-        expect([...envelopeIdentity(encoding)]).toEqual(expected)
+        const row = new Uint8Array(encoding.length % 300).fill(7)
+        const element = [0, 0, row.length >> 8, row.length & 0xff, ...row, ...expected]
+        expect([...new SetElement().of(row, encoding)]).toEqual(element)
         expect([...envelopeTag(encoding)]).toEqual(expected.slice(-TAG_BYTES))
       }),
     )
@@ -112,7 +114,16 @@ describe('envelope', () => {
       fc.property(bytes(16), fc.uint8Array({ maxLength: 40 }), bytes(16), fc.uint8Array({ maxLength: 40 }), (...of) => {
         const [store, row, otherStore, otherRow] = of
         const same = equal(store, otherStore) && equal(row, otherRow)
-        expect(equal(rowContext(store, row), rowContext(otherStore, otherRow))).toBe(same)
+        expect(equal(new RowContext(store).of(row), new RowContext(otherStore).of(otherRow))).toBe(same)
+      }),
+    )
+  })
+
+  test('a context that is used again is what a new one is', () => {
+    const used = new RowContext(new Uint8Array(16).fill(9))
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 900 }), (row) => {
+        expect([...used.of(row)]).toEqual([...new RowContext(new Uint8Array(16).fill(9)).of(row)])
       }),
     )
   })

@@ -1,7 +1,7 @@
 import { ByteWriter, equalConstantTime } from '../bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { INDEX_KEY_ID, LABEL } from '../format/constants'
-import { blankEnvelope, decodeEnvelope, rowContext, SEALED_OFFSET, setElement } from '../format/envelope'
+import { blankEnvelope, decodeEnvelope, RowContext, SEALED_OFFSET, SetElement } from '../format/envelope'
 import { encodeSetHash, type Head } from '../format/head'
 import {
   decodeKeyringFile,
@@ -33,6 +33,8 @@ export class Keyring {
   readonly #requestKey: Uint8Array
   readonly #random: Random
   readonly #aead: Aead
+  readonly #rowContext: RowContext
+  readonly #setElement = new SetElement()
   #file: KeyringFile
   #rootKey: Uint8Array
   #masterKeys: ReadonlyMap<number, Uint8Array>
@@ -49,6 +51,7 @@ export class Keyring {
     this.names = file.names
     this.#random = random
     this.#aead = aead
+    this.#rowContext = new RowContext(file.storeId)
     this.#file = file
     this.#rootKey = rootKey.slice()
     this.#masterKeys = masterKeys(file, rootKey)
@@ -104,7 +107,7 @@ export class Keyring {
   sealRow(rowKey: Uint8Array, plaintext: Uint8Array): Uint8Array {
     const keyId = this.activeKeyId
     const value = blankEnvelope(keyId, plaintext.length + SEAL_BYTES)
-    const context = rowContext(this.storeId, rowKey)
+    const context = this.#rowContext.of(rowKey)
     seal(this.#masterKey(keyId), plaintext, context, this.#random, this.#aead, value.subarray(SEALED_OFFSET))
     return value
   }
@@ -117,7 +120,7 @@ export class Keyring {
   openRow(rowKey: Uint8Array, value: Uint8Array): Uint8Array {
     const { keyId, sealed } = decodeEnvelope(value)
     const key = this.#masterKey(keyId)
-    const plaintext = open(key, sealed, rowContext(this.storeId, rowKey), this.#aead)
+    const plaintext = open(key, sealed, this.#rowContext.of(rowKey), this.#aead)
     if (plaintext === undefined) throw corrupt('row: expected what was sealed to it, got altered bytes')
     return plaintext
   }
@@ -125,7 +128,7 @@ export class Keyring {
   /** The record's summand in the set hash of the head. */
   elementHash(rowKey: Uint8Array, value: Uint8Array): bigint {
     this.#checkOpen()
-    return elementHash(this.#setHashKey, setElement(rowKey, value))
+    return elementHash(this.#setHashKey, this.#setElement.of(rowKey, value))
   }
 
   /** What a checkpoint says of a head without saying anything. 32 bytes. */

@@ -28,8 +28,8 @@ export function blankEnvelope(keyId: number, sealedBytes: number): Uint8Array {
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
 export function decodeEnvelope(value: Uint8Array): Envelope {
-  if (value.length < ENVELOPE_HEADER_BYTES + TAG_BYTES) {
-    throw corrupt(`envelope: expected at least ${ENVELOPE_HEADER_BYTES + TAG_BYTES} bytes, got ${value.length}`)
+  if (value.length < IDENTITY_BYTES) {
+    throw corrupt(`envelope: expected at least ${IDENTITY_BYTES} bytes, got ${value.length}`)
   }
   const version = value[0]
   if (version !== FORMAT_VERSION) {
@@ -41,13 +41,8 @@ export function decodeEnvelope(value: Uint8Array): Envelope {
   return { keyId: getU32(value, 1), sealed: value.subarray(SEALED_OFFSET) }
 }
 
-/** What tells this envelope from every other one for its row: header ‖ tag. It is what the set hash covers. */
-export function envelopeIdentity(value: Uint8Array): Uint8Array {
-  const identity = new Uint8Array(ENVELOPE_HEADER_BYTES + TAG_BYTES)
-  identity.set(value.subarray(0, ENVELOPE_HEADER_BYTES))
-  identity.set(envelopeTag(value), ENVELOPE_HEADER_BYTES)
-  return identity
-}
+/** What tells an envelope from every other one for its row: header ‖ tag. It is what the set hash covers. */
+const IDENTITY_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 
 export function envelopeTag(value: Uint8Array): Uint8Array {
   return value.subarray(value.length - TAG_BYTES)
@@ -57,20 +52,49 @@ export function envelopeTag(value: Uint8Array): Uint8Array {
  * What a row's seal is bound to besides its content: version ‖ store id ‖ length of the row key ‖ row key. A value moved
  * to another row, or to another store, does not open.
  */
-export function rowContext(storeId: Uint8Array, rowKey: Uint8Array): Uint8Array {
-  const context = new Uint8Array(1 + storeId.length + 4 + rowKey.length)
-  context[0] = FORMAT_VERSION
-  context.set(storeId, 1)
-  setU32(context, 1 + storeId.length, rowKey.length)
-  context.set(rowKey, 1 + storeId.length + 4)
-  return context
+export class RowContext {
+  /** Begins with what all have in common. */
+  #buffer: Uint8Array
+  readonly #prefixBytes: number
+
+  constructor(storeId: Uint8Array) {
+    this.#prefixBytes = 1 + storeId.length
+    this.#buffer = new Uint8Array(this.#prefixBytes + 4 + USUAL_ROW_KEY_BYTES)
+    this.#buffer[0] = FORMAT_VERSION
+    this.#buffer.set(storeId, 1)
+  }
+
+  /** @returns It is good until the next call. */
+  of(rowKey: Uint8Array): Uint8Array {
+    const start = this.#prefixBytes + 4
+    this.#buffer = withRoom(this.#buffer, start + rowKey.length)
+    setU32(this.#buffer, this.#prefixBytes, rowKey.length)
+    this.#buffer.set(rowKey, start)
+    return this.#buffer.subarray(0, start + rowKey.length)
+  }
 }
 
 /** What the set hash covers of a record: length of the row key ‖ row key ‖ identity of the envelope. */
-export function setElement(rowKey: Uint8Array, value: Uint8Array): Uint8Array {
-  const element = new Uint8Array(4 + rowKey.length + ENVELOPE_HEADER_BYTES + TAG_BYTES)
-  setU32(element, 0, rowKey.length)
-  element.set(rowKey, 4)
-  element.set(envelopeIdentity(value), 4 + rowKey.length)
-  return element
+export class SetElement {
+  #buffer: Uint8Array = new Uint8Array(4 + USUAL_ROW_KEY_BYTES + IDENTITY_BYTES)
+
+  /** @returns It is good until the next call. */
+  of(rowKey: Uint8Array, value: Uint8Array): Uint8Array {
+    const start = 4 + rowKey.length
+    this.#buffer = withRoom(this.#buffer, start + IDENTITY_BYTES)
+    setU32(this.#buffer, 0, rowKey.length)
+    this.#buffer.set(rowKey, 4)
+    this.#buffer.set(value.subarray(0, ENVELOPE_HEADER_BYTES), start)
+    this.#buffer.set(envelopeTag(value), start + ENVELOPE_HEADER_BYTES)
+    return this.#buffer.subarray(0, start + IDENTITY_BYTES)
+  }
+}
+
+const USUAL_ROW_KEY_BYTES = 256
+
+function withRoom(buffer: Uint8Array, length: number): Uint8Array {
+  if (buffer.length >= length) return buffer
+  const larger = new Uint8Array(2 * length)
+  larger.set(buffer)
+  return larger
 }

@@ -1,4 +1,4 @@
-import { concat, successor, utf8 } from '../bytes'
+import { concat, successor, utf8Name } from '../bytes'
 import { ROW } from '../format/constants'
 import type { NameMode } from '../format/keyring-file'
 import type { Address, Partition, Scope } from '../model'
@@ -15,10 +15,13 @@ export function keyspace(names: NameMode, nameHash: (composite: Uint8Array) => U
   return names === 'plain' ? plainKeyspace : sealedKeyspace(nameHash)
 }
 
+const RECORD: string = String.fromCharCode(ROW.record)
+const ID: string = String.fromCharCode(ROW.id)
+
 /** `r`, the partition, `|`, the scope, `|`, the name: in order of the name's UTF-8 bytes. */
 const plainKeyspace: Keyspace = {
-  record: ({ partition, scope, name }) => concat(plainKeyspace.scope(partition, scope), utf8(name)),
-  scope: (partition, scope) => concat(Uint8Array.of(ROW.record), utf8(composite(partition, scope))),
+  record: ({ partition, scope, name }) => utf8Name(RECORD + composite(partition, scope) + name),
+  scope: (partition, scope) => utf8Name(RECORD + composite(partition, scope)),
 }
 
 /** The same composite of keyed hashes: 32 bytes for the scope, 32 for scope and name. */
@@ -52,12 +55,12 @@ export function payloadRow(recordRow: Uint8Array): Uint8Array {
 
 /** Leads from an id to its record's row. A hint. */
 export function idRow(id: string): Uint8Array {
-  return concat(Uint8Array.of(ROW.id), utf8(id))
+  return utf8Name(ID + id)
 }
 
 /** Leads from a time to the row of a record that expires then. A hint; in order of time. */
 export function expiryRow(expiresAt: number, id: string): Uint8Array {
-  return concat(expiryPrefix(expiresAt), utf8(id))
+  return concat(expiryPrefix(expiresAt), utf8Name(id))
 }
 
 /** Below the expiry rows of all later times: 8 bytes big-endian after the row's kind. */

@@ -11,7 +11,7 @@ import { systemRandom } from '../../src/crypto/random'
 import { open as openSealed } from '../../src/crypto/seal'
 import { wrapRootKey } from '../../src/crypto/slot'
 import { LABEL } from '../../src/format/constants'
-import { decodeEnvelope, encodeEnvelope, rowContext } from '../../src/format/envelope'
+import { decodeEnvelope, encodeEnvelope, RowContext } from '../../src/format/envelope'
 import { EMPTY_HEAD, encodeHead } from '../../src/format/head'
 import {
   account,
@@ -1035,7 +1035,7 @@ describe('keys that were taken away', () => {
       // Nor with a word about which key it was.
       const relabelled = encodeEnvelope({ ...decodeEnvelope(value), keyId: 1 })
       expect(await codeOf(() => oldKeyring.openRow(key, relabelled))).toBe('ERR_CORRUPT')
-      expect(openSealed(oldRoot, decodeEnvelope(value).sealed, rowContext(storeId, key))).toBeUndefined()
+      expect(openSealed(oldRoot, decodeEnvelope(value).sealed, new RowContext(storeId).of(key))).toBeUndefined()
     }
     expect(sealed).toBe(4)
     expect(await refusal(victim.location, thief)).toBe('ERR_WRONG_KEY')
