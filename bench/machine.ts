@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process'
+import { cpus, release, totalmem, type } from 'node:os'
+import { CONTENDERS } from './contenders/registry'
+import type { Options } from './options'
+import { type Bundle, versionOf } from './sizes'
+import type { Results } from './statistics'
+import { BENCH_DIRECTORY } from './workers'
+
+/** On what, when, and with which versions: what goes above the tables. */
+export function machineOf({ sizes, rounds, budget, quick }: Options): string {
+  const { versions, cores, processor, system, memoryGB, date, commit } = facts()
+  const contenders = CONTENDERS.map(({ name, what }) => {
+    const given = versions[name]
+    return `- ${name}: ${what}${given === '' ? '' : ` (${given})`}`
+  })
+  return [
+    `${cores} × ${processor}, ${memoryGB} GB, ${system}, Node ${process.versions.node}; ${date}; commit ${commit}; sizes ` +
+      `${sizes.join(', ')}; rounds ${rounds} of ${budget.warmMs} + ${budget.runMs} ms${quick ? ': too short to mean anything' : ''}`,
+    '',
+    'Medians over the rounds (least–most). CPU time is that of all threads. Writes wait for the disk everywhere.',
+    '',
+    ...contenders,
+  ].join('\n')
+}
+
+/** Every single measurement, and what it takes to tell them apart. */
+export function jsonOf(options: Options, results: Results, bundle: Bundle | undefined): string {
+  const measurements = results.places().map((place) => ({
+    ...place,
+    metrics: Object.fromEntries(results.metrics(place).map((metric) => [metric, results.spread(place, metric)])),
+  }))
+  return `${JSON.stringify({ ...facts(), options, bundle, measurements }, undefined, 2)}\n`
+}
+
+function facts() {
+  const packages = (names: readonly string[]): string =>
+    names.map((name) => `${name} ${versionOf(name) ?? 'not installed'}`).join(', ')
+  return {
+    date: new Date().toISOString(),
+    commit: commitOf(),
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGB: Math.round(totalmem() / 1e9),
+    system: `${type()} ${release()}`,
+    node: process.versions.node,
+    versions: Object.fromEntries(CONTENDERS.map(({ name, packages: names }) => [name, packages(names)])),
+  }
+}
+
+/** Of the library's sources. */
+function commitOf(): string {
+  const git = (...args: string[]): string =>
+    String(spawnSync('git', args, { cwd: BENCH_DIRECTORY, encoding: 'utf8' }).stdout ?? '').trim()
+  const commit = git('rev-parse', '--short', 'HEAD') || 'unknown'
+  return git('status', '--porcelain', '../src') === '' ? commit : `${commit}, changed`
+}
