@@ -170,7 +170,13 @@ export class ByteWriter {
     return this.#length
   }
 
-  /** What was written. It is the writer's own memory: write no more. */
+  /** Overwrites what was written, and begins anew. */
+  wipe(): void {
+    this.#buffer.fill(0, 0, this.#length)
+    this.#length = 0
+  }
+
+  /** What was written. It is the writer's own memory, good until it is written to again. */
   bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length)
   }

@@ -4,8 +4,17 @@ import { corrupt, SecretStoreError } from './errors'
 import type { KnownRecord, StoredRecord } from './format/record'
 import { isExpired, type Partition, type Scope } from './model'
 import { idRow, prefixRange } from './storage/keyspace'
-import type { KnownRange } from './storage/known-records'
-import { type Found, getNow, lookUpKnown, lookUpPayload, lookUpRecord, openRecord, read } from './storage/records'
+import type { KnownRange, KnownRow } from './storage/known-records'
+import {
+  type Found,
+  getNow,
+  lookUpKnown,
+  lookUpPayload,
+  lookUpRecord,
+  openKnown,
+  openRecord,
+  read,
+} from './storage/records'
 import type { Cursor } from './validate'
 
 /** A live record met on a walk, and where it stands: its row key, by `mapKey`. */
@@ -67,7 +76,8 @@ export async function readPage(
     // One more than asked for tells whether there is more.
     const wanted = limit + 1 - items.length
     const span = { gte, lt, limit: wanted, reverse }
-    const rows = (expandPayload ? undefined : context.known.scan(span)) ?? (await readRows(context, span))
+    const rows =
+      (expandPayload ? undefined : context.known.scan(span)) ?? (await readRows(context, span, expandPayload))
     for (const { key, record } of rows) {
       if (record === undefined || isGone(context, key, record)) continue
       const item = expandPayload && items.length < limit ? await expand(context, key, record) : { key, record }
@@ -90,16 +100,17 @@ interface RangeRow {
 }
 
 /** Reads and opens a range, and leaves behind what it has found. */
-async function readRows(context: StoreContext, span: KnownRange): Promise<readonly RangeRow[]> {
+async function readRows(context: StoreContext, span: KnownRange, expandPayload: boolean): Promise<readonly RangeRow[]> {
+  const [open, lookUp] = expandPayload ? [openRecord, lookUpRecord] : [openKnown, lookUpKnown]
   const moment = context.known.moment()
   const found = await context.engine.scan({ ...span, gte: fromMapKey(span.gte), lt: fromMapKey(span.lt) })
-  const opened: { readonly key: string; readonly record: StoredRecord }[] = []
+  const opened: KnownRow[] = []
   const rows: RangeRow[] = []
   for (const { key: rowKey, value } of found) {
     const key = mapKey(rowKey)
-    const record = openOnPage(context, rowKey, value)
+    const record = openOnPage(() => open(context.keyring, rowKey, value))
     if (record !== undefined) opened.push({ key, record })
-    rows.push({ key, record: record ?? (await read(context.engine, lookUpRecord(context, rowKey))) })
+    rows.push({ key, record: record ?? (await read<KnownRecord | undefined>(context.engine, lookUp(context, rowKey))) })
   }
   if (opened.length === rows.length) context.known.learnRange(moment, span, opened)
   return rows
@@ -118,9 +129,9 @@ async function expand(context: StoreContext, key: string, record: KnownRecord): 
 }
 
 /** `undefined` if the row cannot be opened, or no longer: then it is to be read again. */
-function openOnPage(context: StoreContext, rowKey: Uint8Array, value: Uint8Array): StoredRecord | undefined {
+function openOnPage(open: () => KnownRecord): KnownRecord | undefined {
   try {
-    return openRecord(context.keyring, rowKey, value)
+    return open()
   } catch {
     return undefined
   }

@@ -135,7 +135,7 @@ export class SecretView {
   /** The payload of any secret as bytes, text as UTF-8. The caller may keep and overwrite them. @throws As `find`. */
   async getBytes(params: TargetParams): Promise<Uint8Array | undefined> {
     const found = await read(this.#context.engine, this.#lookUp(parseTarget(params, 'getBytes')))
-    return found && Uint8Array.from(found.payload.bytes)
+    return found && ownBytes(found.payload.bytes)
   }
 
   /**
@@ -236,4 +236,9 @@ export class SecretView {
     this.#context.expireLazily(rowKey, record)
     return undefined
   }
+}
+
+/** Bytes with memory to themselves. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()
 }

@@ -3,6 +3,7 @@ import {
   chmod,
   chown,
   mkdir,
+  open,
   readdir,
   readFile,
   rename,
@@ -16,6 +17,7 @@ import { basename, dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, type TestContext, test, vi } from 'vitest'
 import { MAX_KEYRING_BYTES } from '../src/format/constants'
 import { account, SecretStore } from '../src/index'
+import { isLockedByThisProcess } from '../src/platform/files'
 import { LevelEngine } from '../src/storage/level'
 import { codeOf, directoryDigest, newLocation, openStore, temporaryDirectory, testKey } from './support'
 
@@ -434,5 +436,21 @@ describe('one opener at a time', () => {
     expect(await codeOf(() => openStore(other, { minimum }))).toBe('ERR_ROLLBACK')
     await openStore(other)
     await openStore(location, { minimum })
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('a lock of this process', () => {
+  test('is seen among few descriptors and among many, and no other file is taken for it', async () => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    const lock = join(location, 'data', 'LOCK')
+    const current = join(location, 'data', 'CURRENT')
+    expect([isLockedByThisProcess(lock), isLockedByThisProcess(current)]).toEqual([true, false])
+    const many = await Promise.all(Array.from({ length: 300 }, () => open(current)))
+    expect([isLockedByThisProcess(lock), isLockedByThisProcess(current)]).toEqual([true, false])
+    await Promise.all(many.map((file) => file.close()))
+    await store.close()
+    expect(isLockedByThisProcess(lock)).toBe(false)
+    expect(isLockedByThisProcess(join(location, 'absent'))).toBe(false)
   })
 })

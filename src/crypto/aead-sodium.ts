@@ -9,8 +9,9 @@ export function sodiumAead(sodium: Sodium): Aead {
     encrypt(key, nonce, plaintext, context, out) {
       sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(out, plaintext, context, null, nonce, key)
     },
-    decrypt(key, nonce, sealed, context) {
-      const plaintext = new Uint8Array(sealed.length - TAG_BYTES)
+    decrypt(key, nonce, sealed, context, out) {
+      const length = sealed.length - TAG_BYTES
+      const plaintext = out !== undefined && out.length >= length ? out.subarray(0, length) : new Uint8Array(length)
       try {
         sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(plaintext, null, sealed, context, nonce, key)
         return plaintext

@@ -16,6 +16,15 @@ export interface Aead {
   readonly uses: readonly AeadUse[]
   /** @param out - Takes ciphertext ‖ tag: the plaintext's length and 16 bytes. */
   encrypt(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, context: Uint8Array, out: Uint8Array): void
-  /** @returns A plaintext of its own memory; `undefined` if the tag is not that of `sealed`. */
-  decrypt(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, context: Uint8Array): Uint8Array | undefined
+  /**
+   * @param out - Where the plaintext may be written, if it is long enough.
+   * @returns The plaintext, in `out` or in memory of its own; `undefined` if the tag is not that of `sealed`.
+   */
+  decrypt(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    sealed: Uint8Array,
+    context: Uint8Array,
+    out?: Uint8Array,
+  ): Uint8Array | undefined
 }

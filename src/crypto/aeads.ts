@@ -30,7 +30,8 @@ export function chooseAead({ sodium }: { readonly sodium: boolean }): Aead {
     ],
     encrypt: (key, nonce, plaintext, context, out) =>
       forLength(plaintext.length).encrypt(key, nonce, plaintext, context, out),
-    decrypt: (key, nonce, sealed, context) => forLength(sealed.length - TAG_BYTES).decrypt(key, nonce, sealed, context),
+    decrypt: (key, nonce, sealed, context, out) =>
+      forLength(sealed.length - TAG_BYTES).decrypt(key, nonce, sealed, context, out),
   }
 }
 

@@ -115,12 +115,13 @@ export class Keyring {
   /**
    * The inverse of `sealRow`.
    *
+   * @param out - Where the plaintext may be written, if it is long enough. @defaultValue memory of its own
    * @throws {SecretStoreError} `ERR_CORRUPT` if `value` was not sealed to this row of this store.
    */
-  openRow(rowKey: Uint8Array, value: Uint8Array): Uint8Array {
+  openRow(rowKey: Uint8Array, value: Uint8Array, out?: Uint8Array): Uint8Array {
     const { keyId, sealed } = decodeEnvelope(value)
     const key = this.#masterKey(keyId)
-    const plaintext = open(key, sealed, this.#rowContext.of(rowKey), this.#aead)
+    const plaintext = open(key, sealed, this.#rowContext.of(rowKey), this.#aead, out)
     if (plaintext === undefined) throw corrupt('row: expected what was sealed to it, got altered bytes')
     return plaintext
   }

@@ -35,6 +35,7 @@ export function seal(
 /**
  * The inverse of `seal`.
  *
+ * @param out - Where the plaintext may be written, if it is long enough. @defaultValue memory of its own
  * @returns `undefined` if `sealed` was not made by `seal` with this key and context.
  * @throws {RangeError} If `key` is not 32 bytes.
  */
@@ -43,10 +44,11 @@ export function open(
   sealed: Uint8Array,
   context: Uint8Array,
   aead: Aead = nobleAead,
+  out?: Uint8Array,
 ): Uint8Array | undefined {
   checkKey(key)
   if (sealed.length < SEAL_BYTES) return undefined
-  return aead.decrypt(key, sealed.subarray(0, NONCE_BYTES), sealed.subarray(NONCE_BYTES), context)
+  return aead.decrypt(key, sealed.subarray(0, NONCE_BYTES), sealed.subarray(NONCE_BYTES), context, out)
 }
 
 /** The libraries below check too, but as late as when they decrypt, where every error means a wrong tag. */

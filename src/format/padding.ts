@@ -11,9 +11,11 @@ export function padmeLength(length: number): number {
   return step <= 1 ? length : Math.ceil(length / step) * step
 }
 
-/** Appends zeros up to the Padmé length. The content must say its own length. */
+/** Appends zeros up to the Padmé length, in a copy if there are any. The content must say its own length. */
 export function pad(content: Uint8Array): Uint8Array {
-  const padded = new Uint8Array(padmeLength(content.length))
+  const length = padmeLength(content.length)
+  if (length === content.length) return content
+  const padded = new Uint8Array(length)
   padded.set(content)
   return padded
 }

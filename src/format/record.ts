@@ -23,11 +23,9 @@ export interface StoredRecord extends SecretRecord {
 
 const FLAG = { livemode: 1, account: 2, userScope: 4, expires: 8, bytes: 16, external: 32 } as const
 const ALL_FLAGS = 63
-/** Room for all but the payload of most records. */
-const USUAL_BYTES = 256
 
-/** Record → padded plaintext (docs/format.md §6). */
-export function encodeRecord(record: StoredRecord): Uint8Array {
+/** Record → padded plaintext (docs/format.md §6). @param writer - Whose memory it becomes. */
+export function encodeRecord(record: StoredRecord, writer: ByteWriter = new ByteWriter()): Uint8Array {
   const { partition, scope, name } = record.address
   const { payload } = record
   const flags =
@@ -37,7 +35,6 @@ export function encodeRecord(record: StoredRecord): Uint8Array {
     (record.expires_at === null ? 0 : FLAG.expires) |
     (payload.type === 'bytes' ? FLAG.bytes : 0) |
     ('tag' in payload ? FLAG.external : 0)
-  const writer = new ByteWriter(USUAL_BYTES + ('tag' in payload ? TAG_BYTES : payload.inline.length))
   writer.u8(flags).u64(record.revision).u64(record.created)
   if (record.expires_at !== null) writer.u64(record.expires_at)
   writer.text16(record.id)
@@ -74,6 +71,13 @@ export function decodeRecord(plaintext: Uint8Array): StoredRecord {
   } catch (cause) {
     throw corrupt('record: expected a plaintext of format version 1, got something else', cause)
   }
+}
+
+/** The record without its payload, and without the memory that it was decoded from. */
+export function withoutPayload({ id, address, created, expires_at, revision, payload }: KnownRecord): KnownRecord {
+  const { type } = payload
+  const kept = 'tag' in payload ? { type, lengthBytes: payload.lengthBytes, tag: payload.tag.slice() } : { type }
+  return { id, address, created, expires_at, revision, payload: kept }
 }
 
 /** A payload in a row of its own: its bytes and zeros up to the Padmé length. The length is in the record. */

@@ -1,7 +1,7 @@
 import { mapKey } from '../bytes'
-import type { KnownRecord, StoredRecord } from '../format/record'
+import { type KnownRecord, withoutPayload } from '../format/record'
 import type { Address } from '../model'
-import type { Replacement } from './replacement'
+import type { Replacement, Standing } from './replacement'
 import { Sorted } from './sorted'
 
 /** What is known of a record without reading it. */
@@ -123,19 +123,19 @@ export class KnownRecords {
   }
 
   /** Takes in a record that was read since `moment`. */
-  learn(moment: Moment, key: string, record: StoredRecord): void {
+  learn(moment: Moment, key: string, record: KnownRecord): void {
     if (this.#maxBytes === 0 || this.#isTouched(moment, key, key)) return
     if (!this.#entries.has(key)) this.#put(key, record, undefined)
     this.#evict()
   }
 
   /** Takes in what a range holds, read since `moment`: all its records, or the first `limit` of them. */
-  learnRange(moment: Moment, { gte, lt, limit, reverse }: KnownRange, rows: readonly StoredRow[]): void {
+  learnRange(moment: Moment, { gte, lt, limit, reverse }: KnownRange, rows: readonly KnownRow[]): void {
     if (this.#maxBytes === 0 || this.#isTouched(moment, gte, lt)) return
     const isWhole = rows.length < limit
     const [first, last] = reverse ? [rows.at(-1), rows[0]] : [rows[0], rows.at(-1)]
-    const from = !reverse || isWhole ? this.#startOf(gte) : (first as StoredRow).key
-    const to = reverse || isWhole ? lt : (last as StoredRow).key
+    const from = !reverse || isWhole ? this.#startOf(gte) : (first as KnownRow).key
+    const to = reverse || isWhole ? lt : (last as KnownRow).key
     const read = new Set(rows.map(({ key }) => key))
     for (const cursor = this.#sorted.seek(from); cursor.item !== undefined && cursor.item.key < to; cursor.next()) {
       const { key, record } = cursor.item
@@ -159,14 +159,18 @@ export class KnownRecords {
     if (this.#log.length > LOGGED_COMMITS) this.#log.shift()
   }
 
-  /** It is durable. */
+  /**
+   * It is durable. What is known is brought up to it; what nobody has read is not taken in, or many writes would push out
+   * what readers need.
+   */
   settle(replacements: readonly Replacement[]): void {
     this.#settled = this.#begun
     this.#inFlight = new Set()
     if (this.#maxBytes === 0) return
     for (const { previous, next } of replacements) {
-      if (next !== undefined) this.#put(mapKey(next.rowKey), next.record, next.element)
-      else if (previous !== undefined) this.#remove(mapKey(previous.rowKey))
+      const key = mapKey(((next ?? previous) as Standing).rowKey)
+      if (next === undefined) this.#remove(key)
+      else if (this.#isKnown(key) || this.#isInEmptyGap(key)) this.#put(key, next.record, next.element)
     }
     this.#evict()
   }
@@ -181,12 +185,17 @@ export class KnownRecords {
     this.#bytes = 0
   }
 
+  /** A record that appears there is the end of what is known, unless it is taken in. */
+  #isInEmptyGap(key: string): boolean {
+    return this.#sorted.seek(key).previous()?.gapAfter ?? false
+  }
+
   #isKnown(key: string): boolean {
     return this.#entries.get(key)?.record !== undefined
   }
 
   #put(key: string, read: KnownRecord, element: bigint | undefined): void {
-    const record = this.#keep(read)
+    const record = this.#shared(withoutPayload(read))
     const entry = this.#entries.get(key)
     if (entry === undefined) {
       this.#add(key, record, element)
@@ -199,20 +208,15 @@ export class KnownRecords {
     this.#bytes += entryBytes(entry)
   }
 
-  /** A record without its payload. */
-  #keep({ id, address, created, expires_at, revision, payload }: KnownRecord): KnownRecord {
-    const { type } = payload
-    const { partition, scope } =
-      this.#address !== undefined && isSamePlace(this.#address, address) ? this.#address : address
-    this.#address = { partition, scope, name: address.name }
-    return {
-      id,
-      address: this.#address,
-      created,
-      expires_at,
-      revision,
-      payload: 'tag' in payload ? { type, lengthBytes: payload.lengthBytes, tag: payload.tag.slice() } : { type },
+  /** The same record, of which partition and scope are those of the one before it if they are alike. */
+  #shared(record: KnownRecord): KnownRecord {
+    const { address } = record
+    const before = this.#address
+    if (before === undefined || !isSamePlace(before, address)) {
+      this.#address = address
+      return record
     }
+    return { ...record, address: { partition: before.partition, scope: before.scope, name: address.name } }
   }
 
   #fence(key: string): void {
@@ -294,12 +298,6 @@ export class KnownRecords {
     }
     return false
   }
-}
-
-/** A record as it was read from its row. */
-export interface StoredRow {
-  readonly key: string
-  readonly record: StoredRecord
 }
 
 function isSamePlace(a: Address, b: Address): boolean {

@@ -28,6 +28,8 @@ export class LevelEngine implements Engine {
   readonly #directory: string
   #database: Database
   #generation: string | undefined
+  /** The head row, where it is certain what it is. */
+  #head: Uint8Array | undefined
   /** Set while `erase` closes and opens the files. */
   #reopening: Promise<void> | undefined
   /** Why the files could not be opened again. */
@@ -93,16 +95,19 @@ export class LevelEngine implements Engine {
   }
 
   async commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void> {
-    const batch = await this.#batchOf(changes)
+    const { batch, head } = await this.#batchOf(changes)
     try {
-      const head = this.getSync(HEAD_ROW) ?? NO_BYTES
-      if (!equal(head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
+      this.#head ??= this.getSync(HEAD_ROW) ?? NO_BYTES
+      if (!equal(this.#head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
       this.checkOwned()
     } catch (error) {
       await batch.close()
       throw error
     }
+    const before = this.#head
+    this.#head = undefined // until it is certain
     await batch.write({ sync: true })
+    this.#head = head ?? before
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
     // written may be in one that nobody reads any more. It must not be acknowledged.
     this.checkOwned()
@@ -122,7 +127,7 @@ export class LevelEngine implements Engine {
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
     // In one batch: a crash leaves neither of the two behind.
     const ends = [LOWEST_KEY, HIGHEST_KEY]
-    const batch = await this.#batchOf([
+    const { batch } = await this.#batchOf([
       ...ends.map((key) => ({ type: 'put', key, value: NO_BYTES }) as const),
       ...ends.map((key) => ({ type: 'del', key }) as const),
     ])
@@ -155,6 +160,7 @@ export class LevelEngine implements Engine {
       this.#database = await openDatabase(this.#directory, false, RETAKE_ATTEMPTS)
     }
     this.#generation = generationOf(this.#directory)
+    this.#head = undefined
     await removeTree(joinPath(this.#directory, 'lost'))
   }
 
@@ -173,15 +179,17 @@ export class LevelEngine implements Engine {
   }
 
   /** Each change is copied into LevelDB's own batch as it is taken. */
-  async #batchOf(changes: Iterable<Change>): Promise<Batch> {
+  async #batchOf(changes: Iterable<Change>): Promise<{ batch: Batch; head: Uint8Array | undefined }> {
     if (this.#database.status !== 'open') throw closed()
     const batch = this.#database.batch()
     try {
+      let head: Uint8Array | undefined
       for (const change of changes) {
         if (change.type === 'put') batch.put(change.key, change.value)
         else batch.del(change.key)
+        if (change.type === 'put' && equal(change.key, HEAD_ROW)) head = change.value.slice()
       }
-      return batch
+      return { batch, head }
     } catch (error) {
       await batch.close()
       throw error

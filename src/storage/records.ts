@@ -1,6 +1,6 @@
-import { equal, fromUtf8, mapKey } from '../bytes'
+import { ByteWriter, equal, fromUtf8, mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
-import { corrupt } from '../errors'
+import { corrupt, type SecretStoreError } from '../errors'
 import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
 import { envelopeTag } from '../format/envelope'
 import {
@@ -10,8 +10,10 @@ import {
   encodeRecord,
   type KnownRecord,
   type StoredRecord,
+  withoutPayload,
 } from '../format/record'
 import type { Payload, SecretRecord } from '../model'
+import { asciiText } from '../platform/text'
 import type { Engine } from './engine'
 import { payloadRow } from './keyspace'
 import type { KnownRecords } from './known-records'
@@ -34,19 +36,46 @@ export function sealRecord(
 ): SealedRecord {
   if (bytes.length <= INLINE_PAYLOAD_BYTES) {
     const stored: StoredRecord = { ...record, payload: { type, inline: bytes } }
-    return { rowKey, record: stored, value: keyring.sealRow(rowKey, encodeRecord(stored)) }
+    return { rowKey, record: stored, value: sealStored(keyring, rowKey, stored) }
   }
   const payloadValue = keyring.sealRow(payloadRow(rowKey), encodePayload(bytes))
   const payload = { type, lengthBytes: bytes.length, tag: envelopeTag(payloadValue) }
   const stored: StoredRecord = { ...record, payload }
-  return { rowKey, record: stored, value: keyring.sealRow(rowKey, encodeRecord(stored)), payloadValue }
+  return { rowKey, record: stored, value: sealStored(keyring, rowKey, stored), payloadValue }
+}
+
+/** Where plaintexts of records are for as long as they are needed; then it is overwritten. */
+const plaintextWriter = new ByteWriter(2048)
+const plaintextScratch = new Uint8Array(2048)
+
+function sealStored(keyring: Keyring, rowKey: Uint8Array, record: StoredRecord): Uint8Array {
+  try {
+    return keyring.sealRow(rowKey, encodeRecord(record, plaintextWriter))
+  } finally {
+    plaintextWriter.wipe()
+  }
 }
 
 /** The inverse of `sealRecord`. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
 export function openRecord(keyring: Keyring, rowKey: Uint8Array, value: Uint8Array): StoredRecord {
-  // Hints are not sealed. One that leads to another sort of row must not have a payload read as a record.
-  if (rowKey[0] !== ROW.record) throw corrupt('hint: expected it to lead to a record, got another row')
+  if (rowKey[0] !== ROW.record) throw notARecord()
   return decodeRecord(keyring.openRow(rowKey, value))
+}
+
+/** The same without its payload, of which nothing stays in memory. */
+export function openKnown(keyring: Keyring, rowKey: Uint8Array, value: Uint8Array): KnownRecord {
+  if (rowKey[0] !== ROW.record) throw notARecord()
+  const plaintext = keyring.openRow(rowKey, value, plaintextScratch)
+  try {
+    return withoutPayload(decodeRecord(plaintext))
+  } finally {
+    plaintext.fill(0)
+  }
+}
+
+/** Hints are not sealed. One that leads to another sort of row must not have a payload read as a record. */
+function notARecord(): SecretStoreError {
+  return corrupt('hint: expected it to lead to a record, got another row')
 }
 
 /**
@@ -77,11 +106,14 @@ export class BytesPayloadError extends TypeError {
   }
 }
 
+/** From here on it pays to look whether all of it is ASCII. */
+const LONG_TEXT_BYTES = 8192
+
 /** @throws {BytesPayloadError} If the payload is bytes. */
 export function payloadText({ type, bytes }: Payload): string {
   if (type === 'bytes') throw new BytesPayloadError()
   try {
-    return fromUtf8(bytes)
+    return (bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined) ?? fromUtf8(bytes)
   } catch (cause) {
     throw corrupt('payload: expected UTF-8, got other bytes', cause)
   }
@@ -103,7 +135,7 @@ export interface Sources {
 
 /** What is known of a record; its row is read only if nothing is. */
 export function* lookUpKnown(sources: Sources, rowKey: Uint8Array): Lookup<KnownRecord | undefined> {
-  return sources.known.get(mapKey(rowKey))?.record ?? (yield* lookUpRecord(sources, rowKey))
+  return sources.known.get(mapKey(rowKey))?.record ?? (yield* lookUp(sources, rowKey, openKnown))
 }
 
 /** A record with its payload, or where that is: of one with a row of its own no more than is known is needed. */
@@ -112,12 +144,21 @@ export function* lookUpStored(sources: Sources, rowKey: Uint8Array): Lookup<Stor
   return known !== undefined && 'tag' in known.payload ? (known as StoredRecord) : yield* lookUpRecord(sources, rowKey)
 }
 
+/** A record as it is in its row. */
+export function lookUpRecord(sources: Sources, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
+  return lookUp(sources, rowKey, openRecord)
+}
+
 /** A rotation may destroy a key between the reading of a row and its opening: then the row as it is now is read. */
-export function* lookUpRecord({ keyring, known }: Sources, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
+function* lookUp<R extends KnownRecord>(
+  { keyring, known }: Sources,
+  rowKey: Uint8Array,
+  open: (keyring: Keyring, rowKey: Uint8Array, value: Uint8Array) => R,
+): Lookup<R | undefined> {
   let moment = known.moment()
   for (let value = yield rowKey; value !== undefined; ) {
     try {
-      const record = openRecord(keyring, rowKey, value)
+      const record = open(keyring, rowKey, value)
       known.learn(moment, mapKey(rowKey), record)
       return record
     } catch (error) {

@@ -9,7 +9,7 @@ import { nextHead, replacementChanges } from './changes'
 import type { Change } from './engine'
 import { HEAD_ROW, payloadRow } from './keyspace'
 import type { Known } from './known-records'
-import { openPayload, openRecord, type SealedRecord, sealRecord } from './records'
+import { openKnown, openPayload, openRecord, type SealedRecord, sealRecord } from './records'
 import type { Replacement } from './replacement'
 
 /** What a write does: pure, on the rows it names, at its turn in the order of writes. */
@@ -158,13 +158,13 @@ export class Transaction {
     }
     const value = this.#fetch(rowKey)
     if (value === undefined) return undefined
-    const record = openRecord(this.#keyring, rowKey, value)
+    const record = openKnown(this.#keyring, rowKey, value)
     return { rowKey, record, element: () => this.#keyring.elementHash(rowKey, value) }
   }
 
   /** With its payload, or where that is; of what is only known the row is opened. */
   #storedRecord({ rowKey, record }: CommittedRecord): StoredRecord {
-    if ('inline' in record.payload || 'tag' in record.payload) return record as StoredRecord
+    if ('tag' in record.payload) return record as StoredRecord
     return openRecord(this.#keyring, rowKey, this.#fetch(rowKey) as Uint8Array)
   }
 
