@@ -31,8 +31,8 @@ export interface MemoryOptions {
   readonly sodium?: boolean
   /**
    * How much memory may be used to keep what was read of secrets, without their payloads, in bytes, roughly; 0 for none.
-   * What is kept needs not be decrypted again. It is used as secrets are read and written: some 450 bytes each, so that
-   * the default holds about 145,000. @defaultValue `67_108_864`
+   * What is kept needs not be decrypted again. It is used as secrets are read and written: some 480 bytes each, so
+   * that the default holds about 140,000. @defaultValue `67_108_864`
    */
   readonly indexBytes?: number
   /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved. @defaultValue a process warning */

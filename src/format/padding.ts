@@ -5,10 +5,15 @@
  */
 export function padmeLength(length: number): number {
   if (length < 2) return length
-  const exponent = Math.floor(Math.log2(length))
-  const mantissaBits = Math.floor(Math.log2(exponent)) + 1
+  const exponent = floorLog2(length)
+  const mantissaBits = floorLog2(exponent) + 1
   const step = 2 ** (exponent - mantissaBits)
   return step <= 1 ? length : Math.ceil(length / step) * step
+}
+
+/** @param value - At least 1. */
+function floorLog2(value: number): number {
+  return value < 2 ** 32 ? 31 - Math.clz32(value) : Math.floor(Math.log2(value))
 }
 
 /** Appends zeros up to the Padmé length, in a copy if there are any. The content must say its own length. */
