@@ -13,9 +13,11 @@ const layers = [
   ['options', '^src/options\\.ts$'],
   ['expiry', '^src/expiry/'],
   ['rekey', '^src/rekey/'],
-  ['opening', '^src/opening\\.ts$'],
+  ['creation', '^src/creation\\.ts$'],
   ['verify', '^src/verify\\.ts$'],
   ['backup', '^src/backup/'],
+  ['on-demand', '^src/on-demand\\.ts$'],
+  ['opening', '^src/opening\\.ts$'],
   ['listing', '^src/(listing|list)\\.ts$'],
   ['operations', '^src/operations\\.ts$'],
   ['view', '^src/view\\.ts$'],
@@ -35,6 +37,18 @@ const upward = layers.slice(0, -1).map(([name, path], index) => ({
 
 /** One importer for each outside world. */
 const only = (name, from, to) => ({ name, severity: 'error', from: { path: '^src/', pathNot: from }, to: { path: to } })
+
+/** What is not loaded at start; src/on-demand.ts is its one door, and has to be imported dynamically. */
+const onDemand = [
+  '^src/on-demand\\.ts$',
+  '^src/(creation|verify|byte-stream)\\.ts$',
+  '^src/backup/',
+  '^src/rekey/(change|rotate|slots|status)\\.ts$',
+  '^src/keys/wrap\\.ts$',
+  '^src/storage/(creation|keyring-storage|tally)\\.ts$',
+  '^src/format/backup\\.ts$',
+  '^src/platform/(new-files|pieces)\\.ts$',
+]
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
@@ -60,6 +74,12 @@ module.exports = {
       '^src/cli/',
       '(^|/)(commander|ms|dotenv|env-paths|cli-table3|cli-progress|@clack/|@zxcvbn-ts/|@bomb\\.sh/)',
     ),
+    {
+      name: 'on-demand-is-not-loaded-at-start',
+      severity: 'error',
+      from: { path: '^src/', pathNot: onDemand },
+      to: { path: onDemand, dynamic: false, dependencyTypesNot: ['type-only'] },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-orphans',

@@ -15,12 +15,28 @@ const shared: Options = {
   removeNodeProtocol: false,
 }
 
+/** jest runs CommonJS in a way that has no `import()`, so what is loaded on demand is loaded by `require` there. */
+const requireOnDemand: NonNullable<Options['plugins']>[number] = {
+  name: 'require-on-demand',
+  renderChunk(code) {
+    const rewritten = code.replaceAll(/\bimport\(("\.\/[^"]+")\)/g, 'Promise.resolve().then(() => require($1))')
+    return { code: rewritten }
+  },
+}
+
 export default defineConfig([
   { ...shared, format: 'esm' },
   // @noble/* and @scure/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
   // Tree-shaken by Rollup, which also turns the shared file into CommonJS without rewriting the syntax.
   // `shims`: `import.meta.url`, from which an optional library is looked for.
-  { ...shared, format: 'cjs', treeshake: true, shims: true, noExternal: [/^@(noble|scure)\//] },
+  {
+    ...shared,
+    format: 'cjs',
+    treeshake: true,
+    shims: true,
+    noExternal: [/^@(noble|scure)\//],
+    plugins: [requireOnDemand],
+  },
   {
     // The program uses the library as everybody does, by its name, and loads it when a command needs it.
     entry: { cli: 'src/cli/bin.ts' },

@@ -15,7 +15,7 @@ export { account, type DeletedSecret, type Scope, type Secret, type SecretList, 
 export type { LongOptions, MemoryOptions, OpenOptions, RestoreOptions, RotateOptions, ViewOptions } from './options'
 export type { Progress } from './progress'
 export type { RotationReport } from './rekey/rotate'
-export type { KeySlotInfo } from './rekey/slots'
+export type { KeySlotInfo } from './rekey/slot-info'
 export type { DataKeyStatus, StoreStatus } from './rekey/status'
 export { SecretStore } from './store'
 export type { VerifyProblem, VerifyReport } from './verify'

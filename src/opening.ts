@@ -1,4 +1,5 @@
 import { equal } from './bytes'
+import type { Unlocked } from './creation'
 import { chooseAead } from './crypto/aeads'
 import { createKeyringFile } from './crypto/data-keys'
 import { Keyring, readKeyringFile, sealKeyringFile } from './crypto/keyring'
@@ -8,26 +9,18 @@ import { corrupt, SecretStoreError } from './errors'
 import { type Checkpoint, decodeCheckpoint } from './format/checkpoint'
 import { KEY_BYTES, MEMORY_KIND, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
 import { decodeEnvelope } from './format/envelope'
-import { decodeHead, EMPTY_HEAD, encodeHead, type Head } from './format/head'
-import type { NameMode } from './format/keyring-file'
-import { makeSlot, unlock } from './keys/unlock'
+import { EMPTY_HEAD, type Head } from './format/head'
+import { unlock } from './keys/unlock'
 import type { MemorySettings, OpenSettings } from './options'
-import { changeKeyring, checkReadable, matchKeyring, type Rekeying } from './rekey/change'
+import type { Rekeying } from './rekey/change'
+import { matchKeyring } from './rekey/match'
 import { CommitQueue } from './storage/commit-queue'
-import type { Engine, Row } from './storage/engine'
-import { LocationKeyring, MemoryKeyring } from './storage/keyring-storage'
+import type { Engine } from './storage/engine'
+import { openHead, sealHead } from './storage/head-row'
 import { HEAD_ROW } from './storage/keyspace'
 import { KnownRecords } from './storage/known-records'
 import { LevelEngine } from './storage/level'
-import {
-  claim,
-  create,
-  dataDirectory,
-  examine,
-  type Location,
-  readKeyring,
-  removeStagedKeyring,
-} from './storage/location'
+import { claim, dataDirectory, examine, type Location, readKeyring, removeStagedKeyring } from './storage/location'
 import { MemoryEngine } from './storage/memory'
 
 /** The parts of a store that were found at its location, and go together. */
@@ -42,14 +35,6 @@ const ABANDONED_WRITES: number = 2 ** 32
 /** A million writes a second for a hundred years. */
 const GREATEST_PLAUSIBLE_SEQUENCE: number = 2 ** 52
 
-/** A keyring.json that was unlocked, or made, just now, and the keys that were in it. */
-interface Unlocked {
-  readonly bytes: Uint8Array
-  /** The file's. */
-  readonly mac: Uint8Array
-  readonly keyring: Keyring
-}
-
 /**
  * Opens the store at a location, or creates one there. Until the key has proved right nothing on disk is changed:
  * LevelDB, which writes when it opens, comes last.
@@ -62,33 +47,11 @@ export async function openLocation(path: string, settings: OpenSettings, nowSeco
     if ((await loadMinima(settings)).length > 0 && !settings.acceptRollback) {
       throw new SecretStoreError('ERR_ROLLBACK', 'location: expected a store not older than the checkpoint, got none')
     }
+    const { createStore } = await import('./on-demand')
     created = await createStore(location, settings, nowSeconds)
     location = await examine(path)
   }
   return openStore(location, settings, created)
-}
-
-async function createStore(location: Location, settings: OpenSettings, created: number): Promise<Unlocked> {
-  const rootKey = systemRandom(KEY_BYTES)
-  const storeId = systemRandom(STORE_ID_BYTES)
-  const slots = [await makeSlot(settings.key, rootKey, storeId, created, systemRandom)]
-  const names: NameMode = settings.names ?? 'plain'
-  const file = createKeyringFile(rootKey, { storeId, created, names, slots }, systemRandom)
-  const bytes = sealKeyringFile(file, rootKey)
-  const { mac } = checkReadable(bytes)
-  const keyring = new Keyring(file, rootKey, publicRandom, chooseAead(settings))
-  rootKey.fill(0)
-  const build = async (directory: string): Promise<void> => {
-    const engine = await LevelEngine.open(directory, { create: true })
-    try {
-      await engine.commit([{ type: 'put', ...sealHead(keyring, EMPTY_HEAD) }], undefined)
-    } finally {
-      await engine.close()
-    }
-  }
-  // Another creator may have been faster: then its store is opened, if the key opens that.
-  await create(location, bytes, build, systemRandom)
-  return { bytes, mac, keyring }
 }
 
 async function openStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Opened> {
@@ -106,7 +69,7 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
     const { head, headValue } = await readHead(engine, keyring)
     const known = new KnownRecords(settings.indexBytes)
     const queue = new CommitQueue(engine, keyring, known, head, headValue)
-    const opened = { engine, keyring, keyringStorage: new LocationKeyring(location, bytes), queue, known, release }
+    const opened = { engine, keyring, keyringStorage: { location, bytes }, queue, known, release }
     await settle(opened, mac, settings)
     return opened
   } catch (error) {
@@ -141,6 +104,7 @@ async function settle(opened: Opened, mac: Uint8Array, settings: OpenSettings): 
       ({ storeId, sequence }) => equal(storeId, keyring.storeId) && sequence <= GREATEST_PLAUSIBLE_SEQUENCE,
     )
     const sequence = Math.max(head.sequence, ...own.map((minimum) => minimum.sequence)) + ABANDONED_WRITES
+    const { changeKeyring } = await import('./on-demand')
     await keyring.lendRootKey((rootKey) => changeKeyring(opened, { file, rootKey }, sequence))
     return
   }
@@ -186,7 +150,7 @@ export function openMemory(settings: Pick<MemorySettings, 'names' | 'sodium' | '
   const slots = [{ id, kind, label: null, created, params }]
   const file = createKeyringFile(rootKey, { storeId, created, names: settings.names, slots }, systemRandom)
   const keyring = new Keyring(file, rootKey, publicRandom, chooseAead(settings))
-  const keyringStorage = new MemoryKeyring(sealKeyringFile(file, rootKey))
+  const keyringStorage = { location: undefined, bytes: sealKeyringFile(file, rootKey) }
   rootKey.fill(0)
   const head = sealHead(keyring, EMPTY_HEAD)
   const engine = new MemoryEngine([head])
@@ -195,16 +159,12 @@ export function openMemory(settings: Pick<MemorySettings, 'names' | 'sodium' | '
   return { engine, keyring, keyringStorage, queue, known, release: () => {} }
 }
 
-function sealHead(keyring: Keyring, head: Head): Row {
-  return { key: HEAD_ROW, value: keyring.sealRow(HEAD_ROW, encodeHead(head)) }
-}
-
 /** @throws {SecretStoreError} `ERR_CORRUPT`: a store without its head has lost its last writes, or all of them. */
 async function readHead(engine: Engine, keyring: Keyring): Promise<{ head: Head; headValue: Uint8Array }> {
   const headValue = await engine.get(HEAD_ROW)
   if (headValue === undefined) throw corrupt('head: expected one, got none (data is missing)')
   checkKeyOfHead(decodeEnvelope(headValue).keyId, keyring)
-  return { head: decodeHead(keyring.openRow(HEAD_ROW, headValue)), headValue }
+  return { head: openHead(keyring, headValue), headValue }
 }
 
 /**

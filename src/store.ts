@@ -1,5 +1,5 @@
-import { type BackupReport, type BackupTarget, backup } from './backup/backup'
-import { type BackupSource, type RestoreReport, restore } from './backup/restore'
+import type { BackupReport, BackupTarget } from './backup/backup'
+import type { BackupSource, RestoreReport } from './backup/restore'
 import { checkpointToken } from './checkpoints'
 import { sweep } from './expiry/sweep'
 import type { KeyProvider } from './keys/provider'
@@ -20,12 +20,15 @@ import {
   type RotateOptions,
   type ViewOptions,
 } from './options'
-import { type RotationReport, rotate } from './rekey/rotate'
-import { addSlot, type KeySlotInfo, removeSlot, replaceSlot, slots } from './rekey/slots'
-import { type StoreStatus, status } from './rekey/status'
+import type { RotationReport } from './rekey/rotate'
+import { type KeySlotInfo, slots } from './rekey/slot-info'
+import type { StoreStatus } from './rekey/status'
 import { checkBackupSource, checkBackupTarget, checkLocation, checkSlotId } from './validate'
-import { type VerifyReport, verify } from './verify'
+import type { VerifyReport } from './verify'
 import { SecretView } from './view'
+
+/** Asked for at a verb's turn and not before, so that verbs keep the order in which they are called. */
+const onDemand = () => import('./on-demand')
 
 /**
  * An encrypted store of secrets in one directory. Its own verbs work on the app's own account in test mode
@@ -105,7 +108,7 @@ export class SecretStore extends SecretView {
   async verify(options: LongOptions = {}): Promise<VerifyReport> {
     const plan = parseLongOptions(options, 'verify')
     this.#store.checkOpen()
-    return this.#store.queue.exclusive(() => verify(this.#store, plan))
+    return this.#store.queue.exclusive(async () => (await onDemand()).verify(this.#store, plan))
   }
 
   /**
@@ -133,7 +136,8 @@ export class SecretStore extends SecretView {
    */
   async addKey(provider: KeyProvider): Promise<KeySlotInfo> {
     this.#store.checkOpen()
-    return addSlot(this.#store, checkProvider(provider))
+    const checked = checkProvider(provider)
+    return this.#store.keyChanges.take(async () => (await onDemand()).addSlot(this.#store, checked))
   }
 
   /**
@@ -146,7 +150,8 @@ export class SecretStore extends SecretView {
    */
   async removeKey(slotId: string): Promise<KeySlotInfo> {
     this.#store.checkOpen()
-    return removeSlot(this.#store, checkSlotId(slotId))
+    const checked = checkSlotId(slotId)
+    return this.#store.keyChanges.take(async () => (await onDemand()).removeSlot(this.#store, checked))
   }
 
   /**
@@ -158,7 +163,8 @@ export class SecretStore extends SecretView {
    */
   async replaceKey(slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
     this.#store.checkOpen()
-    return replaceSlot(this.#store, checkSlotId(slotId), checkProvider(provider))
+    const [id, checked] = [checkSlotId(slotId), checkProvider(provider)]
+    return this.#store.keyChanges.take(async () => (await onDemand()).replaceSlot(this.#store, id, checked))
   }
 
   /**
@@ -173,13 +179,14 @@ export class SecretStore extends SecretView {
   async rotate(options: RotateOptions = {}): Promise<RotationReport> {
     const { keys, onProgress, signal } = parseRotateOptions(options)
     this.#store.checkOpen()
-    return rotate(this.#store, { onProgress, signal, ...(keys === undefined ? {} : { rootFor: keys }) })
+    const plan = { onProgress, signal, ...(keys === undefined ? {} : { rootFor: keys }) }
+    return this.#store.rotations.take(async () => (await onDemand()).rotate(this.#store, plan), signal)
   }
 
   /** What there is, under which keys. Reads every record's envelope. @throws {SecretStoreError} `ERR_CLOSED`. */
   async status(): Promise<StoreStatus> {
     this.#store.checkOpen()
-    return status(this.#store)
+    return (await onDemand()).status(this.#store)
   }
 
   /**
@@ -195,7 +202,7 @@ export class SecretStore extends SecretView {
     const plan = parseLongOptions(options, 'backup')
     checkBackupTarget(target)
     this.#store.checkOpen()
-    return backup(this.#store, target, plan)
+    return this.#store.keyChanges.take(async () => (await onDemand()).backup(this.#store, target, plan), plan.signal)
   }
 
   /**
@@ -210,7 +217,8 @@ export class SecretStore extends SecretView {
   static async restore(source: BackupSource, location: string, options: RestoreOptions): Promise<RestoreReport> {
     const plan = parseRestoreOptions(options)
     checkBackupSource(source)
-    return restore(source, checkLocation(location), plan)
+    const path = checkLocation(location)
+    return (await onDemand()).restore(source, path, plan)
   }
 
   /** Lets writes that were begun finish, closes the files and overwrites the keys. Calling it again is the same call. */

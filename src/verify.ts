@@ -8,6 +8,7 @@ import type { StoredRecord } from './format/record'
 import type { Scope } from './model'
 import type { Progress } from './progress'
 import type { Row } from './storage/engine'
+import { isUnchanged, type KeyringStorage } from './storage/keyring-storage'
 import { expiryRow, HEAD_ROW, idRow, payloadRow, prefixRange } from './storage/keyspace'
 import { getNow, openPayload, openRecord } from './storage/records'
 import { walkKeys, walkRows } from './storage/walk'
@@ -48,7 +49,7 @@ export interface VerifyPlan {
 export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace'> & {
   readonly queue: { readonly head: Head; readonly headValue: Uint8Array }
   /** Left out where it has been seen to. */
-  readonly keyringStorage?: Pick<StoreContext['keyringStorage'], 'isUnchanged'>
+  readonly keyringStorage?: KeyringStorage
 }
 
 const VERIFY_ROWS = 500
@@ -94,7 +95,7 @@ export async function verify(context: Verifiable, plan: VerifyPlan = {}): Promis
 /** The file is what the store will be opened with next time. */
 async function keyringProblems({ keyringStorage }: Verifiable): Promise<VerifyProblem[]> {
   try {
-    if (keyringStorage === undefined || (await keyringStorage.isUnchanged())) return []
+    if (keyringStorage === undefined || (await isUnchanged(keyringStorage))) return []
     const message = 'keyring.json: expected it as it was last written, got another'
     return [{ kind: 'altered', what: 'keyring', message }]
   } catch (error) {

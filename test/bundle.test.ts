@@ -2,9 +2,11 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { carriedPackages, thirdPartyNotices } from '../scripts/third-party.mjs'
 
@@ -28,7 +30,10 @@ const FORBIDDEN = [
   'secret-store',
 ]
 
-const BUILT_IN = ['node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path']
+const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path']
+
+/** A little more than there is: it is not to grow unnoticed. */
+const AT_START_BYTES = 28_000
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string
@@ -53,21 +58,71 @@ function withoutText(code: string): string {
   return code.replaceAll(/^\s*(?:\/\/|\*|\/\*).*$/gm, '')
 }
 
-/** The names that a file loads, and those that the files it shares code with load. */
-async function reached(name: string): Promise<{ readonly names: string[]; readonly code: string }> {
-  const code = await readFile(join(directory, name), 'utf8')
+/** How what is loaded on demand is asked for, in either format. */
+const ON_DEMAND = /\bimport\s*\(\s*["'][^"']+["']\s*\)|=> require\(["']\.[^"']+["']\)/g
+
+interface Reached {
+  /** The built files themselves, the first one included. */
+  readonly files: string[]
+  /** The names of everything else that they load. */
+  readonly names: string[]
+  readonly code: string
+}
+
+/** What a file loads, and what the files load that it shares code with: at start, or with all that it loads later, too. */
+async function reached(entry: string, when: 'at start' | 'ever' = 'ever'): Promise<Reached> {
+  const files = new Set<string>()
   const names = new Set<string>()
-  let all = code
-  for (const loadedName of loaded(code)) {
-    if (!loadedName.startsWith('.')) {
-      names.add(loadedName)
-      continue
+  let all = ''
+  const visit = async (file: string): Promise<void> => {
+    if (files.has(file)) return
+    files.add(file)
+    const code = withoutText(await readFile(join(directory, file), 'utf8'))
+    all += code
+    for (const name of loaded(when === 'ever' ? code : code.replaceAll(ON_DEMAND, ''))) {
+      if (name.startsWith('./')) await visit(name.slice(2))
+      else names.add(name)
     }
-    const shared = await reached(loadedName)
-    for (const below of shared.names) names.add(below)
-    all += shared.code
   }
-  return { names: [...names].sort(), code: all }
+  await visit(entry)
+  return { files: [...files].sort(), names: [...names].sort(), code: all }
+}
+
+function withoutHash(file: string): string {
+  return file.replace(/^(chunk|on-demand)-\w+/, '$1')
+}
+
+/** What a bundler leaves of the ES module without the packages, minified and compressed, file by file. */
+async function bundledBytes(): Promise<{ readonly atStart: number; readonly total: number }> {
+  const { outputFiles, metafile } = await build({
+    entryPoints: [join(directory, 'index.js')],
+    bundle: true,
+    minify: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    outdir: directory,
+    absWorkingDir: directory,
+    write: false,
+    metafile: true,
+  })
+  const atStart = new Set<string>()
+  const visit = (output: string): void => {
+    if (atStart.has(output)) return
+    atStart.add(output)
+    for (const { path, kind, external } of metafile.outputs[output]?.imports ?? []) {
+      if (kind === 'import-statement' && external !== true) visit(path)
+    }
+  }
+  visit('index.js')
+  const sizes = outputFiles.map(({ path, contents }) => ({
+    output: basename(path),
+    bytes: gzipSync(contents, { level: 9 }).length,
+  }))
+  const sum = (files: typeof sizes): number => files.reduce((bytes, file) => bytes + file.bytes, 0)
+  return { atStart: sum(sizes.filter(({ output }) => atStart.has(output))), total: sum(sizes) }
 }
 
 describe.each(['index.js', 'index.cjs'])('%s', (name) => {
@@ -81,6 +136,41 @@ describe.each(['index.js', 'index.cjs'])('%s', (name) => {
     // Nor a name made up at run time.
     expect(code).not.toMatch(/\bimport\s*\(\s*[^"'`\s]/)
   })
+})
+
+describe.each(['js', 'cjs'])('index.%s', (extension) => {
+  const chunks = [`chunk.${extension}`, `chunk.${extension}`, `index.${extension}`]
+
+  test('loads at start what a store needs to be opened and used, and the rest when it is first called', async () => {
+    const atStart = await reached(`index.${extension}`, 'at start')
+    expect(atStart.files.map(withoutHash)).toEqual(chunks)
+    expect((await reached(`index.${extension}`)).files.map(withoutHash)).toEqual([...chunks, `on-demand.${extension}`])
+    // Some message of each that is loaded later.
+    for (const message of [
+      'rotation: expected all records under key',
+      'slot: expected another one to remain',
+      'backup: expected one of secret-store',
+      'backup: expected a whole store',
+      'head: expected the one of the last write',
+    ]) {
+      expect(atStart.code).not.toContain(message)
+      expect((await reached(`index.${extension}`)).code).toContain(message)
+    }
+  })
+})
+
+test('what is loaded at start is small', async () => {
+  const { atStart, total } = await bundledBytes()
+  expect(atStart).toBeLessThanOrEqual(AT_START_BYTES)
+  expect(total - atStart).toBeGreaterThan(AT_START_BYTES / 4)
+})
+
+test('in CommonJS, what is loaded on demand is required: jest has no `import()` there', async () => {
+  for (const name of ['index.cjs', 'stripe.cjs']) {
+    const { code, names } = await reached(name)
+    expect(names).not.toEqual([])
+    expect(code).not.toMatch(/\bimport\s*\(/)
+  }
 })
 
 test('the ES module loads level, @noble/*, @scure/base and these parts of Node', async () => {
@@ -126,7 +216,8 @@ test('nothing else is built', async () => {
   for (const name of await readdir(directory)) {
     // What the command line has beside it begins like a program, too.
     const isProgram = (await readFile(join(directory, name), 'utf8')).startsWith('#!')
-    if (!isProgram || name === 'cli.js') built.push(name.replace(/^chunk-\w+/, 'chunk'))
+    if (!isProgram || name === 'cli.js') built.push(withoutHash(name))
   }
-  expect(built.sort()).toEqual(['chunk.cjs', 'chunk.js', 'cli.js', 'index.cjs', 'index.js', 'stripe.cjs', 'stripe.js'])
+  const library = ['chunk', 'chunk', 'index', 'on-demand', 'stripe'].flatMap((name) => [`${name}.cjs`, `${name}.js`])
+  expect(built.sort()).toEqual([...library, 'cli.js'].sort())
 })

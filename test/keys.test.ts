@@ -21,7 +21,8 @@ import {
   SecretStoreError,
   type SlotParams,
 } from '../src/index'
-import { makeSlot, unlock } from '../src/keys/unlock'
+import { unlock } from '../src/keys/unlock'
+import { makeSlot } from '../src/keys/wrap'
 import { nativeScrypt } from '../src/platform/scrypt'
 import { collide } from './attacks/tamper'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from './support'

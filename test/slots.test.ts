@@ -16,7 +16,7 @@ import {
   type SlotParams,
   user,
 } from '../src/index'
-import { replaceFile, writeNewFile } from '../src/platform/files'
+import { replaceFile, writeNewFile } from '../src/platform/new-files'
 import { HEAD_ROW } from '../src/storage/keyspace'
 import { LevelEngine } from '../src/storage/level'
 import { spyOnCommits } from './engine-spy'
@@ -25,8 +25,8 @@ import { allRows, readRow } from './raw-rows'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, TestClock, testKey } from './support'
 
 // The real ones, to be made to fail.
-vi.mock('../src/platform/files', { spy: true })
-const files = await vi.importActual<typeof import('../src/platform/files')>('../src/platform/files')
+vi.mock('../src/platform/new-files', { spy: true })
+const files = await vi.importActual<typeof import('../src/platform/new-files')>('../src/platform/new-files')
 
 /** The least scrypt takes: tests need not be slow. */
 const FLOOR = { N: 16_384 }

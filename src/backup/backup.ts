@@ -1,7 +1,7 @@
 import type { StoreContext } from '../context'
 import { type BackupEntry, encodeBackupEntry, encodeBackupHeader } from '../format/backup'
 import { BACKUP_NONCE_BYTES, MEMORY_KIND } from '../format/constants'
-import { newFile } from '../platform/files'
+import { newFile } from '../platform/new-files'
 import type { Progress } from '../progress'
 import { system } from '../storage/system'
 import { StoreCopy } from './copy'
@@ -25,31 +25,30 @@ export interface BackupReport {
 
 /**
  * Writes the store into one file, sealed as a whole: as it is at the end of the call, all of it read and authenticated.
- * Reads and writes go on meanwhile; changes of keyring.json wait.
+ * Done at a turn of `keyChanges`: reads and writes go on meanwhile; changes of keyring.json wait.
  */
-export function backup(context: StoreContext, target: BackupTarget, plan: BackupPlan): Promise<BackupReport> {
-  return context.keyChanges.take(async () => {
-    context.checkOpen()
-    if (context.keyring.file.slots.every(({ kind }) => kind === MEMORY_KIND)) {
-      throw new TypeError('backup: expected a key that can open it, got a store in memory without one (see addKey)')
-    }
-    const sink = typeof target === 'string' ? await system(LABEL, () => newFile(target)) : sinkOf(target)
-    const ends = [context.closing, ...(plan.signal === undefined ? [] : [plan.signal])]
-    const stop = ({ target }: Event): void => void sink.abort((target as AbortSignal).reason).catch(() => {})
-    for (const end of ends) end.addEventListener('abort', stop, { once: true })
-    try {
-      const report = await write(context, sink, plan)
-      for (const end of ends) end.throwIfAborted()
-      await system(LABEL, () => sink.close())
-      return report
-    } catch (error) {
-      await sink.abort(error).catch(() => {})
-      for (const end of ends) end.throwIfAborted()
-      throw error
-    } finally {
-      for (const end of ends) end.removeEventListener('abort', stop)
-    }
-  }, plan.signal)
+export async function backup(context: StoreContext, target: BackupTarget, plan: BackupPlan): Promise<BackupReport> {
+  context.checkOpen()
+  plan.signal?.throwIfAborted()
+  if (context.keyring.file.slots.every(({ kind }) => kind === MEMORY_KIND)) {
+    throw new TypeError('backup: expected a key that can open it, got a store in memory without one (see addKey)')
+  }
+  const sink = typeof target === 'string' ? await system(LABEL, () => newFile(target)) : sinkOf(target)
+  const ends = [context.closing, ...(plan.signal === undefined ? [] : [plan.signal])]
+  const stop = ({ target }: Event): void => void sink.abort((target as AbortSignal).reason).catch(() => {})
+  for (const end of ends) end.addEventListener('abort', stop, { once: true })
+  try {
+    const report = await write(context, sink, plan)
+    for (const end of ends) end.throwIfAborted()
+    await system(LABEL, () => sink.close())
+    return report
+  } catch (error) {
+    await sink.abort(error).catch(() => {})
+    for (const end of ends) end.throwIfAborted()
+    throw error
+  } finally {
+    for (const end of ends) end.removeEventListener('abort', stop)
+  }
 }
 
 async function write(context: StoreContext, sink: Sink, { onProgress, signal }: BackupPlan): Promise<BackupReport> {

@@ -7,17 +7,18 @@ import { openChunks } from '../crypto/stream'
 import { corrupt } from '../errors'
 import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../format/backup'
 import { ROW } from '../format/constants'
-import { decodeHead } from '../format/head'
 import type { KeyProvider } from '../keys/provider'
 import { unlock } from '../keys/unlock'
-import { readPieces } from '../platform/files'
+import { readPieces } from '../platform/pieces'
 import type { Progress } from '../progress'
-import { matchKeyring } from '../rekey/change'
+import { matchKeyring } from '../rekey/match'
 import { replacementChanges } from '../storage/changes'
+import { create } from '../storage/creation'
 import type { Change, Engine } from '../storage/engine'
+import { openHead } from '../storage/head-row'
 import { HEAD_ROW, keyspace } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level'
-import { create, examine } from '../storage/location'
+import { examine } from '../storage/location'
 import { getNow, openPayload, openRecord, type SealedRecord } from '../storage/records'
 import { alreadyThere, system } from '../storage/system'
 import { verify } from '../verify'
@@ -98,7 +99,7 @@ async function fill(
     else if (await writer.take(entry)) onProgress?.({ done: writer.count, total: Math.max(writer.count, total) })
   }
   if (headValue === undefined) throw corrupt('backup: expected a head at its end, got none')
-  const head = decodeHead(keyring.openRow(HEAD_ROW, headValue))
+  const head = openHead(keyring, headValue)
   if (matchKeyring(keyring.file, keyringMac, head) !== 'settled') {
     throw corrupt('backup: expected keyring.json and head of one time, got others')
   }

@@ -1,9 +1,8 @@
 import { systemRandom } from '../crypto/random'
 import { formatRecoveryCode, parseRecoveryCode } from '../crypto/recovery-code'
-import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { RECOVERY_CODE } from '../format/constants'
-import { checkText, optionsOf } from '../validate'
 import type { KeyProvider } from './provider'
+import { randomSecret } from './random-secret'
 
 export interface RecoveryCodeOptions {
   /** A name for the slot, shown by tools, never secret. */
@@ -26,13 +25,5 @@ export function generateRecoveryCode(): string {
  *   code that is sound and opens nothing is `ERR_WRONG_KEY` where it is used.
  */
 export function recoveryCode(code: string, options: RecoveryCodeOptions = {}): KeyProvider {
-  const secret = parseRecoveryCode(code)
-  const { label } = optionsOf<RecoveryCodeOptions>(options, 'recovery code options', ['label'])
-  if (label !== undefined) checkText(label, 'label', 200)
-  return {
-    kind: 'recovery-code',
-    ...(label === undefined ? {} : { label }),
-    wrap: async (rootKey, context) => wrapRootKey(secret, rootKey, context, systemRandom),
-    unwrap: async (params, context) => unwrapRootKey(secret, params, context),
-  }
+  return randomSecret('recovery-code', parseRecoveryCode(code), options, 'recovery code')
 }

@@ -1,9 +1,7 @@
-import { equal } from '../bytes'
 import type { StoreContext } from '../context'
 import { readKeyringFile, sealKeyringFile } from '../crypto/keyring'
-import { SecretStoreError } from '../errors'
-import type { Head } from '../format/head'
 import type { KeyringFile, UnverifiedKeyringFile } from '../format/keyring-file'
+import { installKeyring, stageKeyring } from '../storage/keyring-storage'
 
 /** What is needed to put another keyring.json in place. */
 export type Rekeying = Pick<StoreContext, 'engine' | 'keyring' | 'queue' | 'keyringStorage'>
@@ -35,9 +33,9 @@ export async function changeKeyring(
     const bytes = sealKeyringFile(next, rootKey)
     const { mac } = checkReadable(bytes)
     engine.checkOwned()
-    await keyringStorage.stage(bytes)
+    await stageKeyring(keyringStorage, bytes)
     try {
-      await keyringStorage.install()
+      await installKeyring(keyringStorage, bytes)
       keyring.adopt(next, rootKey)
     } catch (cause) {
       throw queue.fail(cause)
@@ -58,36 +56,6 @@ export function checkReadable(keyringFile: Uint8Array): UnverifiedKeyringFile {
   }
 }
 
-/**
- * Whether a keyring.json and a head go together.
- *
- * - `settled`: the head was written beside this file.
- * - `unsettled`: a crash came between the file and its head; nothing was written since.
- *
- * @param mac - The file's.
- * @throws {SecretStoreError} `ERR_ROLLBACK` if one of the two is older than the other.
- */
-export function matchKeyring({ change }: KeyringFile, mac: Uint8Array, head: Head): 'settled' | 'unsettled' {
-  const generation = change?.generation ?? 0
-  const headGeneration = head.keyring?.generation ?? 0
-  if (generation === headGeneration) {
-    if (change === undefined || head.keyring === undefined) return 'settled'
-    if (equal(head.keyring.mac, mac) && head.sequence > change.sequence) return 'settled'
-    throw rollback('keyring.json: expected the one the data was written beside, got another of its generation')
-  }
-  if (generation < headGeneration) {
-    throw rollback(
-      `keyring.json: expected generation ${headGeneration}, got ${generation}, which is older than the data`,
-    )
-  }
-  if (generation === headGeneration + 1 && change?.sequence === head.sequence) return 'unsettled'
-  throw rollback(`data: expected write ${change?.sequence} at least, got ${head.sequence}, older than keyring.json`)
-}
-
 function generationOf({ change }: KeyringFile): number {
   return change?.generation ?? 0
-}
-
-function rollback(message: string): SecretStoreError {
-  return new SecretStoreError('ERR_ROLLBACK', message)
 }

@@ -6,7 +6,8 @@ import { KEY_BYTES, MAX_DATA_KEYS, ROW, SLOT_ID_BYTES } from '../format/constant
 import { decodeEnvelope } from '../format/envelope'
 import type { KeySlot } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
-import { checkWork, fillSlot, findSlot } from '../keys/unlock'
+import { findSlot } from '../keys/unlock'
+import { checkWork, fillSlot } from '../keys/wrap'
 import { isExpired } from '../model'
 import type { Progress } from '../progress'
 import type { Row } from '../storage/engine'
@@ -16,7 +17,7 @@ import { RecordTally } from '../storage/tally'
 import type { Operation } from '../storage/transaction'
 import { walkRows } from '../storage/walk'
 import { changeKeyring, type NextKeyring } from './change'
-import { type KeySlotInfo, slotInfo } from './slots'
+import { type KeySlotInfo, slotInfo } from './slot-info'
 
 export interface RotationPlan {
   /** Replaces the root key as well, and keeps the slots of these providers alone. */
@@ -44,28 +45,26 @@ const PROOF_ROWS = 64
 const RECORDS = prefixRange(Uint8Array.of(ROW.record))
 
 /**
- * Puts everything under a new data key, and destroys the old ones.
+ * Puts everything under a new data key, and destroys the old ones. Done at a turn of `rotations`.
  *
  * New key → keyring.json; every record sealed anew, in bounded writes among the others; every record looked at; old keys
  * out of keyring.json. Whatever stops it in between, all keys are still there, and the next call goes on from there.
  */
-export function rotate(context: StoreContext, plan: RotationPlan): Promise<RotationReport> {
-  return context.rotations.take(async () => {
-    context.checkOpen()
-    const dropped = await context.keyChanges.take(() => begin(context, plan), plan.signal)
-    const { walked, resealed } = await resealAll(context, plan)
-    const records = await proveAllResealed(context, plan.signal)
-    const done = Math.max(walked, records)
-    plan.onProgress?.({ done, total: done })
-    await context.keyChanges.take(
-      () =>
-        context.keyring.lendRootKey((rootKey) =>
-          changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
-        ),
-      plan.signal,
-    )
-    return { dataKey: context.keyring.activeKeyId, records, resealed, dropped }
-  }, plan.signal)
+export async function rotate(context: StoreContext, plan: RotationPlan): Promise<RotationReport> {
+  context.checkOpen()
+  const dropped = await context.keyChanges.take(() => begin(context, plan), plan.signal)
+  const { walked, resealed } = await resealAll(context, plan)
+  const records = await proveAllResealed(context, plan.signal)
+  const done = Math.max(walked, records)
+  plan.onProgress?.({ done, total: done })
+  await context.keyChanges.take(
+    () =>
+      context.keyring.lendRootKey((rootKey) =>
+        changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
+      ),
+    plan.signal,
+  )
+  return { dataKey: context.keyring.activeKeyId, records, resealed, dropped }
 }
 
 /** Makes the new key, unless there is one that an earlier call has not brought to its end. @returns Slots dropped. */

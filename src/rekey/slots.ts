@@ -5,61 +5,39 @@ import { SecretStoreError } from '../errors'
 import { MAX_SLOTS } from '../format/constants'
 import type { KeySlot } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
-import { checkWork, makeSlot } from '../keys/unlock'
+import { checkWork, makeSlot } from '../keys/wrap'
 import { changeKeyring } from './change'
+import { type KeySlotInfo, slotInfo } from './slot-info'
 
-/** A key slot as `keys` lists it. Nothing in it is secret. */
-export interface KeySlotInfo {
-  /** 11 characters of base64url; given once and never again. */
-  readonly id: string
-  /** Which sort of key opens it: `passphrase`, `raw-key`, `recovery-code`, … */
-  readonly kind: string
-  readonly label: string | null
-  /** Unix seconds. */
-  readonly created: number
-}
-
-export function slotInfo({ id, kind, label, created }: KeySlot): KeySlotInfo {
-  return { id: toBase64url(id), kind, label, created }
-}
-
-export function slots({ keyring }: StoreContext): KeySlotInfo[] {
-  return keyring.file.slots.map(slotInfo)
-}
+/** What is done at a turn of `keyChanges`. */
 
 /** One more way to open the store. */
-export function addSlot(context: StoreContext, provider: KeyProvider): Promise<KeySlotInfo> {
-  return context.keyChanges.take(async () => {
-    context.checkOpen()
-    const before = context.keyring.file.slots
-    if (before.length >= MAX_SLOTS) throw new RangeError(`keys: expected at most ${MAX_SLOTS}, got one more`)
-    return changeSlots(context, provider, (slot) => [...before, slot])
-  })
+export async function addSlot(context: StoreContext, provider: KeyProvider): Promise<KeySlotInfo> {
+  context.checkOpen()
+  const before = context.keyring.file.slots
+  if (before.length >= MAX_SLOTS) throw new RangeError(`keys: expected at most ${MAX_SLOTS}, got one more`)
+  return changeSlots(context, provider, (slot) => [...before, slot])
 }
 
 /** The slot's key opens the store no more. */
-export function removeSlot(context: StoreContext, slotId: string): Promise<KeySlotInfo> {
-  return context.keyChanges.take(async () => {
-    context.checkOpen()
-    const { file } = context.keyring
-    const removed = findSlotById(file.slots, slotId)
-    if (file.slots.length === 1) {
-      throw new SecretStoreError('ERR_LAST_KEY', 'slot: expected another one to remain, got the last (add one first)')
-    }
-    const rest = file.slots.filter((slot) => slot !== removed)
-    await context.keyring.lendRootKey((rootKey) => changeKeyring(context, { file: { ...file, slots: rest }, rootKey }))
-    return slotInfo(removed)
-  })
+export async function removeSlot(context: StoreContext, slotId: string): Promise<KeySlotInfo> {
+  context.checkOpen()
+  const { file } = context.keyring
+  const removed = findSlotById(file.slots, slotId)
+  if (file.slots.length === 1) {
+    throw new SecretStoreError('ERR_LAST_KEY', 'slot: expected another one to remain, got the last (add one first)')
+  }
+  const rest = file.slots.filter((slot) => slot !== removed)
+  await context.keyring.lendRootKey((rootKey) => changeKeyring(context, { file: { ...file, slots: rest }, rootKey }))
+  return slotInfo(removed)
 }
 
 /** One slot for another, in its place, in one step. */
-export function replaceSlot(context: StoreContext, slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
-  return context.keyChanges.take(async () => {
-    context.checkOpen()
-    const before = context.keyring.file.slots
-    const replaced = findSlotById(before, slotId)
-    return changeSlots(context, provider, (slot) => before.map((old) => (old === replaced ? slot : old)))
-  })
+export async function replaceSlot(context: StoreContext, slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
+  context.checkOpen()
+  const before = context.keyring.file.slots
+  const replaced = findSlotById(before, slotId)
+  return changeSlots(context, provider, (slot) => before.map((old) => (old === replaced ? slot : old)))
 }
 
 async function changeSlots(

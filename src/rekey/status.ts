@@ -5,7 +5,7 @@ import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
 import { prefixRange } from '../storage/keyspace'
 import { walkRows } from '../storage/walk'
-import { type KeySlotInfo, slots } from './slots'
+import { type KeySlotInfo, slots } from './slot-info'
 
 /** A data key and what it seals. */
 export interface DataKeyStatus {
@@ -35,6 +35,7 @@ const COUNT_ROWS = 500
 
 /** Looks at the envelope of every record, and opens none. */
 export async function status(context: StoreContext): Promise<StoreStatus> {
+  context.checkOpen()
   const counts = await countByKey(context)
   const { keyring, queue } = context
   return {

@@ -1,76 +1,61 @@
 import { equal } from '../bytes'
 import { SecretStoreError } from '../errors'
-import { installKeyring, type Location, readKeyring, stageKeyring } from './location'
+import { KEYRING_FILE, STAGED_KEYRING_FILE } from '../format/constants'
+import { joinPath, removeFile } from '../platform/files'
+import { replaceFile, writeNewFile } from '../platform/new-files'
+import { type Location, readKeyring } from './location'
+import { system } from './system'
 
 /** Where keyring.json is kept while the store is open. */
 export interface KeyringStorage {
+  /** `undefined` for a store that dies with the process. */
+  readonly location: Location | undefined
   /** As it was last read or written. */
-  readonly bytes: Uint8Array
-  /** Whether it is still there as it was last read or written. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_IO`, … */
-  isUnchanged(): Promise<boolean>
-  /** Gets everything ready for another one. @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`; then nothing has changed. */
-  stage(bytes: Uint8Array): Promise<void>
-  /** Puts it in place, on disk when it resolves. If it throws, either may be there. */
-  install(): Promise<void>
+  bytes: Uint8Array
 }
 
-export class LocationKeyring implements KeyringStorage {
-  readonly #location: Location
-  #bytes: Uint8Array
-  #staged: Uint8Array
+/** Whether it is still there as it was last read or written. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_IO`, … */
+export async function isUnchanged({ location, bytes }: KeyringStorage): Promise<boolean> {
+  return location === undefined || equal(await readKeyring(location), bytes)
+}
 
-  constructor(location: Location, bytes: Uint8Array) {
-    this.#location = location
-    this.#bytes = bytes
-    this.#staged = bytes
+/**
+ * Writes the next keyring.json beside the one that counts.
+ *
+ * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`; then nothing has changed.
+ */
+export async function stageKeyring(storage: KeyringStorage, bytes: Uint8Array): Promise<void> {
+  // Whoever else wrote it may have put keys there that rows depend on.
+  if (!(await isUnchanged(storage))) {
+    throw new SecretStoreError('ERR_LOCKED', 'keyring.json: expected it as it was last written, got another')
   }
-
-  get bytes(): Uint8Array {
-    return this.#bytes
-  }
-
-  async isUnchanged(): Promise<boolean> {
-    return equal(await readKeyring(this.#location), this.#bytes)
-  }
-
-  async stage(bytes: Uint8Array): Promise<void> {
-    // Whoever else wrote it may have put keys there that rows depend on.
-    if (!(await this.isUnchanged())) {
-      throw new SecretStoreError('ERR_LOCKED', 'keyring.json: expected it as it was last written, got another')
+  const { location } = storage
+  if (location === undefined) return
+  await system('location', async () => {
+    const staged = joinPath(location.directory, STAGED_KEYRING_FILE)
+    await removeFile(staged)
+    try {
+      await writeNewFile(staged, bytes)
+    } catch (error) {
+      await removeFile(staged).catch(() => {})
+      throw error
     }
-    await stageKeyring(this.#location, bytes)
-    this.#staged = bytes
-  }
-
-  async install(): Promise<void> {
-    await installKeyring(this.#location)
-    this.#bytes = this.#staged
-  }
+  })
 }
 
-/** Of a store that dies with the process. */
-export class MemoryKeyring implements KeyringStorage {
-  #bytes: Uint8Array
-  #staged: Uint8Array
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-    this.#staged = bytes
+/**
+ * Puts the staged file in the place of keyring.json. It is one or the other at any time, and on disk at the end; if this
+ * throws, either may be there.
+ *
+ * @param bytes - What was staged.
+ */
+export async function installKeyring(storage: KeyringStorage, bytes: Uint8Array): Promise<void> {
+  const { location } = storage
+  if (location !== undefined) {
+    const { directory } = location
+    await system('location', () =>
+      replaceFile(joinPath(directory, STAGED_KEYRING_FILE), joinPath(directory, KEYRING_FILE)),
+    )
   }
-
-  get bytes(): Uint8Array {
-    return this.#bytes
-  }
-
-  async isUnchanged(): Promise<boolean> {
-    return true
-  }
-
-  async stage(bytes: Uint8Array): Promise<void> {
-    this.#staged = bytes
-  }
-
-  async install(): Promise<void> {
-    this.#bytes = this.#staged
-  }
+  storage.bytes = bytes
 }

@@ -1,5 +1,3 @@
-import { toBase64url } from '../bytes'
-import type { Random } from '../crypto/random'
 import { corrupt, SecretStoreError } from '../errors'
 import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES, STAGED_KEYRING_FILE } from '../format/constants'
 import {
@@ -9,15 +7,10 @@ import {
   type FileStatus,
   joinPath,
   makePrivate,
-  makeSibling,
-  moveDirectory,
   readRegularFile,
   removeFile,
-  replaceFile,
   resolvePath,
   status,
-  syncDirectory,
-  writeNewFile,
 } from '../platform/files'
 import { system } from './system'
 
@@ -74,58 +67,9 @@ export async function readKeyring({ directory }: Location): Promise<Uint8Array> 
   })
 }
 
-/** Writes the next keyring.json beside the one that counts. @throws {SecretStoreError} `ERR_IO`. */
-export async function stageKeyring({ directory }: Location, bytes: Uint8Array): Promise<void> {
-  await system('location', async () => {
-    const staged = joinPath(directory, STAGED_KEYRING_FILE)
-    await removeFile(staged)
-    try {
-      await writeNewFile(staged, bytes)
-    } catch (error) {
-      await removeFile(staged).catch(() => {})
-      throw error
-    }
-  })
-}
-
-/** Puts the staged file in the place of keyring.json. It is one or the other at any time, and on disk at the end. */
-export async function installKeyring({ directory }: Location): Promise<void> {
-  await system('location', () =>
-    replaceFile(joinPath(directory, STAGED_KEYRING_FILE), joinPath(directory, KEYRING_FILE)),
-  )
-}
-
 /** Removes what a process left behind that died between the two. */
 export async function removeStagedKeyring({ directory }: Location): Promise<void> {
   await system('location', () => removeFile(joinPath(directory, STAGED_KEYRING_FILE)))
-}
-
-/**
- * Builds a store beside its location and gives it its name when it is whole, so that half of one never exists.
- *
- * @param build - Fills the data directory at the path it is given.
- * @returns `false` if another creator was faster; its store is left alone.
- */
-export async function create(
-  location: Location,
-  keyringFile: Uint8Array,
-  build: (dataDirectory: string) => Promise<void>,
-  random: Random,
-): Promise<boolean> {
-  return system('location', async () => {
-    const sibling = await makeSibling(location.directory, `creating-${toBase64url(random(9))}`)
-    let moved = false
-    try {
-      await writeNewFile(joinPath(sibling.path, KEYRING_FILE), keyringFile)
-      await build(joinPath(sibling.path, DATA_DIRECTORY))
-      await syncDirectory(joinPath(sibling.path, DATA_DIRECTORY))
-      await syncDirectory(sibling.path)
-      moved = await moveDirectory(sibling.path, location.directory)
-    } finally {
-      if (!moved) await sibling.remove()
-    }
-    return moved
-  })
 }
 
 /** Where the rows are, safe to open. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */

@@ -1,4 +1,4 @@
-const { SecretStore } = require('secret-store')
+const { account, SecretStore } = require('secret-store')
 const { startStripeFixture } = require('secret-store/stripe')
 const Stripe = require('stripe')
 
@@ -18,4 +18,12 @@ test('a client finds what the fixture was seeded with', async () => {
 
 test('the store is of the class of the other entry', () => {
   expect(fixture.store).toBeInstanceOf(SecretStore)
+})
+
+test('what is loaded when it is first called loads here, too', async () => {
+  const store = SecretStore.memory()
+  await store.set({ scope: account, name: 'token', payload: 'example' })
+  expect(await store.verify()).toMatchObject({ ok: true, records: 1 })
+  expect(await store.rotate()).toMatchObject({ dataKey: 2, records: 1 })
+  await store.close()
 })
