@@ -188,6 +188,7 @@ export class ByteWriter {
     if (end > this.#buffer.length) {
       const larger = new Uint8Array(Math.max(end, 2 * this.#buffer.length))
       larger.set(this.#buffer.subarray(0, start))
+      this.#buffer.fill(0) // what is written may be secret
       this.#buffer = larger
     }
     this.#length = end

@@ -111,7 +111,7 @@ export class OpenStore implements StoreContext {
       await this.engine.close()
     } finally {
       this.keyring.wipe()
-      this.known.clear()
+      this.known.close()
       this.#release()
     }
     await saved

@@ -99,7 +99,7 @@ export class SecretView {
    *
    * @throws {TypeError | RangeError} On bad input, before anything is touched.
    * @throws {SecretStoreError} `ERR_ACCESS_DENIED`, `ERR_FAILED`, `ERR_CLOSED`; `ERR_CORRUPT` if the one to be replaced
-   *   cannot be read.
+   *   has to be read, because this process has not written it, and cannot be.
    */
   async set(params: SetParams): Promise<Secret> {
     const request = parseSet(params, this.#limits())

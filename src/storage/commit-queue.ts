@@ -219,6 +219,7 @@ export class CommitQueue {
 
   /** Ends all writing. @returns The error every write gets from now on. */
   fail(cause: unknown): SecretStoreError {
+    this.#known.clear()
     this.#failure ??= new SecretStoreError(
       'ERR_FAILED',
       'write: expected it to reach the disk, got a failure; whether this write took effect shows when the store is ' +

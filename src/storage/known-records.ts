@@ -42,8 +42,9 @@ interface Entry {
   newer: Entry | undefined
 }
 
-/** The log of commits that a slow read may have to be held against. */
+/** The log of commits that a slow read may have to be held against; of the last one, however many keys it has. */
 const LOGGED_COMMITS = 64
+const LOGGED_KEYS = 10_000
 
 /** How many entries one eviction passes over at the most. */
 const MOST_CHANCES = 64
@@ -72,6 +73,7 @@ export class KnownRecords {
   #settled: Moment = 0
   /** The keys that the commits up to `#begun` touch, the last ones. */
   #log: (readonly string[])[] = []
+  #loggedKeys = 0
   #inFlight: ReadonlySet<string> = new Set()
 
   /** @param maxBytes - Roughly; 0 to know nothing. */
@@ -125,7 +127,7 @@ export class KnownRecords {
   /** Takes in a record that was read since `moment`. */
   learn(moment: Moment, key: string, record: KnownRecord): void {
     if (this.#maxBytes === 0 || this.#isTouched(moment, key, key)) return
-    if (!this.#entries.has(key)) this.#put(key, record, undefined)
+    if (!this.#isKnown(key)) this.#put(key, record, undefined)
     this.#evict()
   }
 
@@ -153,10 +155,14 @@ export class KnownRecords {
 
   /** A commit that touches these records is on its way. */
   begin(keys: readonly string[]): void {
+    if (this.#maxBytes === 0) return
     this.#begun++
     this.#inFlight = new Set(keys)
     this.#log.push(keys)
-    if (this.#log.length > LOGGED_COMMITS) this.#log.shift()
+    this.#loggedKeys += keys.length
+    while (this.#log.length > 1 && (this.#log.length > LOGGED_COMMITS || this.#loggedKeys > LOGGED_KEYS)) {
+      this.#loggedKeys -= this.#log.shift()?.length ?? 0
+    }
   }
 
   /**
@@ -164,18 +170,18 @@ export class KnownRecords {
    * what readers need.
    */
   settle(replacements: readonly Replacement[]): void {
+    if (this.#maxBytes === 0) return
     this.#settled = this.#begun
     this.#inFlight = new Set()
-    if (this.#maxBytes === 0) return
     for (const { previous, next } of replacements) {
       const key = mapKey(((next ?? previous) as Standing).rowKey)
       if (next === undefined) this.#remove(key)
-      else if (this.#isKnown(key) || this.#isInEmptyGap(key)) this.#put(key, next.record, next.element)
+      else if (this.#entries.has(key) || this.#isInEmptyGap(key)) this.#put(key, next.record, next.element)
     }
     this.#evict()
   }
 
-  /** Knows nothing from now on. */
+  /** Forgets everything; what a commit that never settled has touched stays untold. */
   clear(): void {
     this.#entries.clear()
     this.#sorted.clear()
@@ -183,6 +189,14 @@ export class KnownRecords {
     this.#newest = undefined
     this.#address = undefined
     this.#bytes = 0
+  }
+
+  /** Forgets that, too: nothing is asked any more. */
+  close(): void {
+    this.clear()
+    this.#log = []
+    this.#loggedKeys = 0
+    this.#inFlight = new Set()
   }
 
   /** A record that appears there is the end of what is known, unless it is taken in. */
@@ -226,7 +240,7 @@ export class KnownRecords {
   /** The entry from which on a range is to be known: the one right before it, if nothing fits between the two. */
   #startOf(gte: string): string {
     const before = gte.slice(0, -1)
-    return gte.endsWith('\0') && this.#entries.has(before) ? before : gte
+    return gte.endsWith('\0') && this.#isKnown(before) ? before : gte
   }
 
   /** Whatever stands in an empty gap leaves two empty ones. */

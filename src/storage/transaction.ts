@@ -165,7 +165,9 @@ export class Transaction {
   /** With its payload, or where that is; of what is only known the row is opened. */
   #storedRecord({ rowKey, record }: CommittedRecord): StoredRecord {
     if ('tag' in record.payload) return record as StoredRecord
-    return openRecord(this.#keyring, rowKey, this.#fetch(rowKey) as Uint8Array)
+    const value = this.#fetch(rowKey)
+    if (value === undefined) throw corrupt('record: expected its row, got none')
+    return openRecord(this.#keyring, rowKey, value)
   }
 
   #fetch(rowKey: Uint8Array): Uint8Array | undefined {
