@@ -166,8 +166,7 @@ export class KnownRecords {
   }
 
   /**
-   * It is durable. What is known is brought up to it; what nobody has read is not taken in, or many writes would push out
-   * what readers need.
+   * It is durable. What it has written is known: who sets a secret once often does so again, and need not read it then.
    */
   settle(replacements: readonly Replacement[]): void {
     if (this.#maxBytes === 0) return
@@ -176,7 +175,7 @@ export class KnownRecords {
     for (const { previous, next } of replacements) {
       const key = mapKey(((next ?? previous) as Standing).rowKey)
       if (next === undefined) this.#remove(key)
-      else if (this.#entries.has(key) || this.#isInEmptyGap(key)) this.#put(key, next.record, next.element)
+      else this.#put(key, next.record, next.element)
     }
     this.#evict()
   }
@@ -197,11 +196,6 @@ export class KnownRecords {
     this.#log = []
     this.#loggedKeys = 0
     this.#inFlight = new Set()
-  }
-
-  /** A record that appears there is the end of what is known, unless it is taken in. */
-  #isInEmptyGap(key: string): boolean {
-    return this.#sorted.seek(key).previous()?.gapAfter ?? false
   }
 
   #isKnown(key: string): boolean {
