@@ -1,3 +1,5 @@
+import { mkdir, realpath, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concat, equal, utf8 } from '../src/bytes'
@@ -10,7 +12,8 @@ import { systemRandom } from '../src/crypto/random'
 import { open as openWith, seal as sealWith } from '../src/crypto/seal'
 import { NONCE_BYTES, TAG_BYTES } from '../src/format/constants'
 import { platformChaCha } from '../src/platform/chacha20-poly1305'
-import { loadSodium } from '../src/platform/sodium'
+import { findSodium, loadSodium } from '../src/platform/sodium'
+import { temporaryDirectory } from './support'
 import { type Verdict, vectors } from './vectors'
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
@@ -237,5 +240,37 @@ describe('what is used', () => {
 
   test.each(Object.entries(faulty))('one that %s does not pass', (_, fault) => {
     expect(givesKnownAnswers({ ...nobleAead, ...fault })).toBe(false)
+  })
+})
+
+describe('sodium-native is taken', () => {
+  async function tree(...files: readonly string[]): Promise<string> {
+    const root = await realpath(await temporaryDirectory())
+    for (const file of files) {
+      await mkdir(dirname(join(root, file)), { recursive: true })
+      await writeFile(join(root, file), file.endsWith('.json') ? '{"name":"sodium-native","main":"index.js"}' : '')
+    }
+    return root
+  }
+  const PLANTED = ['node_modules/sodium-native/package.json', 'node_modules/sodium-native/index.js'] as const
+  const inApp = (folder: string): readonly string[] => PLANTED.map((file) => join(folder, file))
+
+  test.each([
+    ['beside the library', 'app/node_modules/secret-store/dist/index.js', 'app'],
+    ['below the library', 'app/node_modules/secret-store/dist/index.js', 'app/node_modules/secret-store'],
+    ['where pnpm links it', 'app/node_modules/.pnpm/a/node_modules/secret-store/index.js', 'app/node_modules/.pnpm/a'],
+    ['by a bundle, from its app', 'app/dist/main.js', 'app'],
+  ])('%s', async (_, here, folder) => {
+    const root = await tree('app/package.json', here, ...inApp(folder))
+    expect(findSodium(join(root, here))).toBe(join(root, folder, PLANTED[1]))
+  })
+
+  test.each([
+    ['app/node_modules/secret-store/dist/index.js', ['app/package.json']],
+    ['app/dist/main.js', ['app/package.json']],
+    ['app/dist/main.js', []],
+  ])('from no folder above the app of %s', async (here, more) => {
+    const root = await tree(here, ...more, ...PLANTED)
+    expect(findSodium(join(root, here))).toBeUndefined()
   })
 })

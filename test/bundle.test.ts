@@ -30,7 +30,7 @@ const FORBIDDEN = [
   'secret-store',
 ]
 
-const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path']
+const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:url']
 
 /** A little more than there is: it is not to grow unnoticed. */
 const AT_START_BYTES = 28_000

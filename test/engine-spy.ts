@@ -1,3 +1,4 @@
+import { Level } from 'level'
 import { vi } from 'vitest'
 import type { Change } from '../src/storage/engine'
 import { LevelEngine } from '../src/storage/level'
@@ -17,6 +18,35 @@ export function spyOnCommits(): { readonly commits: (readonly Change[])[]; resto
     return commit.call(this, taken, expectedHead)
   })
   return { commits, restore: () => spy.mockRestore() }
+}
+
+/** Runs `look` whenever LevelDB has done something. What it does is real. Returns how to end that. */
+export function afterEachStep(look: () => Promise<void>): () => void {
+  type Work = (...args: unknown[]) => Promise<unknown>
+  const prototype = Level.prototype as unknown as Record<'compactRange' | 'close' | 'open', Work> & {
+    batch(): { write: Work }
+  }
+  const thenLook = (work: Work): Work =>
+    async function (this: unknown, ...args) {
+      const result = await work.apply(this, args)
+      await look()
+      return result
+    }
+  const { batch } = prototype
+  const spies = [
+    ...(['compactRange', 'close', 'open'] as const).map((step) => {
+      const real = prototype[step]
+      return vi.spyOn(prototype, step).mockImplementation(thenLook(real))
+    }),
+    vi.spyOn(prototype, 'batch').mockImplementation(function (this: unknown) {
+      const begun = batch.call(this as typeof prototype)
+      begun.write = thenLook(begun.write)
+      return begun
+    }),
+  ]
+  return () => {
+    for (const spy of spies) spy.mockRestore()
+  }
 }
 
 export interface EngineSpy {

@@ -20,6 +20,7 @@ export async function askHidden(io: Io, message: string, otherwise: string, hint
     else if (typed.includes(CTRL_D)) stop.abort(new Interrupted())
   }
   input.on('data', watch)
+  const release = holdRawMode(input)
   try {
     const answer = await password({
       message,
@@ -38,6 +39,7 @@ export async function askHidden(io: Io, message: string, otherwise: string, hint
     return answer
   } finally {
     input.off('data', watch)
+    release()
     if (input !== io.stdin) input.destroy()
   }
 }
@@ -51,21 +53,35 @@ function severalLines(message: string): Failure {
   )
 }
 
-/** The rest of what is being pasted is nothing for the shell. */
-async function discardTyped(input: Terminal): Promise<void> {
-  let quietAt = 0
-  const postpone = (): void => {
-    quietAt = performance.now() + QUIET_MS
+/**
+ * Keeps the terminal from echoing until it is released, whatever the prompt does: between the end of that and what is done
+ * about a paste, the rest of the paste arrives.
+ */
+function holdRawMode(input: Terminal): () => void {
+  if (input.setRawMode === undefined) return () => {}
+  const setRawMode = input.setRawMode.bind(input)
+  setRawMode(true)
+  input.setRawMode = (raw) => (raw ? setRawMode(true) : input)
+  return () => {
+    input.setRawMode = setRawMode
+    setRawMode(false)
   }
-  postpone()
-  input.setRawMode?.(true)
-  input.on('data', postpone).resume()
-  while (performance.now() < quietAt) await setTimeout(QUIET_MS / 4)
-  input.off('data', postpone).pause()
-  input.setRawMode?.(false)
 }
 
-const QUIET_MS = 100
+/** The rest of what is being pasted is nothing for the shell. */
+async function discardTyped(input: Terminal): Promise<void> {
+  // Counted, not timed: a process that was not let run for a while has not looked whether there is more.
+  let quietTicks = 0
+  const postpone = (): void => {
+    quietTicks = 0
+  }
+  input.on('data', postpone).resume()
+  for (; quietTicks < QUIET_TICKS; quietTicks++) await setTimeout(TICK_MS)
+  input.off('data', postpone).pause()
+}
+
+const TICK_MS = 25
+const QUIET_TICKS = 5
 
 /** Asks for a new passphrase, says how strong it is, and asks again until both are the same. */
 export async function askNewPassphrase(io: Io, otherwise: string, hint: string): Promise<string> {

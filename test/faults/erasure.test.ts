@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { ROW } from '../../src/format/constants'
 import { account, type OpenOptions, type SecretStore, user } from '../../src/index'
+import { afterEachStep } from '../engine-spy'
 import { copyStore, filesOf, newLocation, openStore, startChild, TestClock } from '../support'
 
 /** Something to look for in the files, and what it is. At least 8 bytes. */
@@ -124,24 +125,6 @@ async function deleteAll(store: SecretStore, names: readonly string[]): Promise<
 async function expectKept(store: SecretStore, kept: ReadonlyMap<string, string>): Promise<void> {
   for (const [name, payload] of kept) expect(await store.get({ scope: account, name })).toBe(payload)
   expect(await store.verify()).toEqual({ ok: true, records: kept.size, problems: [] })
-}
-
-type Step = 'batch' | 'compactRange' | 'close' | 'open'
-
-/** Runs `look` whenever LevelDB has done something. What it does is real. Returns how to end that. */
-function afterEachStep(look: () => Promise<void>): () => void {
-  const prototype = Level.prototype as unknown as Record<Step, (...args: unknown[]) => Promise<unknown>>
-  const spies = (['batch', 'compactRange', 'close', 'open'] as const).map((step) => {
-    const real = prototype[step]
-    return vi.spyOn(prototype, step).mockImplementation(async function (this: unknown, ...args) {
-      const result = await real.apply(this, args)
-      await look()
-      return result
-    })
-  })
-  return () => {
-    for (const spy of spies) spy.mockRestore()
-  }
 }
 
 const small = (): string => randomBytes(20).toString('hex')

@@ -2,10 +2,10 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Level } from 'level'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { NameMode } from '../../src/index'
 import { openPlace, type Workplace, work } from '../children/sealer'
+import { afterEachStep } from '../engine-spy'
 import { filesOf, startChild, temporaryDirectory } from '../support'
 
 const KILLS = 6
@@ -188,27 +188,12 @@ test('the search finds a name in every encoding, at every alignment, in any case
   expect(found.filter((place) => place.endsWith('less'))).toEqual([])
 })
 
-/** Runs `look` whenever LevelDB has done something. What it does is real. */
-function afterEachStep(look: () => Promise<void>): void {
-  type Step = 'batch' | 'compactRange' | 'close' | 'open'
-  const prototype = Level.prototype as unknown as Record<Step, (...args: unknown[]) => Promise<unknown>>
-  for (const step of ['batch', 'compactRange', 'close', 'open'] as const) {
-    const real = prototype[step]
-    const spy = vi.spyOn(prototype, step).mockImplementation(async function (this: unknown, ...args) {
-      const result = await real.apply(this, args)
-      await look()
-      return result
-    })
-    onTestFinished(() => spy.mockRestore())
-  }
-}
-
 describe.each(['sealed', 'plain'] as const)('names: %s', (mode) => {
   test('what is in the files while the store is used in every way', async () => {
     const { place, lookout } = await newPlace(mode)
     const { found } = lookout
     const look = (): Promise<void> => lookout.look()
-    afterEachStep(look)
+    onTestFinished(afterEachStep(look))
     const steps = new Set<string>()
     for (let round = 0; round < ROUNDS; round++) {
       for await (const step of work(place)) {
