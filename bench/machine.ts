@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { cpus, release, totalmem, type } from 'node:os'
+import type { BundleSize } from '../scripts/bundle-size'
 import { CONTENDERS } from './contenders/registry'
 import type { Options } from './options'
-import { type Bundle, versionOf } from './sizes'
+import { versionOf } from './sizes'
 import type { Results } from './statistics'
 import { BENCH_DIRECTORY } from './workers'
 
@@ -24,7 +25,7 @@ export function machineOf({ sizes, rounds, budget, quick }: Options): string {
 }
 
 /** Every single measurement, and what it takes to tell them apart. */
-export function jsonOf(options: Options, results: Results, bundle: Bundle | undefined): string {
+export function jsonOf(options: Options, results: Results, bundle: BundleSize | undefined): string {
   const measurements = results.places().map((place) => ({
     ...place,
     metrics: Object.fromEntries(results.metrics(place).map((metric) => [metric, results.spread(place, metric)])),

@@ -8,13 +8,14 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { bundleSize } from '../scripts/bundle-size'
 import { CONTENDERS } from './contenders/registry'
 import { goalsTable, placesOfGoals } from './goals'
 import { jsonOf, machineOf } from './machine'
 import { HELP, type Options, parseOptions } from './options'
 import { format, tablesOf } from './report'
 import { type AeadRow, type Row, type StoreRow, scheduleOf } from './schedule'
-import { measureBundle, sizesTable } from './sizes'
+import { sizesTable } from './sizes'
 import { type Place, Results } from './statistics'
 import { Stores } from './stores'
 import { DEFAULT_PAYLOAD_BYTES } from './work/work'
@@ -141,13 +142,13 @@ async function main(options: Options): Promise<void> {
   const rows = scheduleOf(options, options.goals ? placesOfGoals(options.sizes) : undefined)
   await run.everything(rows)
   const isBundleAsked = options.names.length === 0 || options.names.some((name) => 'bundle'.includes(name))
-  const bundle = isBundleAsked ? await measureBundle() : undefined
+  const bundle = isBundleAsked ? await bundleSize(join(BENCH_DIRECTORY, '../src/index.ts')) : undefined
   const machine = machineOf(options)
   const parts = [
     machine,
     tablesOf(rows, options.sizes, run.results),
     bundle && sizesTable(bundle),
-    goalsTable(run.results, options.sizes, bundle?.initialBytes),
+    goalsTable(run.results, options.sizes, bundle?.atStart),
   ]
   process.stdout.write(`${parts.filter(Boolean).join('\n\n')}\n`)
   if (options.json !== undefined) await writeFile(options.json, jsonOf(options, run.results, bundle))

@@ -1,49 +1,9 @@
 /** What has to be shipped: our code as a bundler leaves it, and packages as they are installed. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import type { BundleSize } from '../scripts/bundle-size'
 import { CONTENDERS, FLOOR } from './contenders/registry'
 import { BENCH_DIRECTORY } from './workers'
-
-export interface Bundle {
-  /** What is loaded at once. */
-  readonly initialBytes: number
-  /** With what is loaded when it is needed. */
-  readonly totalBytes: number
-}
-
-/** Minified and gzipped, file by file; without `level`, `@noble/*` and `@scure/*`. */
-export async function measureBundle(): Promise<Bundle> {
-  const { outputFiles, metafile } = await build({
-    entryPoints: [join(BENCH_DIRECTORY, '../src/index.ts')],
-    bundle: true,
-    minify: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    outdir: 'out',
-    write: false,
-    metafile: true,
-  })
-  const zipped = new Map(outputFiles.map(({ path, contents }) => [path, gzipSync(contents, { level: 9 }).length]))
-  const bytesOf = (output: string): number => [...zipped].find(([path]) => path.endsWith(output))?.[1] ?? 0
-  const initial = new Set<string>()
-  const visit = (output: string): void => {
-    if (initial.has(output)) return
-    initial.add(output)
-    for (const { path, kind, external } of metafile.outputs[output]?.imports ?? []) {
-      if (kind === 'import-statement' && !external) visit(path)
-    }
-  }
-  for (const [output, { entryPoint }] of Object.entries(metafile.outputs)) {
-    if (entryPoint?.endsWith('src/index.ts')) visit(output)
-  }
-  const total = (outputs: Iterable<string>): number => [...outputs].reduce((sum, output) => sum + bytesOf(output), 0)
-  return { initialBytes: total(initial), totalBytes: total(Object.keys(metafile.outputs)) }
-}
 
 /** Bytes of files, a package and everything it depends on; `undefined` if it is not installed. */
 export function installedBytes(packages: readonly string[], from: string = BENCH_DIRECTORY): number | undefined {
@@ -66,7 +26,7 @@ export function versionOf(name: string): string | undefined {
   return home && manifestOf(home).version
 }
 
-export function sizesTable({ initialBytes, totalBytes }: Bundle): string {
+export function sizesTable({ atStart, total }: BundleSize): string {
   const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`
   const rows = CONTENDERS.filter(({ name }) => name !== FLOOR && !name.startsWith('ours')).map(({ name, packages }) => {
     const bytes = installedBytes(packages)
@@ -79,8 +39,8 @@ export function sizesTable({ initialBytes, totalBytes }: Bundle): string {
   return [
     '### Sizes',
     '',
-    `Our code, minified and gzipped, without level, @noble and @scure: ${kilobytes(initialBytes)} at once, ` +
-      `${kilobytes(totalBytes)} with what is loaded when needed.`,
+    `Our code, minified and gzipped, without level, @noble and @scure: ${kilobytes(atStart)} at once, ` +
+      `${kilobytes(total)} with what is loaded when needed.`,
     '',
     '| installed, with dependencies and prebuilt binaries for all systems | on disk |',
     '| --- | ---: |',

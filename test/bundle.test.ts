@@ -2,12 +2,11 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bundleSize } from '../scripts/bundle-size'
 import { carriedPackages, thirdPartyNotices } from '../scripts/third-party.mjs'
 
 // What an app gets is the bundle, not the sources: what it loads is checked there.
@@ -92,39 +91,6 @@ function withoutHash(file: string): string {
   return file.replace(/^(chunk|on-demand)-\w+/, '$1')
 }
 
-/** What a bundler leaves of the ES module without the packages, minified and compressed, file by file. */
-async function bundledBytes(): Promise<{ readonly atStart: number; readonly total: number }> {
-  const { outputFiles, metafile } = await build({
-    entryPoints: [join(directory, 'index.js')],
-    bundle: true,
-    minify: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    outdir: directory,
-    absWorkingDir: directory,
-    write: false,
-    metafile: true,
-  })
-  const atStart = new Set<string>()
-  const visit = (output: string): void => {
-    if (atStart.has(output)) return
-    atStart.add(output)
-    for (const { path, kind, external } of metafile.outputs[output]?.imports ?? []) {
-      if (kind === 'import-statement' && external !== true) visit(path)
-    }
-  }
-  visit('index.js')
-  const sizes = outputFiles.map(({ path, contents }) => ({
-    output: basename(path),
-    bytes: gzipSync(contents, { level: 9 }).length,
-  }))
-  const sum = (files: typeof sizes): number => files.reduce((bytes, file) => bytes + file.bytes, 0)
-  return { atStart: sum(sizes.filter(({ output }) => atStart.has(output))), total: sum(sizes) }
-}
-
 describe.each(['index.js', 'index.cjs'])('%s', (name) => {
   test('loads nothing that is forbidden, nor do the files it shares code with', async () => {
     const { names, code } = await reached(name)
@@ -160,7 +126,7 @@ describe.each(['js', 'cjs'])('index.%s', (extension) => {
 })
 
 test('what is loaded at start is small', async () => {
-  const { atStart, total } = await bundledBytes()
+  const { atStart, total } = await bundleSize(join(directory, 'index.js'))
   expect(atStart).toBeLessThanOrEqual(AT_START_BYTES)
   expect(total - atStart).toBeGreaterThan(AT_START_BYTES / 4)
 })
