@@ -439,8 +439,9 @@ describe('one opener at a time', () => {
   })
 })
 
-describe.skipIf(process.platform !== 'linux')('a lock of this process', () => {
-  test('is seen among few descriptors and among many, and no other file is taken for it', async () => {
+describe('a lock of this process', () => {
+  test('is seen among few descriptors and among many, and no other file is taken for it', async (context) => {
+    skipUnless(context, process.platform === 'linux', 'Linux alone tells of locks')
     const location = await newLocation()
     const store = await openStore(location)
     const lock = join(location, 'data', 'LOCK')
