@@ -93,21 +93,15 @@ function targetOf({ scope, name }: Fields): Target {
   return { scope: parseScope(scope), name: checkText(name, 'name', MAX_CHARACTERS) }
 }
 
-function findOf({ scope, name, expand }: Fields): FindRequest {
-  return {
-    scope: parseScope(scope),
-    name: checkText(name, 'name', MAX_CHARACTERS),
-    expandPayload: parseExpand(expand, 'payload'),
-  }
+function findOf(fields: Fields): FindRequest {
+  return { ...targetOf(fields), expandPayload: parseExpand(fields['expand'], 'payload') }
 }
 
-function setOf({ scope, name, expand, payload, expires_at }: Fields, limits: SetLimits): SetRequest {
+function setOf(fields: Fields, limits: SetLimits): SetRequest {
   return {
-    scope: parseScope(scope),
-    name: checkText(name, 'name', MAX_CHARACTERS),
-    expandPayload: parseExpand(expand, 'payload'),
-    payload: parsePayload(payload, limits.maxPayloadBytes),
-    expires_at: parseExpiry(expires_at, limits.nowSeconds),
+    ...findOf(fields),
+    payload: parsePayload(fields['payload'], limits.maxPayloadBytes),
+    expires_at: parseExpiry(fields['expires_at'], limits.nowSeconds),
   }
 }
 

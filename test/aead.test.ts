@@ -1,7 +1,7 @@
 import { mkdir, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { concat, equal, utf8 } from '../src/bytes'
 import type { Aead } from '../src/crypto/aead'
 import { nobleAead } from '../src/crypto/aead-noble'
@@ -243,6 +243,14 @@ describe('what is used', () => {
   })
 })
 
+/** What is said to whoever runs the process, from now on. */
+function spyOnWarnings(): string[] {
+  const warnings: string[] = []
+  const spy = vi.spyOn(process, 'emitWarning').mockImplementation((warning) => void warnings.push(String(warning)))
+  onTestFinished(() => spy.mockRestore())
+  return warnings
+}
+
 describe('sodium-native is taken', () => {
   async function tree(...files: readonly string[]): Promise<string> {
     const root = await realpath(await temporaryDirectory())
@@ -263,6 +271,40 @@ describe('sodium-native is taken', () => {
   ])('%s', async (_, here, folder) => {
     const root = await tree('app/package.json', here, ...inApp(folder))
     expect(findSodium(join(root, here))).toBe(join(root, folder, PLANTED[1]))
+  })
+
+  test('and left out with a warning if it does not load', async () => {
+    const [root, warnings] = [await tree('app/package.json', 'app/main.js', ...inApp('app')), spyOnWarnings()]
+    expect(loadSodium(join(root, 'app/main.js'))).toEqual({})
+    expect(warnings).toEqual([])
+    const again = await tree('app/package.json', 'app/main.js', ...inApp('app'))
+    await writeFile(join(again, 'app', PLANTED[1]), 'throw new Error("another machine")')
+    expect(loadSodium(join(again, 'app/main.js'))).toBeUndefined()
+    expect(warnings).toEqual([
+      'sodium-native: expected it to load, as it is installed, got an error; encryption goes on without it',
+    ])
+  })
+
+  test('and left out with a warning if its answers are not the known ones', async () => {
+    const warnings = spyOnWarnings()
+    vi.resetModules()
+    vi.doMock('../src/platform/sodium', () => ({
+      loadSodium: () => ({
+        crypto_aead_xchacha20poly1305_ietf_encrypt: () => {},
+        crypto_aead_xchacha20poly1305_ietf_decrypt: () => {},
+      }),
+    }))
+    onTestFinished(() => {
+      vi.doUnmock('../src/platform/sodium')
+      vi.resetModules()
+    })
+    const fresh = await import('../src/crypto/aeads')
+    for (let time = 0; time < 2; time++) {
+      expect(fresh.chooseAead({ sodium: true }).uses).toEqual([{ library: 'node:crypto', fromBytes: 0 }])
+    }
+    expect(warnings).toEqual([
+      'sodium-native: expected the known answers of XChaCha20-Poly1305, got others; encryption goes on without it',
+    ])
   })
 
   test.each([

@@ -74,6 +74,18 @@ describe('group commit', () => {
 })
 
 describe('a write that fails', () => {
+  test('is also one of which the engine has taken only a part', async () => {
+    const store = await openStore(await newLocation())
+    const fault = vi.spyOn(LevelEngine.prototype, 'commit').mockResolvedValueOnce()
+    const write = set(store, 'a')
+    await expect(write).rejects.toMatchObject({
+      code: 'ERR_FAILED',
+      cause: { message: 'commit: expected the engine to take all its changes, got fewer taken' },
+    })
+    fault.mockRestore()
+    expect(await codeOf(() => set(store, 'b'))).toBe('ERR_FAILED')
+  })
+
   test.each(['LevelDB', 'memory'] as const)(
     'ends all writing over %s until the store is opened again',
     async (engine) => {

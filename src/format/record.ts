@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from '../bytes'
 import { corrupt } from '../errors'
-import type { PayloadType, Scope, SecretRecord } from '../model'
+import type { Address, PayloadType, Scope, SecretRecord } from '../model'
 import { TAG_BYTES } from './constants'
 import { isPadded, pad, padmeLength } from './padding'
 
@@ -74,7 +74,8 @@ export function decodeRecord(plaintext: Uint8Array): StoredRecord {
 }
 
 /** The record without its payload, and without the memory that it was decoded from. */
-export function withoutPayload({ id, address, created, expires_at, revision, payload }: KnownRecord): KnownRecord {
+export function withoutPayload(record: KnownRecord, address: Address = record.address): KnownRecord {
+  const { id, created, expires_at, revision, payload } = record
   const { type } = payload
   const kept = 'tag' in payload ? { type, lengthBytes: payload.lengthBytes, tag: payload.tag.slice() } : { type }
   return { id, address, created, expires_at, revision, payload: kept }

@@ -31,10 +31,10 @@ const MODULES = 'node_modules'
 /**
  * The app's `sodium-native`. Asked for in a way that no bundler sees, since it is not there for most.
  *
+ * @param here - A file of the app. @defaultValue this one
  * @returns `undefined` if it is not installed, or not for this machine; the latter with a warning.
  */
-export function loadSodium(): Sodium | undefined {
-  const here = thisFile()
+export function loadSodium(here: string | undefined = thisFile()): Sodium | undefined {
   const path = here === undefined ? undefined : findSodium(here)
   if (path === undefined) return undefined
   try {

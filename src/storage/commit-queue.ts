@@ -5,7 +5,7 @@ import type { Head } from '../format/head'
 import type { Change, Engine } from './engine'
 import type { Known, KnownRecords } from './known-records'
 import type { Replacement } from './replacement'
-import { type CommitPlan, type Operation, planCommit, planHead, Transaction } from './transaction'
+import { type CommitOutcome, type CommitPlan, type Operation, planCommit, planHead, Transaction } from './transaction'
 
 /** How much one group commit takes in; what is over waits for the next. A single operation is never split. */
 const GROUP_OPERATIONS = 1000
@@ -201,8 +201,10 @@ export class CommitQueue {
         throw error
       }
     }
+    let done: CommitOutcome
     try {
       await this.#engine.commit(planned(), this.#headValue)
+      done = outcome()
     } catch (cause) {
       if (unplanned !== undefined && cause === unplanned) {
         this.#known.settle([]) // nothing has reached the engine
@@ -210,7 +212,7 @@ export class CommitQueue {
       }
       throw this.fail(cause)
     }
-    const { head, headValue, replacements } = outcome()
+    const { head, headValue, replacements } = done
     this.#head = head
     this.#headValue = headValue
     this.#known.settle(replacements)

@@ -126,8 +126,8 @@ export class KnownRecords {
 
   /** Takes in a record that was read since `moment`. */
   learn(moment: Moment, key: string, record: KnownRecord): void {
-    if (this.#maxBytes === 0 || this.#isTouched(moment, key, key)) return
-    if (!this.#isKnown(key)) this.#put(key, record, undefined)
+    if (this.#maxBytes === 0 || this.#isKnown(key) || this.#isTouched(moment, key, key)) return
+    this.#put(key, record, undefined)
     this.#evict()
   }
 
@@ -203,7 +203,7 @@ export class KnownRecords {
   }
 
   #put(key: string, read: KnownRecord, element: bigint | undefined): void {
-    const record = this.#shared(withoutPayload(read))
+    const record = withoutPayload(read, this.#shared(read.address))
     const entry = this.#entries.get(key)
     if (entry === undefined) {
       this.#add(key, record, element)
@@ -216,15 +216,12 @@ export class KnownRecords {
     this.#bytes += entryBytes(entry)
   }
 
-  /** The same record, of which partition and scope are those of the one before it if they are alike. */
-  #shared(record: KnownRecord): KnownRecord {
-    const { address } = record
+  /** The same address, of which partition and scope are those of the one before it if they are alike. */
+  #shared(address: Address): Address {
     const before = this.#address
-    if (before === undefined || !isSamePlace(before, address)) {
-      this.#address = address
-      return record
-    }
-    return { ...record, address: { partition: before.partition, scope: before.scope, name: address.name } }
+    if (before !== undefined && isSamePlace(before, address)) return { ...before, name: address.name }
+    this.#address = address
+    return address
   }
 
   #fence(key: string): void {
@@ -300,6 +297,7 @@ export class KnownRecords {
   /** Whether a commit after `moment`, or the one on its way, touches a record from `gte` to below `lt`, or `gte` itself. */
   #isTouched(moment: Moment, gte: string, lt: string): boolean {
     const commits = this.#begun - moment
+    if (commits === 0) return false
     if (commits > this.#log.length) return true
     for (const keys of this.#log.slice(this.#log.length - commits)) {
       for (const key of keys) if (key === gte || (key > gte && key < lt)) return true

@@ -2,12 +2,13 @@ import { mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
 import { decodeEnvelope } from '../format/envelope'
-import { encodeHead, type Head } from '../format/head'
+import type { Head } from '../format/head'
 import type { KnownRecord, StoredRecord } from '../format/record'
 import type { Payload, SecretRecord } from '../model'
 import { nextHead, replacementChanges } from './changes'
 import type { Change } from './engine'
-import { HEAD_ROW, payloadRow } from './keyspace'
+import { sealHead } from './head-row'
+import { payloadRow } from './keyspace'
 import type { Known } from './known-records'
 import { openKnown, openPayload, openRecord, type SealedRecord, sealRecord } from './records'
 import type { Replacement } from './replacement'
@@ -224,9 +225,9 @@ function* headChange(
   head: Head,
   replacements: readonly Replacement[],
 ): Generator<Change, CommitOutcome> {
-  const headValue = keyring.sealRow(HEAD_ROW, encodeHead(head))
-  yield { type: 'put', key: HEAD_ROW, value: headValue }
-  return { head, headValue, replacements }
+  const row = sealHead(keyring, head)
+  yield { type: 'put', ...row }
+  return { head, headValue: row.value, replacements }
 }
 
 function plan(keys: readonly string[], make: () => Generator<Change, CommitOutcome>): CommitPlan {
