@@ -110,7 +110,7 @@ export function isLockedByThisProcess(path: string): boolean {
 
 const LINUX_DESCRIPTORS = '/proc/self/fdinfo'
 const LINUX_LOCKS = '/proc/locks'
-/** Beyond so many, the list of everybody's locks is read, which has the kernel wait (10 ms) but is one file. */
+/** Beyond so many, the list of everybody's locks is read, which has the kernel wait (6 ms and more) but is one file. */
 const MOST_DESCRIPTORS = 256
 
 /** The inodes that this process holds locks on; none where the system does not tell. */
