@@ -1,6 +1,7 @@
+import type { Store } from '../contenders/contender'
 import { DUE_SECONDS, dueCount, nameOf } from '../data'
-import { once } from '../measure'
-import { expectThat, LARGE, upToLarge, type Work } from './work'
+import { type MaybePromise, once } from '../measure'
+import { type Bench, expectThat, LARGE, upToLarge, type Work } from './work'
 
 const NOT_DUE_MS: number = (DUE_SECONDS - 1000) * 1000
 const DUE_MS: number = DUE_SECONDS * 1000
@@ -16,43 +17,34 @@ export const upkeep: readonly Work[] = [
   },
   // In a store of these sizes, 1,000 of the secrets are due.
   { ...sweep('sweep, 1,000 due'), sizes: (asked) => asked.filter((size) => size > LARGE) },
-  {
-    name: 'rotate, a secret',
-    on: 'copy',
-    sizes: upToLarge,
-    maxRounds: 3,
-    without: lacking(['sqlcipher', 'ours', 'ours-accelerated'], 'it has no such thing'),
-    async run(bench) {
-      const store = await bench.open()
-      const outcome = await once(
-        () => store.rotate?.(),
-        () => {},
-        bench.secrets.size,
-      )
-      const found = await store.find(nameOf(1))
-      if (!bench.secrets.isPayload(found?.payload, 1)) throw new Error('rotate: expected the payload, got another')
-      await store.close()
-      return outcome
-    },
-  },
-  {
-    name: 'verify, a secret',
-    on: 'copy',
-    sizes: upToLarge,
-    maxRounds: 3,
-    without: lacking(['sqlcipher', 'ours', 'ours-accelerated'], 'it has no such thing'),
-    async run(bench) {
-      const store = await bench.open()
-      const outcome = await once(
-        () => store.verify?.(),
-        () => {},
-        bench.secrets.size,
-      )
-      await store.close()
-      return outcome
-    },
-  },
+  counterpart('rotate, a secret', async (store, { secrets }) => {
+    await store.rotate?.()
+    const found = await store.find(nameOf(1))
+    if (!secrets.isPayload(found?.payload, 1)) throw new Error('rotate: expected the payload, got another')
+  }),
+  counterpart('verify, a secret', (store) => store.verify?.()),
 ]
+
+/** What only some have anything like. */
+function counterpart(name: string, act: (store: Store, bench: Bench) => MaybePromise<unknown>): Work {
+  return {
+    name,
+    on: 'copy',
+    sizes: upToLarge,
+    maxRounds: 3,
+    without: lacking(['sqlcipher', 'ours', 'ours-accelerated'], 'it has no such thing'),
+    async run(bench) {
+      const store = await bench.open()
+      const outcome = await once(
+        () => act(store, bench),
+        () => {},
+        bench.secrets.size,
+      )
+      await store.close()
+      return outcome
+    },
+  }
+}
 
 function sweep(name: string): Omit<Work, 'sizes'> {
   return {
