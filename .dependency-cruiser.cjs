@@ -25,6 +25,10 @@ const layers = [
   ['store', '^src/store\\.ts$'],
   ['index', '^src/index\\.ts$'],
   ['stripe', '^src/stripe/'],
+  ['keyring', '^src/keyring/'],
+  ['cache', '^src/cache/'],
+  ['migrate', '^src/migrate/'],
+  ['electron', '^src/electron/'],
   ['cli', '^src/cli/'],
 ]
 
@@ -67,13 +71,15 @@ module.exports = {
       name: 'cli-uses-the-library-as-everybody-does',
       severity: 'error',
       from: { path: '^src/cli/' },
-      to: { path: '^src/', pathNot: '^src/(cli/|index\\.ts$|stripe/index\\.ts$)' },
+      to: { path: '^src/', pathNot: '^src/(cli/|index\\.ts$|(stripe|keyring|migrate)/index\\.ts$)' },
     },
     only(
       'cli-libraries-in-cli',
       '^src/cli/',
-      '(^|/)(commander|ms|dotenv|env-paths|cli-table3|cli-progress|@clack/|@zxcvbn-ts/|@bomb\\.sh/)',
+      '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/|@zxcvbn-ts/|@bomb\\.sh/)',
     ),
+    only('dotenv-in-one-file', '^src/migrate/', '(^|/)dotenv(/|$)'),
+    only('keyring-library-in-keyring', '^src/keyring/', '@napi-rs/'),
     {
       name: 'on-demand-is-not-loaded-at-start',
       severity: 'error',
@@ -84,7 +90,7 @@ module.exports = {
     {
       name: 'no-orphans',
       severity: 'error',
-      from: { orphan: true, pathNot: '^src/((stripe/)?index|cli/bin)\\.ts$' },
+      from: { orphan: true, pathNot: '^src/(((stripe|electron|keyring|cache|migrate)/)?index|cli/bin)\\.ts$' },
       to: {},
     },
   ],

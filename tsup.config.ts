@@ -4,7 +4,14 @@ import { defineConfig, type Options } from 'tsup'
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
 const shared: Options = {
-  entry: { index: 'src/index.ts', stripe: 'src/stripe/index.ts' },
+  entry: {
+    index: 'src/index.ts',
+    stripe: 'src/stripe/index.ts',
+    electron: 'src/electron/index.ts',
+    keyring: 'src/keyring/index.ts',
+    cache: 'src/cache/index.ts',
+    migrate: 'src/migrate/index.ts',
+  },
   // What they share is one file: two copies of the store would not know each other.
   splitting: true,
   outDir: 'dist',

@@ -7,7 +7,7 @@ export default defineConfig({
   // The command line uses the library by its name.
   resolve: {
     alias: [
-      { find: /^secret-store\/stripe$/, replacement: source('src/stripe/index.ts') },
+      { find: /^secret-store\/(stripe|electron|keyring|cache|migrate)$/, replacement: source('src/$1/index.ts') },
       { find: /^secret-store$/, replacement: source('src/index.ts') },
     ],
   },

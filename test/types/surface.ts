@@ -128,6 +128,11 @@ export function everyCode(error: SecretStoreError): number {
     case 'ERR_UNSAFE_LOCATION':
     case 'ERR_UNSUPPORTED_VERSION':
     case 'ERR_IO':
+    case 'ERR_NO_KEYRING':
+    case 'ERR_KEYRING_LOCKED':
+    case 'ERR_NO_KEYRING_ENTRY':
+    case 'ERR_FOREIGN_KEYRING_ENTRY':
+    case 'ERR_UNAVAILABLE':
       return 1
     default:
       return code satisfies never
