@@ -184,6 +184,8 @@ test('nothing else is built', async () => {
     const isProgram = (await readFile(join(directory, name), 'utf8')).startsWith('#!')
     if (!isProgram || name === 'cli.js') built.push(withoutHash(name))
   }
-  const library = ['cache', 'chunk', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'on-demand', 'stripe'].flatMap((name) => [`${name}.cjs`, `${name}.js`])
+  const library = ['cache', 'chunk', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'on-demand', 'stripe'].flatMap(
+    (name) => [`${name}.cjs`, `${name}.js`],
+  )
   expect(built.sort()).toEqual([...library, 'cli.js'].sort())
 })
