@@ -30,6 +30,8 @@ export interface StoreContext {
   nowSeconds(): number
   /** @throws {SecretStoreError} `ERR_CLOSED`. */
   checkOpen(): void
+  /** Says to `onError` what failed and reaches no caller. */
+  report(error: unknown): void
   /** Sees to an expired record that a read has met, without keeping the read waiting. */
   expireLazily(rowKey: Uint8Array, record: SecretRecord): void
 }

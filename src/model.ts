@@ -53,6 +53,10 @@ export interface Partition {
   readonly livemode: boolean
 }
 
+export function samePartition(one: Partition, other: Partition): boolean {
+  return one.account === other.account && one.livemode === other.livemode
+}
+
 /** Where a secret lives. Two different addresses never share a row. */
 export interface Address {
   readonly partition: Partition
@@ -78,6 +82,21 @@ export interface SecretRecord {
   readonly expires_at: number | null
   /** The sequence number of the write that put it there. */
   readonly revision: number
+}
+
+/** What became of a secret, as listeners are told. Never what is, or was, in it. */
+export interface ChangeEvent {
+  /** `set`: created or replaced. `expire`: its time had come; whoever met it has deleted it. */
+  readonly type: 'set' | 'delete' | 'expire'
+  readonly id: string
+  readonly name: string
+  readonly scope: Scope
+}
+
+/** The same, before it is known who may be told. */
+export interface SecretChange {
+  readonly type: ChangeEvent['type']
+  readonly record: Pick<SecretRecord, 'id' | 'address'>
 }
 
 /** Expired is gone, from the very second on. */

@@ -52,7 +52,7 @@ export class OpenStore implements StoreContext {
     this.closing = this.#abort.signal
     this.#release = release
     this.#onError = settings.onError
-    const onError = (error: unknown): void => this.#report(error)
+    const onError = (error: unknown): void => this.report(error)
     this.#stopTimers = [
       every(settings.sweepIntervalMs, () => sweep(this), onError),
       every(settings.compactIntervalMs, () => this.#compactIfWorthwhile(), onError),
@@ -71,7 +71,7 @@ export class OpenStore implements StoreContext {
     this.#expiring.add(key)
     this.queue
       .submit(expireOperation(rowKey, record, this.nowSeconds))
-      .catch((error) => this.#report(error))
+      .catch((error) => this.report(error))
       .finally(() => this.#expiring.delete(key))
   }
 
@@ -123,7 +123,7 @@ export class OpenStore implements StoreContext {
   }
 
   /** Closing ends background work in the middle; that is no failure of it. */
-  #report(error: unknown): void {
+  report(error: unknown): void {
     if (error instanceof SecretStoreError && error.code === 'ERR_CLOSED') return
     try {
       this.#onError(error)

@@ -23,8 +23,11 @@ export function setOperation(
     apply(transaction) {
       const now = context.nowSeconds()
       const previous = liveRecord(transaction, rowKey, now)
+      // The new one has an id of its own: of what had expired that is the end.
+      if (previous === undefined) transaction.delete(rowKey, 'expire')
       const { id, created } = previous ?? { id: newId(context.publicRandom), created: now }
       const record = transaction.put(rowKey, { id, address, created, expires_at }, payload)
+      transaction.tell('set', record)
       return toSecret(record, request.expandPayload ? payloadText(payload) : undefined)
     },
   }
@@ -45,7 +48,7 @@ export function deleteOperation(
       const record = liveRecord(transaction, rowKey, context.nowSeconds())
       const payload = record && request.expandPayload ? transaction.payload(rowKey) : undefined
       const secret = record && toSecret(record, payload && payloadText(payload))
-      if (transaction.record(rowKey) !== undefined) transaction.delete(rowKey)
+      transaction.delete(rowKey, record === undefined ? 'expire' : 'delete')
       return secret && { ...secret, deleted: true }
     },
   }

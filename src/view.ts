@@ -3,12 +3,14 @@ import { SecretStoreError } from './errors'
 import { Listing } from './list'
 import {
   type Address,
+  type ChangeEvent,
   type DeletedSecret,
   isExpired,
   type Partition,
   type Scope,
   type Secret,
   type SecretRecord,
+  samePartition,
   toSecret,
 } from './model'
 import { deleteOperation, setOperation } from './operations'
@@ -24,6 +26,7 @@ import {
 } from './storage/records'
 import type { Operation } from './storage/transaction'
 import {
+  checkFunction,
   type FindRequest,
   parseBatch,
   parseFind,
@@ -180,6 +183,34 @@ export class SecretView {
     })
   }
 
+  /**
+   * Tells of every change to what this view may see: in the order of the writes, when it is on disk, and before the call
+   * that made it resolves. A write that fails is told of by nobody, also if it shows later that it took effect.
+   *
+   * @param listener - Called within the order of writes, so that it should be quick. What it throws, or what its promise is
+   *   rejected with, goes to `onError` and disturbs nobody else.
+   * @returns Ends it; closing the store does so, too.
+   * @throws {TypeError} On another event, or if `listener` is no function. @throws {SecretStoreError} `ERR_CLOSED`.
+   */
+  on(event: 'change', listener: (change: ChangeEvent) => unknown): () => void {
+    if (event !== 'change') throw new TypeError("on: expected the event 'change', got another")
+    checkFunction(listener, 'listener')
+    this.#context.checkOpen()
+    let listening = true
+    const stop = this.#context.queue.onChange((changes) => {
+      for (const { type, record } of changes) {
+        const { partition, scope, name } = record.address
+        if (!listening || !samePartition(partition, this.#partition) || !this.#maySee(scope)) continue
+        const change = Object.freeze({ type, id: record.id, name, scope: Object.freeze({ ...scope }) })
+        call(listener, change).catch((error) => this.#context.report(error))
+      }
+    })
+    return () => {
+      listening = false
+      stop()
+    }
+  }
+
   #limits(): SetLimits {
     return { nowSeconds: this.#context.nowSeconds(), maxPayloadBytes: this.#context.maxPayloadBytes }
   }
@@ -226,8 +257,12 @@ export class SecretView {
   }
 
   #checkAccess(scope: Scope): void {
-    if (this.#user === undefined || scope.type === 'account' || scope.user === this.#user) return
+    if (this.#maySee(scope)) return
     throw new SecretStoreError('ERR_ACCESS_DENIED', "scope.user: expected the view's own user, got another")
+  }
+
+  #maySee(scope: Scope): boolean {
+    return this.#user === undefined || scope.type === 'account' || scope.user === this.#user
   }
 
   /** Expired is gone: the read that meets it answers so, and has it deleted. */
@@ -236,6 +271,11 @@ export class SecretView {
     this.#context.expireLazily(rowKey, record)
     return undefined
   }
+}
+
+/** Calls it at once, whichever way it fails. */
+async function call<T>(listener: (value: T) => unknown, value: T): Promise<void> {
+  await listener(value)
 }
 
 /** Bytes with memory to themselves. */

@@ -14,7 +14,7 @@ export function expireOperation(
     apply(transaction) {
       const record = transaction.record(rowKey)
       if (record?.id !== seen.id || !isExpired(record, nowSeconds())) return false
-      transaction.delete(rowKey)
+      transaction.delete(rowKey, 'expire')
       return true
     },
   }

@@ -188,7 +188,7 @@ function resealOperation(
         try {
           const record = transaction.record(rowKey)
           if (record === undefined) continue
-          if (isExpired(record, context.nowSeconds())) transaction.delete(rowKey)
+          if (isExpired(record, context.nowSeconds())) transaction.delete(rowKey, 'expire')
           else if (transaction.reseal(rowKey)) resealed++
         } catch (error) {
           failure ??= error

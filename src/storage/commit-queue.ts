@@ -2,6 +2,7 @@ import { mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { SecretStoreError } from '../errors'
 import type { Head } from '../format/head'
+import type { SecretChange } from '../model'
 import type { Change, Engine } from './engine'
 import type { Known, KnownRecords } from './known-records'
 import type { Replacement } from './replacement'
@@ -22,6 +23,9 @@ interface Pending {
 /** Told of every commit, in order, when it is durable. Must not throw. */
 export type CommitListener = (replacements: readonly Replacement[]) => void
 
+/** Told what became of secrets, operation by operation, when it is durable and before the operations resolve. Must not throw. */
+export type ChangeListener = (changes: readonly SecretChange[]) => void
+
 type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<void> }
 
 /**
@@ -40,6 +44,7 @@ export class CommitQueue {
   #tasks: Task[] = []
   #running: Promise<void> | undefined
   readonly #listeners = new Set<CommitListener>()
+  readonly #changeListeners = new Set<ChangeListener>()
   /** Why nothing more is taken in: closed, or failed. */
   #stopped: SecretStoreError | undefined
   /** Why nothing more is written, of what was taken in either. */
@@ -86,6 +91,12 @@ export class CommitQueue {
   listen(listener: CommitListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** @returns Ends it. */
+  onChange(listener: ChangeListener): () => void {
+    this.#changeListeners.add(listener)
+    return () => this.#changeListeners.delete(listener)
   }
 
   /** Commits a head of its own, inside `exclusive`. */
@@ -142,8 +153,9 @@ export class CommitQueue {
       return
     }
     const done: (() => void)[] = []
+    let transaction: Transaction
     try {
-      const transaction = await this.#transaction(group)
+      transaction = await this.#transaction(group)
       for (const pending of group) {
         try {
           const value = transaction.attempt(pending.operation)
@@ -158,6 +170,7 @@ export class CommitQueue {
       for (const { reject } of group) reject(error)
       return
     }
+    if (transaction.told.length > 0) for (const listener of [...this.#changeListeners]) listener(transaction.told)
     for (const resolve of done) resolve()
   }
 

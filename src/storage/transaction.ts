@@ -4,7 +4,7 @@ import { corrupt } from '../errors'
 import { decodeEnvelope } from '../format/envelope'
 import type { Head } from '../format/head'
 import type { KnownRecord, StoredRecord } from '../format/record'
-import type { Payload, SecretRecord } from '../model'
+import type { Payload, SecretChange, SecretRecord } from '../model'
 import { nextHead, replacementChanges } from './changes'
 import type { Change } from './engine'
 import { sealHead } from './head-row'
@@ -54,6 +54,7 @@ export class Transaction {
   readonly #entries = new Map<string, Entry>()
   /** What the running operation has overwritten, to be put back if it throws. */
   #undo: (() => void)[] = []
+  readonly #told: SecretChange[] = []
   /** The revision of everything that is put. */
   readonly sequence: number
 
@@ -104,17 +105,32 @@ export class Transaction {
     return true
   }
 
-  delete(rowKey: Uint8Array): void {
-    this.#committedRecord(rowKey)
+  /** Deletes what is there, if anything is, and tells of it. */
+  delete(rowKey: Uint8Array, type: 'delete' | 'expire'): void {
+    const record = this.record(rowKey)
+    if (record === undefined) return
+    this.tell(type, record)
     this.#set(rowKey, undefined)
+  }
+
+  /** What listeners are to hear of when all of this is durable. Sealing anew is nothing to tell of. */
+  tell(type: SecretChange['type'], record: SecretChange['record']): void {
+    this.#told.push({ type, record })
+  }
+
+  /** In the order in which it happened. */
+  get told(): readonly SecretChange[] {
+    return this.#told
   }
 
   /** Runs one operation: all of it, or, if it throws, nothing. */
   attempt<T>(operation: Operation<T>): T {
     this.#undo = []
+    const told = this.#told.length
     try {
       return operation.apply(this)
     } catch (error) {
+      this.#told.length = told
       for (const undo of this.#undo.reverse()) undo()
       throw error
     }
