@@ -45,6 +45,17 @@ export default defineConfig([
     plugins: [requireOnDemand],
   },
   {
+    // A sandboxed preload script is one file, and may require `electron` alone.
+    entry: { 'electron-preload': 'src/electron/preload.ts' },
+    format: 'cjs',
+    outDir: 'dist',
+    target: 'node20',
+    platform: 'node',
+    splitting: false,
+    dts: true,
+    external: ['electron'],
+  },
+  {
     // The program uses the library as everybody does, by its name, and loads it when a command needs it.
     entry: { cli: 'src/cli/bin.ts' },
     format: 'esm',

@@ -1,5 +1,5 @@
 import type { StoreContext } from './context'
-import { type Listed, locateCursor, type Page, type Position, readPage } from './listing'
+import { type Listed, locateCursor, type MaySee, type Page, type Position, readPage } from './listing'
 import { type Partition, type Secret, type SecretList, toSecret } from './model'
 import { payloadText } from './storage/records'
 import type { ListRequest } from './validate'
@@ -16,13 +16,15 @@ export class Listing implements Promise<SecretList>, AsyncIterable<Secret> {
   readonly #context: StoreContext
   readonly #partition: Partition
   readonly #request: () => ListRequest
+  readonly #maySee: MaySee | undefined
   #page: Promise<SecretList> | undefined
 
   /** @internal @param parse - Validates the parameters; they are read here and now, its error is thrown on use. */
-  constructor(context: StoreContext, partition: Partition, parse: () => ListRequest) {
+  constructor(context: StoreContext, partition: Partition, parse: () => ListRequest, maySee?: MaySee) {
     this.#context = context
     this.#partition = partition
     this.#request = settle(parse)
+    this.#maySee = maySee
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a listing is a promise of its first page, as in the stripe client
@@ -64,11 +66,11 @@ export class Listing implements Promise<SecretList>, AsyncIterable<Secret> {
 
   async #start({ scope, cursor }: ListRequest): Promise<Position | undefined> {
     this.#context.checkOpen()
-    return cursor && (await locateCursor(this.#context, this.#partition, scope, cursor))
+    return cursor && (await locateCursor(this.#context, this.#partition, scope, cursor, this.#maySee))
   }
 
   #read({ scope, expandPayload }: ListRequest, limit: number, position: Position | undefined): Promise<Page> {
-    return readPage(this.#context, this.#partition, scope, limit, position, expandPayload)
+    return readPage(this.#context, this.#partition, scope, limit, position, expandPayload, this.#maySee)
   }
 }
 

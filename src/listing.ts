@@ -15,7 +15,7 @@ import {
   openRecord,
   read,
 } from './storage/records'
-import type { Cursor } from './validate'
+import { type Cursor, MAX_PAGE } from './validate'
 
 /** A live record met on a walk, and where it stands: its row key, by `mapKey`. */
 export interface Listed {
@@ -30,6 +30,9 @@ export interface Page {
   readonly hasMore: boolean
 }
 
+/** Which names there are to whoever lists; the others do not count, and are no cursors. Left out, all of them. */
+export type MaySee = (name: string) => boolean
+
 /** Where a walk stands: it goes on strictly after, or strictly before, this row. */
 export type Position = { readonly direction: 'after' | 'before'; readonly key: string }
 
@@ -39,6 +42,7 @@ export async function locateCursor(
   partition: Partition,
   scope: Scope,
   cursor: Cursor,
+  maySee?: MaySee,
 ): Promise<Position> {
   const parameter = cursor.direction === 'after' ? 'starting_after' : 'ending_before'
   const rowKey = await getNow(context.engine, idRow(cursor.id))
@@ -50,7 +54,7 @@ export async function locateCursor(
     if (still === undefined || !equal(still, rowKey)) throw noCursor(parameter)
     throw corrupt('id row: expected it to lead to its secret, got another or none')
   }
-  if (isExpired(record, context.nowSeconds())) throw noCursor(parameter)
+  if (isExpired(record, context.nowSeconds()) || maySee?.(record.address.name) === false) throw noCursor(parameter)
   const inScope = context.keyspace.record({ partition, scope, name: record.address.name })
   if (!equal(inScope, rowKey)) throw noCursor(parameter)
   return { direction: cursor.direction, key: mapKey(rowKey) }
@@ -64,6 +68,7 @@ export async function readPage(
   limit: number,
   position: Position | undefined,
   expandPayload: boolean,
+  maySee?: MaySee,
 ): Promise<Page> {
   const reverse = position?.direction === 'before'
   const range = prefixRange(context.keyspace.scope(partition, scope))
@@ -74,14 +79,15 @@ export async function readPage(
   while (items.length <= limit) {
     context.checkOpen()
     // One more than asked for tells whether there is more.
-    const wanted = limit + 1 - items.length
+    const wanted = maySee === undefined ? limit + 1 - items.length : MAX_PAGE
     const span = { gte, lt, limit: wanted, reverse }
     const rows =
       (expandPayload ? undefined : context.known.scan(span)) ?? (await readRows(context, span, expandPayload))
     for (const { key, record } of rows) {
-      if (record === undefined || isGone(context, key, record)) continue
+      if (record === undefined || maySee?.(record.address.name) === false || isGone(context, key, record)) continue
       const item = expandPayload && items.length < limit ? await expand(context, key, record) : { key, record }
       if (item !== undefined) items.push(item)
+      if (items.length > limit) break
     }
     const last = rows.at(-1)
     if (last === undefined || rows.length < wanted) break

@@ -53,6 +53,10 @@ export interface Partition {
   readonly livemode: boolean
 }
 
+export function sameScope(one: Scope, other: Scope): boolean {
+  return one.type === 'user' && other.type === 'user' ? one.user === other.user : one.type === other.type
+}
+
 export function samePartition(one: Partition, other: Partition): boolean {
   return one.account === other.account && one.livemode === other.livemode
 }

@@ -111,10 +111,14 @@ const MEMORY_NAMES = [
   'indexBytes',
   'onError',
 ] as const
-const OPEN_NAMES = [
+export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   ...MEMORY_NAMES,
-  ...(['key', 'createIfMissing', 'minimum', 'checkpoints', 'acceptRollback'] as const),
-] as const
+  'key',
+  'createIfMissing',
+  'minimum',
+  'checkpoints',
+  'acceptRollback',
+]
 const LONG_NAMES = ['onProgress', 'signal'] as const
 
 export function parseMemoryOptions(options: unknown): MemorySettings {

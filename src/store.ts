@@ -3,6 +3,7 @@ import type { BackupSource, RestoreReport } from './backup/restore'
 import { checkpointToken } from './checkpoints'
 import { sweep } from './expiry/sweep'
 import type { KeyProvider } from './keys/provider'
+import { isOutdated } from './keys/unlock'
 import { OpenStore } from './open-store'
 import { openLocation, openMemory } from './opening'
 import {
@@ -59,7 +60,9 @@ export class SecretStore extends SecretView {
     const settings = parseOpenOptions(options)
     const nowSeconds = clock(settings.now)
     const opened = await openLocation(path, settings, nowSeconds())
-    return new SecretStore(new OpenStore(opened, settings, nowSeconds))
+    const store = new SecretStore(new OpenStore(opened, settings, nowSeconds))
+    await store.#renew(settings.key)
+    return store
   }
 
   /** A store that is gone when it is closed, under a random key; everything else is the same. For tests. */
@@ -219,6 +222,17 @@ export class SecretStore extends SecretView {
     checkBackupSource(source)
     const path = checkLocation(location)
     return (await onDemand()).restore(source, path, plan)
+  }
+
+  /** Has the slots wrapped anew that the key says are outdated. The store is open whether that succeeds or not. */
+  async #renew(key: KeyProvider): Promise<void> {
+    const { keyring, keyChanges } = this.#store
+    try {
+      if (!keyring.file.slots.some((slot) => isOutdated(key, keyring.file, slot))) return
+      await keyChanges.take(async () => (await onDemand()).renewSlots(this.#store, key))
+    } catch (error) {
+      this.#store.report(error)
+    }
   }
 
   /** Lets writes that were begun finish, closes the files and overwrites the keys. Calling it again is the same call. */

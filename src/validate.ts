@@ -207,7 +207,7 @@ function unknownField(label: string, name: string, allowed: readonly string[]): 
   return new TypeError(`${label}: expected only ${allowed.join(', ')}, got '${name}'${hint}`)
 }
 
-function parseScope(value: unknown): Scope {
+export function parseScope(value: unknown): Scope {
   const { type, user } = fieldsOf(value, 'scope', ['type', 'user'])
   if (type === 'user') return { type, user: checkText(user, 'scope.user', MAX_CHARACTERS) }
   if (type !== 'account') throw new TypeError(`scope.type: expected 'account' or 'user', got ${kindOf(type)}`)

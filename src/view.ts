@@ -71,7 +71,14 @@ export interface ListParams {
 
 export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
 
+/** What narrows a view further. */
+export interface Restriction {
+  allowsScope(scope: Scope): boolean
+  allowsName(name: string): boolean
+}
+
 const contexts = new WeakMap<object, StoreContext>()
+const narrow = new WeakMap<object, (restriction: Restriction) => SecretView>()
 
 /**
  * The parts of a view's store, for what is built on it and is more than its verbs (stripe/). Not exported from the package.
@@ -82,18 +89,28 @@ export function contextOf(view: object): StoreContext | undefined {
   return contexts.get(view)
 }
 
+/** The same view, with less to see: what it excludes is not listed, and everything else about it is `ERR_ACCESS_DENIED`. */
+export function restrict(view: SecretView, restriction: Restriction): SecretView {
+  const make = narrow.get(view)
+  if (make === undefined) throw new TypeError('view: expected one of this copy of the library, got something else')
+  return make(restriction)
+}
+
 /** The verbs, over one partition of a store, and if it has a `user` over no more than that user may see. */
 export class SecretView {
   readonly #context: StoreContext
   readonly #partition: Partition
   readonly #user: string | undefined
+  readonly #restriction: Restriction | undefined
 
   /** @internal Use `SecretStore.open` and `store.view`. */
-  constructor(context: StoreContext, partition: Partition, user?: string) {
+  constructor(context: StoreContext, partition: Partition, user?: string, restriction?: Restriction) {
     this.#context = context
     this.#partition = partition
     this.#user = user
+    this.#restriction = restriction
     contexts.set(this, context)
+    narrow.set(this, (narrower) => new SecretView(context, partition, user, narrower))
   }
 
   /**
@@ -148,11 +165,13 @@ export class SecretView {
    * @throws {SecretStoreError} `ERR_CURSOR` if the cursor is not (or no longer) the id of a secret of this scope.
    */
   list(params: ListParams): Listing {
-    return new Listing(this.#context, this.#partition, () => {
+    const read = () => {
       const request = parseList(params)
       this.#checkAccess(request.scope)
       return request
-    })
+    }
+    const restriction = this.#restriction
+    return new Listing(this.#context, this.#partition, read, restriction && ((name) => restriction.allowsName(name)))
   }
 
   /**
@@ -200,7 +219,7 @@ export class SecretView {
     const stop = this.#context.queue.onChange((changes) => {
       for (const { type, record } of changes) {
         const { partition, scope, name } = record.address
-        if (!listening || !samePartition(partition, this.#partition) || !this.#maySee(scope)) continue
+        if (!listening || !samePartition(partition, this.#partition) || !this.#maySee(scope, name)) continue
         const change = Object.freeze({ type, id: record.id, name, scope: Object.freeze({ ...scope }) })
         call(listener, change).catch((error) => this.#context.report(error))
       }
@@ -251,17 +270,29 @@ export class SecretView {
   #locate({ scope, name }: Target): { context: StoreContext; address: Address; rowKey: Uint8Array } {
     const context = this.#context
     context.checkOpen()
-    this.#checkAccess(scope)
+    this.#checkAccess(scope, name)
     const address: Address = { partition: this.#partition, scope, name }
     return { context, address, rowKey: context.keyspace.record(address) }
   }
 
-  #checkAccess(scope: Scope): void {
-    if (this.#maySee(scope)) return
-    throw new SecretStoreError('ERR_ACCESS_DENIED', "scope.user: expected the view's own user, got another")
+  #checkAccess(scope: Scope, name?: string): void {
+    if (!this.#isOwn(scope)) {
+      throw new SecretStoreError('ERR_ACCESS_DENIED', "scope.user: expected the view's own user, got another")
+    }
+    if (!this.#maySee(scope, name)) {
+      throw new SecretStoreError('ERR_ACCESS_DENIED', 'secret: expected one that this view may see, got another')
+    }
   }
 
-  #maySee(scope: Scope): boolean {
+  #maySee(scope: Scope, name?: string): boolean {
+    const within = this.#restriction
+    return (
+      this.#isOwn(scope) &&
+      (within === undefined || (within.allowsScope(scope) && (name === undefined || within.allowsName(name))))
+    )
+  }
+
+  #isOwn(scope: Scope): boolean {
     return this.#user === undefined || scope.type === 'account' || scope.user === this.#user
   }
 

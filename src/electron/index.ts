@@ -1,1 +1,12 @@
-export {}
+export type { BridgeVerb } from './bridge/channel'
+export {
+  type ContextBridge,
+  exposeInPreload,
+  type IpcRenderer,
+  type SecretsBridge,
+} from './bridge/expose-in-preload'
+export { type ExposeOptions, exposeSecrets, type IpcMain } from './bridge/expose-secrets'
+export type { Grant } from './bridge/grants'
+export type { InvokeEvent, WebContents, WebFrame } from './bridge/sender'
+export { type Electron, openInUserData, type UserDataOptions } from './open-in-user-data'
+export { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from './safe-storage'

@@ -40,6 +40,11 @@ export async function findSlot(
   )
 }
 
+/** Whether the provider wants this slot, which it has opened, to be wrapped anew. */
+export function isOutdated(provider: KeyProvider, { storeId }: KeyringFile, { id, kind }: KeySlot): boolean {
+  return kind === provider.kind && provider.outdated?.({ storeId, slotId: id, kind }) === true
+}
+
 /** What trying `provider` on all slots of its kind may cost, in default passphrases. */
 export function workOf(provider: KeyProvider, slots: readonly KeySlot[]): number {
   const own = slots.filter((slot) => slot.kind === provider.kind)

@@ -5,7 +5,8 @@ import { SecretStoreError } from '../errors'
 import { MAX_SLOTS } from '../format/constants'
 import type { KeySlot } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
-import { checkWork, makeSlot } from '../keys/wrap'
+import { isOutdated } from '../keys/unlock'
+import { checkWork, fillSlot, makeSlot } from '../keys/wrap'
 import { changeKeyring } from './change'
 import { type KeySlotInfo, slotInfo } from './slot-info'
 
@@ -38,6 +39,21 @@ export async function replaceSlot(context: StoreContext, slotId: string, provide
   const before = context.keyring.file.slots
   const replaced = findSlotById(before, slotId)
   return changeSlots(context, provider, (slot) => before.map((old) => (old === replaced ? slot : old)))
+}
+
+/** Wraps anew what the provider says is outdated. */
+export async function renewSlots(context: StoreContext, provider: KeyProvider): Promise<void> {
+  context.checkOpen()
+  const { keyring } = context
+  await keyring.lendRootKey(async (rootKey) => {
+    const { file } = keyring
+    const slots: KeySlot[] = []
+    for (const slot of file.slots) {
+      const renewed = isOutdated(provider, file, slot) ? fillSlot(slot, provider, rootKey, file.storeId) : slot
+      slots.push(await orAborted(context.closing, Promise.resolve(renewed)))
+    }
+    await changeKeyring(context, { file: { ...file, slots }, rootKey })
+  })
 }
 
 async function changeSlots(

@@ -1,0 +1,115 @@
+import { type Scope, sameScope } from '../../model'
+import { checkFunction, checkText, MAX_CHARACTERS, optionsOf, parseScope } from '../../validate'
+import { restrict, SecretView } from '../../view'
+import type { BridgeVerb } from './channel'
+import type { Sender, WebContents, WebFrame } from './sender'
+
+/** What some pages may do. All of it has to be said: nothing is allowed that is not in it. */
+export interface Grant {
+  /**
+   * Pages of this origin, to the letter as the frame has it: `https://app.example`, `app://notes`. Not `file://`, the origin of
+   * every file there is: that takes `page`.
+   */
+  readonly origin?: string
+  /** In place of `origin`: this page alone, as a URL without query and fragment, such as `pathToFileURL('index.html').href`. */
+  readonly page?: string
+  /** @defaultValue `'main'`: not the frames within the page */
+  readonly frames?: 'main' | 'all'
+  /** A further condition, such as which window it is. It can only narrow. @defaultValue none */
+  readonly when?: (sender: { readonly frame: WebFrame; readonly webContents: WebContents }) => boolean
+  /** Which account, mode and user are meant. @defaultValue the store itself */
+  readonly view?: SecretView
+  /** `find` and `list` tell of secrets without their payloads; to expand those takes `get` as well. `watch`: change events. */
+  readonly verbs: readonly BridgeVerb[] | 'all'
+  readonly scopes: readonly Scope[] | 'all'
+  /** Names, and beginnings of names. */
+  readonly names: readonly (string | { readonly prefix: string })[] | 'all'
+}
+
+/** A grant that was checked: to whom, and what. */
+export interface Access {
+  matches(sender: Sender): boolean
+  allows(verb: BridgeVerb): boolean
+  /** Restricted to the scopes and names. */
+  readonly view: SecretView
+}
+
+export const VERBS: readonly BridgeVerb[] = ['find', 'list', 'get', 'set', 'delete', 'watch']
+const GRANT_FIELDS = ['origin', 'page', 'frames', 'when', 'view', 'verbs', 'scopes', 'names'] as const
+
+/** @throws {TypeError} On what is no list of grants, or would grant more than it says. */
+export function parseGrants(grants: unknown, store: SecretView): Access[] {
+  if (!Array.isArray(grants)) throw new TypeError('allow: expected an array of grants, got something else')
+  return grants.map((grant: unknown) => parseGrant(grant as Grant, store))
+}
+
+function parseGrant(grant: Grant, store: SecretView): Access {
+  const {
+    origin,
+    page,
+    frames = 'main',
+    when,
+    view = store,
+    verbs,
+    scopes,
+    names,
+  } = optionsOf<Grant>(grant, 'allow', GRANT_FIELDS)
+  const isPage = parsePlace(origin, page)
+  if (frames !== 'main' && frames !== 'all') throw new TypeError("allow frames: expected 'main' or 'all', got another")
+  if (when !== undefined) checkFunction(when, 'allow when')
+  if (!(view instanceof SecretView)) throw new TypeError('allow view: expected a view of a store, got something else')
+  const allowedVerbs = listOf(verbs, 'verbs')?.map(checkVerb)
+  const allowedScopes = listOf(scopes, 'scopes')?.map(parseScope)
+  const allowedNames = listOf(names, 'names')?.map(parseName)
+  return {
+    matches: (sender) =>
+      isPage(sender) && (frames === 'all' || sender.isMainFrame) && (when === undefined || when(sender) === true),
+    allows: (verb) => allowedVerbs?.includes(verb) ?? true,
+    view: restrict(view, {
+      allowsScope: (scope) => allowedScopes?.some((allowed) => sameScope(allowed, scope)) ?? true,
+      allowsName: (name) => allowedNames?.some((isAllowed) => isAllowed(name)) ?? true,
+    }),
+  }
+}
+
+function parsePlace(origin: string | undefined, page: string | undefined): (sender: Sender) => boolean {
+  if ((origin === undefined) === (page === undefined)) {
+    throw new TypeError('allow: expected either an origin or a page, got both or neither')
+  }
+  const text = checkText(origin ?? page, origin === undefined ? 'allow page' : 'allow origin', MAX_CHARACTERS)
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const itsOrigin = url && `${url.protocol}//${url.host}`
+  if (page !== undefined) {
+    if (url === undefined || url.href !== page || url.search !== '' || url.hash !== '') {
+      throw new TypeError('allow page: expected a URL as browsers write it, without query and fragment, got another')
+    }
+    return (sender) => sender.origin === itsOrigin && sender.page === page
+  }
+  if (itsOrigin !== origin || url?.protocol === 'file:') {
+    throw new TypeError(
+      "allow origin: expected one such as 'https://app.example' or 'app://notes' (for files, a page), got another",
+    )
+  }
+  return (sender) => sender.origin === origin
+}
+
+function listOf<T>(value: readonly T[] | 'all', label: string): readonly T[] | undefined {
+  if (value === 'all') return undefined
+  if (!Array.isArray(value)) throw new TypeError(`allow ${label}: expected an array or 'all', got something else`)
+  return value
+}
+
+function checkVerb(verb: BridgeVerb): BridgeVerb {
+  if (!VERBS.includes(verb)) throw new TypeError(`allow verbs: expected some of ${VERBS.join(', ')}, got another`)
+  return verb
+}
+
+function parseName(name: string | { readonly prefix: string }): (name: string) => boolean {
+  if (typeof name === 'string') {
+    checkText(name, 'allow names', MAX_CHARACTERS)
+    return (asked) => asked === name
+  }
+  const { prefix } = optionsOf<{ readonly prefix: string }>(name, 'allow names', ['prefix'])
+  checkText(prefix, 'allow names prefix', MAX_CHARACTERS)
+  return (asked) => asked.startsWith(prefix)
+}

@@ -1,0 +1,168 @@
+import { SecretStoreError } from '../errors'
+import type { KeyProvider } from '../keys/provider'
+import { generateRecoveryCode, recoveryCode } from '../keys/recovery-code'
+import { OPEN_NAMES, type OpenOptions } from '../options'
+import { entries, joinPath, status } from '../platform/files'
+import { SecretStore } from '../store'
+import { checkFunction, checkText, optionsOf } from '../validate'
+import { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from './safe-storage'
+
+/** What is used of the module `electron`. */
+export interface Electron {
+  readonly app: { whenReady(): Promise<unknown>; getPath(name: 'userData' | 'appData'): string }
+  readonly safeStorage: ElectronSafeStorage
+}
+
+export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStorageOptions, 'allowBasicText'> {
+  /**
+   * Shows a new recovery code to the user, who writes it down. Asked at the first start, and again at later ones for as long as the store
+   * has no recovery code.
+   *
+   * @returns Whether the user has it: only then does it open the store. With `false` nothing opens the store when the keychain is lost.
+   */
+  offerRecoveryCode(code: string): boolean | Promise<boolean>
+  /**
+   * Asks the user for the recovery code, when the keychain does not open the store: it was emptied, or the app was renamed, or this is
+   * another user or machine. Asked again after a code that is wrong. With the right one the store gets a new slot for the keychain.
+   *
+   * @param reason - Why it is asked: `ERR_WRONG_KEY`, `ERR_NO_KEYRING`, or a `TypeError` for a mistyped code.
+   * @returns `undefined` to give up: opening then fails as it would have without it.
+   * @defaultValue nobody is asked
+   */
+  askRecoveryCode?(reason: Error): string | undefined | Promise<string | undefined>
+  /** The name of the store's directory, in the app's `userData`. @defaultValue `'secrets'` */
+  readonly directory?: string
+  /**
+   * Names that the app had before, each of which had another `userData`. If the present one has no store and that of a former
+   * name has, that is opened, where it is. @defaultValue none
+   */
+  readonly formerNames?: readonly string[]
+}
+
+const OPTION_NAMES = [
+  ...(['offerRecoveryCode', 'askRecoveryCode', 'directory', 'formerNames', 'allowBasicText'] as const),
+  ...OPEN_NAMES.filter((name) => name !== 'key'),
+]
+
+/**
+ * The store of an Electron app: in its `userData`, opened by the system's keychain, and by a recovery code should that be lost. Nothing is
+ * ever created in the place of a store that does not open.
+ *
+ * @param electron - The module `electron`, in the main process.
+ * @throws {TypeError} On bad options. @throws What `offerRecoveryCode` or `askRecoveryCode` throw.
+ * @throws {SecretStoreError} As `SecretStore.open`, and `ERR_NO_KEYRING`. `ERR_LOCKED` is most often a second instance of the app:
+ *   `app.requestSingleInstanceLock` tells.
+ */
+export async function openInUserData(electron: Electron, options: UserDataOptions): Promise<SecretStore> {
+  const given = optionsOf<UserDataOptions>(options, 'options', OPTION_NAMES)
+  const { offerRecoveryCode, askRecoveryCode, directory = 'secrets', formerNames = [], allowBasicText, ...rest } = given
+  checkFunction(offerRecoveryCode, 'offerRecoveryCode')
+  if (askRecoveryCode !== undefined) checkFunction(askRecoveryCode, 'askRecoveryCode')
+  checkFolderName(directory, 'directory')
+  if (!Array.isArray(formerNames)) throw new TypeError('formerNames: expected an array, got something else')
+  for (const name of formerNames) checkFolderName(name, 'formerNames')
+  if (typeof electron?.app?.whenReady !== 'function' || typeof electron.app.getPath !== 'function') {
+    throw new TypeError('electron: expected the module, in the main process, got something else')
+  }
+  const key = safeStorage(electron.safeStorage, allowBasicText === undefined ? {} : { allowBasicText })
+  await electron.app.whenReady()
+  const { location, exists } = await findLocation(electron, directory, formerNames)
+  const open: Open = (provider) => SecretStore.open(location, { ...rest, key: provider })
+  const store = await openWithKeychain(open, key, exists ? askRecoveryCode : undefined)
+  try {
+    if (!store.keys().some(({ kind }) => kind === 'recovery-code')) {
+      const code = generateRecoveryCode()
+      // A code that was shown and opens nothing is offered anew at the next start; one that was never seen would be for ever.
+      if (await offerRecoveryCode(code)) await store.addKey(recoveryCode(code))
+    }
+    return store
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+type Open = (key: KeyProvider) => Promise<SecretStore>
+
+async function openWithKeychain(
+  open: Open,
+  key: KeyProvider,
+  ask: UserDataOptions['askRecoveryCode'],
+): Promise<SecretStore> {
+  try {
+    return await open(key)
+  } catch (error) {
+    if (ask === undefined || !isKeychainLost(error)) throw error
+    const store = await openWithCode(open, error, ask)
+    if (error.code === 'ERR_WRONG_KEY') await renewKeychainSlot(store, key)
+    return store
+  }
+}
+
+function isKeychainLost(error: unknown): error is SecretStoreError {
+  return error instanceof SecretStoreError && (error.code === 'ERR_WRONG_KEY' || error.code === 'ERR_NO_KEYRING')
+}
+
+/** @throws `lost` if the user gives up. */
+async function openWithCode(
+  open: Open,
+  lost: SecretStoreError,
+  ask: NonNullable<UserDataOptions['askRecoveryCode']>,
+): Promise<SecretStore> {
+  for (let reason: unknown = lost; ; ) {
+    const code = await ask(reason as Error)
+    if (code === undefined) throw lost
+    let key: KeyProvider
+    try {
+      key = recoveryCode(code)
+    } catch (mistyped) {
+      reason = mistyped
+      continue
+    }
+    try {
+      return await open(key)
+    } catch (error) {
+      if (!isKeychainLost(error)) throw error
+      reason = error
+    }
+  }
+}
+
+/** The keychain opens it again from now on. A slot of it that is the only one is dead; of several, one may be another user's. */
+async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<void> {
+  const own = store.keys().filter(({ kind }) => kind === key.kind)
+  const [dead] = own
+  try {
+    if (dead !== undefined && own.length === 1) await store.replaceKey(dead.id, key)
+    else await store.addKey(key)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function findLocation(
+  { app }: Electron,
+  directory: string,
+  formerNames: readonly string[],
+): Promise<{ readonly location: string; readonly exists: boolean }> {
+  const former = formerNames.map((name) => joinPath(app.getPath('appData'), name, directory))
+  const present = joinPath(app.getPath('userData'), directory)
+  for (const location of [present, ...former]) {
+    if (!(await isVacant(location))) return { location, exists: true }
+  }
+  return { location: present, exists: false }
+}
+
+/** Whether a store could be created there. What is no directory is for the opening to judge. */
+async function isVacant(path: string): Promise<boolean> {
+  const { kind } = await status(path)
+  return kind === 'absent' || (kind === 'directory' && (await entries(path)).length === 0)
+}
+
+function checkFolderName(name: unknown, label: string): void {
+  checkText(name, label, 255)
+  if (!/^[^/\\\0]+$/.test(name as string) || name === '.' || name === '..') {
+    throw new TypeError(`${label}: expected the name of a folder, got a path`)
+  }
+}
