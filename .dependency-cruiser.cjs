@@ -78,7 +78,7 @@ module.exports = {
       '^src/cli/',
       '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/|@zxcvbn-ts/|@bomb\\.sh/)',
     ),
-    only('dotenv-in-one-file', '^src/migrate/', '(^|/)dotenv(/|$)'),
+    only('dotenv-is-what-tests-compare-with', '^$', '(^|/)dotenv(/|$)'),
     only('keyring-library-in-keyring', '^src/keyring/', '@napi-rs/'),
     {
       name: 'on-demand-is-not-loaded-at-start',

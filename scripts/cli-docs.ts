@@ -21,10 +21,14 @@ or with \`--live\` in live mode. None of these ever mix.
 
 ## Which key
 
-One of \`--passphrase-fd\`, \`--key-file\` and \`--recovery\`; else the environment variable \`SECRET_STORE_PASSPHRASE\`; else a prompt at the terminal, also
-when stdin is a pipe. A new key is asked for by \`--new-passphrase-fd\`, \`--new-key-file\`, \`--generate-key-file\`, \`SECRET_STORE_NEW_PASSPHRASE\` or a
+One of \`--passphrase-fd\`, \`--key-file\`, \`--keyring\` and \`--recovery\`; else the environment variable \`SECRET_STORE_PASSPHRASE\`; else a prompt at the terminal, also
+when stdin is a pipe. A new key is asked for by \`--new-passphrase-fd\`, \`--new-key-file\`, \`--new-keyring\`, \`--generate-key-file\`, \`SECRET_STORE_NEW_PASSPHRASE\` or a
 prompt, twice. One line end behind a passphrase from a file is not part of it. An environment variable can be read by other
 processes of the same user: prefer a file descriptor.
+
+\`--keyring\` is a key in the system's keyring ([keyring.md](keyring.md)), in the entry \`secret-store/default\` or the one that \`--keyring-entry\` names, as
+\`service/account\` (what stands behind the last \`/\` is the account). It needs \`@napi-rs/keyring\`, installed beside the program: \`npm install --global
+secret-store @napi-rs/keyring\`. The keyring has a minute to answer, so that somebody can unlock it.
 
 ## Payloads
 

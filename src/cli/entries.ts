@@ -1,4 +1,3 @@
-import { parse } from 'dotenv'
 import { refused, usage } from './failure'
 import { printable } from './printable'
 
@@ -13,18 +12,18 @@ export interface Entry {
 export type FileFormat = 'dotenv' | 'json'
 
 /** @param bytes - UTF-8. @throws {Failure} If it is not of that format. No message repeats what is in it. */
-export function decodeEntries(bytes: Uint8Array, format: FileFormat): Entry[] {
+export async function decodeEntries(bytes: Uint8Array, format: FileFormat): Promise<Entry[]> {
   const text = textOf(bytes)
   if (text === undefined) throw usage('import: expected UTF-8 text, got something else')
-  const entries = format === 'json' ? decodeJson(text) : decodeDotenv(text)
+  const entries = format === 'json' ? decodeJson(text) : await readDotenv(text)
   for (const { name, payload } of entries) {
     if (payload.length === 0) throw usage(`import: expected a payload for '${name}', got an empty one`)
   }
   return entries
 }
 
-export function encodeEntries(entries: readonly Entry[], format: FileFormat): string {
-  return format === 'json' ? encodeJson(entries) : encodeDotenv(entries)
+export async function encodeEntries(entries: readonly Entry[], format: FileFormat): Promise<string> {
+  return format === 'json' ? encodeJson(entries) : writeDotenv(entries)
 }
 
 /** The text that bytes are, or `undefined`. */
@@ -89,64 +88,31 @@ export function payloadField(payload: string | Uint8Array): { payload: string } 
   return { payload_base64: Buffer.from(payload).toString('base64') }
 }
 
-/** @throws {Failure} For a line that the library would pass over: a secret in it would be lost unnoticed. */
-function decodeDotenv(text: string): Entry[] {
-  const unread = unreadLine(text)
-  if (unread !== undefined) {
+/** @throws {Failure} For a line that is no assignment: a secret in it would be lost unnoticed. */
+async function readDotenv(text: string): Promise<Entry[]> {
+  const { decodeDotenv } = await import('secret-store/migrate')
+  try {
+    return decodeDotenv(text).map((entry) => ({ ...entry, expires_at: null }))
+  } catch (error) {
     throw usage(
-      `import: expected NAME=payload, a comment or an empty line, got something else in line ${unread}`,
+      (error as TypeError).message.replace(/^dotenv/, 'import'),
       'a name has letters, digits, `_`, `.` and `-`; --format json takes every name',
     )
   }
-  return Object.entries(parse(text)).map(([name, payload]) => ({ name, payload, expires_at: null }))
-}
-
-/** The beginning of a line that is no assignment: one within a payload, or one that the library does not read. */
-const NO_ASSIGNMENT = /^(?!\s*#|\s*$|\s*(?:export\s+)?(?!__proto__\b)[\w.-]+(?:\s*=|:\s))/gm
-const MARK = '\u{f0000}'
-
-/** The number of the first line that becomes no part of a payload: those in question are marked, and the marks looked for in what is read. */
-function unreadLine(text: string): number | undefined {
-  const lines = text.replace(/\r\n?/g, '\n')
-  const inQuestion: number[] = []
-  const marked = lines.replace(NO_ASSIGNMENT, (_, at: number) => {
-    inQuestion.push(at)
-    return `${MARK}${at}${MARK}`
-  })
-  const payloads = Object.values(parse(marked)).join('\n')
-  const read = new Set([...payloads.matchAll(new RegExp(`${MARK}(\\d+)${MARK}`, 'gu'))].map(([, at]) => Number(at)))
-  const unread = inQuestion.find((at) => !read.has(at))
-  return unread === undefined ? undefined : lines.slice(0, unread).split('\n').length
 }
 
 /** @throws {Failure} For what dotenv cannot say: it is never written otherwise than it is. */
-function encodeDotenv(entries: readonly Entry[]): string {
-  const lines = entries.map(({ name, payload }) => {
-    const line = /^[\w.-]+$/.test(name) && typeof payload === 'string' ? dotenvLine(name, payload) : undefined
-    if (line === undefined) {
+async function writeDotenv(entries: readonly Entry[]): Promise<string> {
+  const { encodeDotenv } = await import('secret-store/migrate')
+  const lines = entries.map((entry) => {
+    try {
+      return encodeDotenv([entry])
+    } catch {
       throw refused(
-        `export: '${printable(name)}' cannot be written as dotenv, because of its name or its payload`,
+        `export: '${printable(entry.name)}' cannot be written as dotenv, because of its name or its payload`,
         'use --format json',
       )
     }
-    return line
   })
-  return lines.map((line) => `${line}\n`).join('')
-}
-
-/**
- * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it, would
- * reach into the lines behind it.
- */
-function dotenvLine(name: string, payload: string): string | undefined {
-  const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
-  const candidates: [quote: string, content: string][] = [
-    ["'", payload],
-    ['"', escaped],
-    ['`', payload],
-  ]
-  return candidates
-    .filter(([quote, content]) => !content.includes(quote) && !content.endsWith('\\'))
-    .map(([quote, content]) => `${name}=${quote}${content}${quote}`)
-    .find((line) => parse(line)[name] === payload)
+  return lines.join('')
 }

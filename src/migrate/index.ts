@@ -1,1 +1,8 @@
-export {}
+export { type DotenvOptions, dotenv } from './dotenv'
+export { type DotenvEntry, decodeDotenv, encodeDotenv } from './dotenv-text'
+export { type ElectronStoreLike, type ElectronStoreOptions, electronStore } from './electron-store'
+export { type ImportOptions, importFrom } from './import-from'
+export { type KeytarLike, type KeytarOptions, keytar } from './keytar'
+export type { ImportedEntry, ImportOutcome, ImportReport } from './report'
+export { type SafeStorageFilesOptions, type SafeStorageLike, safeStorageFiles } from './safe-storage-files'
+export type { SecretSource, SourceEntry } from './source'

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { decodeEntries, type Entry, encodeEntries } from '../../src/cli/entries'
 import { Failure } from '../../src/cli/failure'
 
-const decode = (text: string, format: 'dotenv' | 'json' = 'dotenv'): Entry[] => decodeEntries(Buffer.from(text), format)
+const decode = (text: string, format: 'dotenv' | 'json' = 'dotenv'): Promise<Entry[]> =>
+  decodeEntries(Buffer.from(text), format)
 
 /** What is awkward in dotenv, in shells and in JSON. */
 const PIECES = [
@@ -57,33 +58,33 @@ function randomEntries(): Entry[] {
 }
 
 describe('an export', () => {
-  test('in dotenv is refused, or read back to the letter (20,000 random ones)', () => {
+  test('in dotenv is refused, or read back to the letter (20,000 random ones)', async () => {
     let written = 0
     for (let n = 0; n < 20_000; n++) {
       const entries = randomEntries()
       let text: string
       try {
-        text = encodeEntries(entries, 'dotenv')
+        text = await encodeEntries(entries, 'dotenv')
       } catch (error) {
         expect(error).toBeInstanceOf(Failure)
         continue
       }
       written++
-      expect(sorted(decode(text))).toEqual(sorted(entries))
+      expect(sorted(await decode(text))).toEqual(sorted(entries))
     }
     expect(written).toBeGreaterThan(2_000)
   })
 
-  test('in dotenv keeps its quotes closed, whatever stands behind', () => {
+  test('in dotenv keeps its quotes closed, whatever stands behind', async () => {
     const entries = [
       { name: 'A', payload: 'ends in a backslash\\', expires_at: null },
       { name: 'B', payload: "a quote ' and another", expires_at: null },
     ]
-    expect(() => encodeEntries(entries, 'dotenv')).toThrow("'A' cannot be written as dotenv")
-    expect(encodeEntries(entries.slice(1), 'dotenv')).toBe('B="a quote \' and another"\n')
+    await expect(encodeEntries(entries, 'dotenv')).rejects.toThrow("'A' cannot be written as dotenv")
+    expect(await encodeEntries(entries.slice(1), 'dotenv')).toBe('B="a quote \' and another"\n')
   })
 
-  test('in JSON is read back to the letter (2,000 random ones, with bytes)', () => {
+  test('in JSON is read back to the letter (2,000 random ones, with bytes)', async () => {
     for (let n = 0; n < 2_000; n++) {
       const entries: Entry[] = [
         ...randomEntries(),
@@ -93,7 +94,7 @@ describe('an export', () => {
           expires_at: 1956528000,
         },
       ]
-      expect(decode(encodeEntries(entries, 'json'), 'json')).toEqual(entries)
+      expect(await decode(await encodeEntries(entries, 'json'), 'json')).toEqual(entries)
     }
   })
 })
@@ -108,15 +109,15 @@ describe('an import of dotenv', () => {
     ['what no object can hold, exported', 'export __proto__ = x', 1],
     ['a quote that is never closed', 'A="one\ntwo\nB=3', 2],
     ['what stands behind a payload of several lines', 'A="one\ntwo"\nthree\n', 3],
-  ])('refuses %s, by its line, and repeats nothing of it', (_, text, line) => {
-    expect(() => decode(text)).toThrow(new RegExp(`in line ${line}$`))
-    expect(() => decode(text)).not.toThrow(/KEY|nonsense|three/)
+  ])('refuses %s, by its line, and repeats nothing of it', async (_, text, line) => {
+    await expect(decode(text)).rejects.toThrow(new RegExp(`in line ${line}$`))
+    await expect(decode(text)).rejects.not.toThrow(/KEY|nonsense|three/)
   })
 
-  test('takes comments, empty lines, and payloads of several lines with anything in them', () => {
+  test('takes comments, empty lines, and payloads of several lines with anything in them', async () => {
     const text =
       '\ufeff# a comment\n\n  # another\nA="one\nMY KEY = x\n__proto__=y\n# not a comment\n\nend"\nexport B = 2 # two\nC: 3\nD=\'x\ny\'\n'
-    expect(decode(text).map(({ name, payload }) => [name, payload])).toEqual([
+    expect((await decode(text)).map(({ name, payload }) => [name, payload])).toEqual([
       ['A', 'one\nMY KEY = x\n__proto__=y\n# not a comment\n\nend'],
       ['B', '2'],
       ['C', '3'],
@@ -124,9 +125,9 @@ describe('an import of dotenv', () => {
     ])
   })
 
-  test('of ten thousand keys of several lines is no work of its square', () => {
+  test('of ten thousand keys of several lines is no work of its square', async () => {
     const text = Array.from({ length: 10_000 }, (_, n) => `K${n}="-----BEGIN-----\nabc/def\n-----END-----"\n`).join('')
-    expect(decode(text)).toHaveLength(10_000)
+    expect(await decode(text)).toHaveLength(10_000)
   })
 })
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { _electron, type ElectronApplication, type Page } from 'playwright-core'
 import { afterAll, beforeAll, onTestFinished, type TestContext } from 'vitest'
+import { NO_SESSION } from '../keyring/session'
 
 /** A real Electron, and the package in it as apps have it. */
 
@@ -61,10 +62,18 @@ export function useElectron(): void {
   })
 }
 
-/** Leaves the test out, and says why, where no Electron can be run. */
+/** Leaves the test out, and says why, where no Electron can be run; with REQUIRE_ELECTRON that is a failure. */
 export function needElectron(context: TestContext): void {
   if (reason === undefined) return
+  if (process.env['REQUIRE_ELECTRON']) throw new Error(reason)
   context.skip(reason)
+}
+
+/** The same of a keyring, with REQUIRE_KEYRING. */
+export function needKeyring(context: TestContext): void {
+  if (NO_SESSION === undefined) return
+  if (process.env['REQUIRE_KEYRING']) throw new Error(NO_SESSION)
+  context.skip(NO_SESSION)
 }
 
 /** A `node_modules` with the package, built from the sources as they are, and what it depends on. */
@@ -162,6 +171,40 @@ export async function run(app: string, options: LaunchOptions & { readonly userD
   })
   const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve))
   return { exitCode, stdout, stderr }
+}
+
+/** An installation of an app; it is gone when the test ends. */
+export async function userDataFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'secret-store-user-data-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** What a program of the main process says, by `say`; `place` is a path in `userData`. An error that it throws is the last thing. */
+export async function said(
+  userData: string,
+  program: string,
+  options: Omit<LaunchOptions, 'userData'> & { readonly name?: string } = {},
+): Promise<unknown[]> {
+  const { name = 'test-app', ...launching } = options
+  const app = await makeApp({
+    'package.json': JSON.stringify({ name, main: 'main.cjs' }),
+    'main.cjs': `
+      const electron = require('electron')
+      const { app } = electron
+      const { writeFileSync } = require('node:fs')
+      const { join } = require('node:path')
+      const lines = []
+      const say = (value) => lines.push(value)
+      const place = (name) => join(app.getPath('userData'), name)
+      const end = (code) => { writeFileSync(place('said.json'), JSON.stringify(lines)); app.exit(code) }
+      app.whenReady().then(async () => { ${program} }).then(() => end(0), (error) => { say(String(error.stack)); end(1) })
+    `,
+  })
+  const { exitCode, stderr } = await run(app, { ...launching, userData })
+  const lines: unknown[] = JSON.parse(await readFile(join(userData, 'said.json'), 'utf8'))
+  if (exitCode !== 0) throw new Error(`main process: ${JSON.stringify(lines)}\n${stderr}`)
+  return lines
 }
 
 function switchesOf(userData: string, { switches = [] }: LaunchOptions): string[] {

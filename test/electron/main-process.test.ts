@@ -1,36 +1,7 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { makeApp, needElectron, run, useElectron } from './harness'
+import { expect, test } from 'vitest'
+import { needElectron, said, useElectron, userDataFolder } from './harness'
 
 useElectron()
-
-async function userDataFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'secret-store-user-data-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
-
-/** What a program of the main process says, by `say`. */
-async function said(userData: string, program: string): Promise<unknown[]> {
-  const app = await makeApp({
-    'main.cjs': `
-      const { app } = require('electron')
-      const { writeFileSync } = require('node:fs')
-      const { join } = require('node:path')
-      const lines = []
-      const say = (value) => lines.push(value)
-      const place = (name) => join(app.getPath('userData'), name)
-      const end = (code) => { writeFileSync(place('said.json'), JSON.stringify(lines)); app.exit(code) }
-      app.whenReady().then(async () => { ${program} }).then(() => end(0), (error) => { say(String(error.stack)); end(1) })
-    `,
-  })
-  const { exitCode, stderr } = await run(app, { userData })
-  const lines = JSON.parse(await readFile(join(userData, 'said.json'), 'utf8'))
-  expect(exitCode, `${JSON.stringify(lines)} ${stderr}`).toBe(0)
-  return lines
-}
 
 test('`require` and `import` of every entry give the same things', async (context) => {
   needElectron(context)

@@ -18,14 +18,15 @@ const npm = (args, cwd) => execFileSync('npm', args, { cwd, encoding: 'utf8', st
 
 /** Folders that are copied, installed and tested, and what they need beside the library. */
 const STRIPE = `stripe@${devDependencies.stripe}`
+const TYPES = [`typescript@${devDependencies.typescript}`, `@types/node@${devDependencies['@types/node']}`]
 const PROJECTS = [
   { from: 'examples/stripe-app', needs: [STRIPE] },
   { from: 'test/package/projects/jest', needs: [STRIPE, 'jest@30'] },
   { from: 'test/package/projects/vitest', needs: [STRIPE, `vitest@${devDependencies.vitest}`] },
-  {
-    from: 'test/package/projects/types',
-    needs: [`typescript@${devDependencies.typescript}`, `@types/node@${devDependencies['@types/node']}`],
-  },
+  { from: 'test/package/projects/types', needs: TYPES },
+  // The oldest Electron that is supported, and one whose keychain is asynchronous. Of both the types alone: no binary is fetched.
+  { from: 'test/package/projects/electron-types', needs: [...TYPES, 'electron@33.2.1'] },
+  { from: 'test/package/projects/electron-types', needs: [...TYPES, 'electron@45.5.0'] },
 ]
 
 let failed = 0
@@ -77,7 +78,7 @@ function testProject({ from, needs }, tarball) {
   cpSync(join(root, from), place, { recursive: true })
   install(place, [...needs, tarball])
   const { status, stdout, stderr } = spawnSync('npm', ['test'], { cwd: place, encoding: 'utf8' })
-  report(status === 0, `${from}, from the tarball`, stdout + stderr)
+  report(status === 0, `${from}, from the tarball, with ${needs.at(-1)}`, stdout + stderr)
 }
 
 /** Without install scripts: nothing is compiled. */

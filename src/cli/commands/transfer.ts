@@ -53,7 +53,7 @@ async function importFile(session: Session, file: string, flags: ImportFlags): P
   if (flags.skip && flags.replace) throw usage('import: expected --skip or --replace, got both')
   if (file === '-' && options.passphraseFd === 0) throw usage('stdin: expected the passphrase or the file, got both')
   const format = flags.format ?? (extname(file).toLowerCase() === '.json' ? 'json' : 'dotenv')
-  const entries = decodeEntries(file === '-' ? await readStream(io.stdin) : await readInput(file), format)
+  const entries = await decodeEntries(file === '-' ? await readStream(io.stdin) : await readInput(file), format)
   const view = await session.view()
   const plan = await session.long('import', ({ onProgress, signal }) =>
     planImport(session, view, entries, flags, onProgress, signal),
@@ -118,7 +118,7 @@ async function exportSecrets(session: Session, flags: ExportFlags): Promise<void
   const { output } = session
   const format = flags.format ?? (output.json ? 'json' : 'dotenv')
   const entries = await readEntries(session, await session.view())
-  const text = encodeEntries(entries, format)
+  const text = await encodeEntries(entries, format)
   if (flags.output === undefined) await output.write(text)
   else {
     await writeNew(flags.output, text)

@@ -1,0 +1,47 @@
+import type { Scope } from '../model'
+
+/**
+ * What became of an entry, or in a dry run would have become of it: `unchanged` is there already; `conflict` has another
+ * secret of the name in its way; `failed` cannot be read, or is nothing the store takes; `skipped` was left out by `rename`
+ * or `decode`, or is a key of electron-store that is not there.
+ */
+export type ImportOutcome = 'created' | 'replaced' | 'unchanged' | 'conflict' | 'failed' | 'skipped'
+
+export interface ImportedEntry {
+  /** Its name in the source. */
+  readonly from: string
+  /** Its name in the store; not there if it was skipped. */
+  readonly name?: string
+  readonly scope: Scope
+  readonly outcome: ImportOutcome
+  /** Of a conflict or a failure. */
+  readonly reason?: string
+}
+
+/** What an import did, without any payload. */
+export interface ImportReport {
+  /** Nothing was written: it says what would be done. */
+  readonly dryRun: boolean
+  readonly created: number
+  readonly replaced: number
+  readonly unchanged: number
+  readonly conflicts: number
+  readonly failed: number
+  readonly skipped: number
+  /** In the order of the source. */
+  readonly entries: readonly ImportedEntry[]
+}
+
+export function reportOf(dryRun: boolean, entries: readonly ImportedEntry[]): ImportReport {
+  const count = (outcome: ImportOutcome): number => entries.filter((entry) => entry.outcome === outcome).length
+  return {
+    dryRun,
+    created: count('created'),
+    replaced: count('replaced'),
+    unchanged: count('unchanged'),
+    conflicts: count('conflict'),
+    failed: count('failed'),
+    skipped: count('skipped'),
+    entries,
+  }
+}

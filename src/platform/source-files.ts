@@ -1,0 +1,43 @@
+import { constants } from 'node:fs'
+import { open, readdir, stat } from 'node:fs/promises'
+import { basename, extname, join } from 'node:path'
+
+/** Files of others, which are read and never changed. Errors are Node's own. */
+
+/**
+ * All of a file, through links. A FIFO or a device cannot make it hang.
+ *
+ * @returns `undefined` if it is no regular file.
+ */
+export async function readSourceFile(path: string): Promise<Uint8Array | undefined> {
+  const { O_RDONLY, O_NONBLOCK = 0 } = constants
+  const file = await open(path, O_RDONLY | O_NONBLOCK)
+  try {
+    return (await file.stat()).isFile() ? await file.readFile() : undefined
+  } finally {
+    await file.close()
+  }
+}
+
+/** The paths of what is in a directory, in order of name. */
+export async function sourceFiles(directory: string): Promise<string[]> {
+  return (await readdir(directory)).sort().map((name) => join(directory, name))
+}
+
+/** @returns In bytes; `undefined` if there is no such file. */
+export async function sourceFileSize(path: string): Promise<number | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isFile() ? found.size : undefined
+}
+
+/** The last part of a path, without its last extension: `token` of `/a/token.enc`. */
+export function sourceFileName(path: string): string {
+  return basename(path, extname(path))
+}
+
+/** @returns The bytes that a text stands for, or `undefined` if it is not so written. White space around it does not count. */
+export function decodeTextFile(bytes: Uint8Array, encoding: 'base64' | 'hex'): Uint8Array | undefined {
+  const text = Buffer.from(bytes).toString('latin1').trim()
+  const written = encoding === 'hex' ? /^(?:[\da-f]{2})+$/i : /^[\w+/-]+={0,2}$/
+  return written.test(text) ? Buffer.from(text, encoding) : undefined
+}
