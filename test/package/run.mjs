@@ -33,7 +33,7 @@ let failed = 0
 try {
   // `prepack` builds, and what it prints comes first: the name of the tarball is the last line.
   const tarball = npm(['pack', '--silent', '--pack-destination', folder], root).trim().split('\n').at(-1)
-  for (const document of ['README.md', 'docs/stripe.md']) runPrograms(document, join(folder, tarball))
+  for (const document of ['README.md', 'docs/stripe.md', 'docs/cache.md']) runPrograms(document, join(folder, tarball))
   runSessions(join(folder, tarball))
   for (const project of PROJECTS) testProject(project, join(folder, tarball))
 } finally {
