@@ -332,7 +332,7 @@ describe('key slots', () => {
       expect(await unlock(unverified, key)).toEqual({ file, rootKey: ROOT_KEY })
     }
     await expect(unlock(unverified, testKey(3))).rejects.toThrow(
-      'key: expected one that opens a slot of this store (from-the-future, passphrase, raw-key), got a raw-key that opens none',
+      'key: expected one that opens a slot of this store (from-the-future, passphrase, raw-key), got raw-key, which opens none',
     )
   })
 

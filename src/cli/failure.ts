@@ -57,6 +57,19 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ERR_LAST_KEY: [EXIT.refused, 'add another key first, or replace this one: `secret-store keys replace`'],
   ERR_CURSOR: [EXIT.refused, '`secret-store list` shows the ids'],
   ERR_UNSUPPORTED_VERSION: [EXIT.refused, 'update secret-store'],
+  ERR_NO_KEYRING: [EXIT.refused, 'start the keyring of the system, or use another key, such as --recovery'],
+  ERR_KEYRING_LOCKED: [
+    EXIT.locked,
+    'unlock the keyring and try again, or use another key: the one in it is still there',
+  ],
+  ERR_NO_KEYRING_ENTRY: [
+    EXIT.wrongKey,
+    'use another key, such as --recovery; with it, `secret-store keys replace SLOT --new-keyring` makes a new entry',
+  ],
+  ERR_FOREIGN_KEYRING_ENTRY: [
+    EXIT.wrongKey,
+    'name another with --keyring-entry, or use another key, such as --recovery',
+  ],
   ERR_IO: [EXIT.refused, 'look at the disk: space, permissions, open files'],
 }
 

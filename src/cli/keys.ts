@@ -4,6 +4,7 @@ import type { KeyProvider } from 'secret-store'
 import { textOf } from './entries'
 import { refused, usage } from './failure'
 import type { Io } from './io'
+import { type KeyringEntryName, keyringKey } from './keyring'
 import type { Output } from './output'
 import { askHidden, askNewPassphrase } from './prompts'
 
@@ -17,6 +18,12 @@ export interface KeyFlags {
   readonly generateKeyFile?: string
   /** Whether to ask for a recovery code. */
   readonly recovery?: boolean
+  /** Whether the system's keyring has it. */
+  readonly keyring?: boolean
+  /** Where in the system's keyring. */
+  readonly keyringEntry?: KeyringEntryName
+  /** Whether the system's keyring gets another one. */
+  readonly newKeyring?: boolean
 }
 
 export interface NewKeyOptions {
@@ -25,7 +32,7 @@ export interface NewKeyOptions {
 }
 
 const NO_KEY = 'no key was given, and there is no terminal to ask for one at'
-const OPEN_HINT = 'use --passphrase-fd, --key-file or SECRET_STORE_PASSPHRASE'
+const OPEN_HINT = 'use --passphrase-fd, --key-file, --keyring or SECRET_STORE_PASSPHRASE'
 /** Where a new key comes from, if nobody types it. */
 export interface NewKeySource {
   /** The environment variable of a passphrase. */
@@ -36,23 +43,26 @@ export interface NewKeySource {
 
 export const FIRST_KEY: NewKeySource = {
   variable: 'SECRET_STORE_PASSPHRASE',
-  options: '--passphrase-fd, --key-file, --generate-key-file',
+  options: '--passphrase-fd, --key-file, --keyring, --generate-key-file',
 }
 export const ANOTHER_KEY: NewKeySource = {
   variable: 'SECRET_STORE_NEW_PASSPHRASE',
-  options: '--new-passphrase-fd, --new-key-file, --generate-key-file',
+  options: '--new-passphrase-fd, --new-key-file, --new-keyring, --generate-key-file',
 }
 
 /** The key to open a store with: one of the flags, else the environment, else what somebody types. */
 export async function openingKey(io: Io, output: Output, flags: KeyFlags): Promise<KeyProvider> {
-  const { passphraseFd, keyFile, recovery } = flags
-  checkOne([passphraseFd, keyFile, recovery || undefined], '--passphrase-fd, --key-file, --recovery')
+  checkEntry(flags)
+  const { passphraseFd, keyFile, recovery, keyring } = flags
+  const given = [passphraseFd, keyFile, keyring || undefined, recovery || undefined]
+  checkOne(given, '--passphrase-fd, --key-file, --keyring, --recovery')
+  if (keyring) return keyringKey(io, flags.keyringEntry, {})
   const { passphrase, rawKey, recoveryCode } = await import('secret-store')
   if (keyFile !== undefined) return rawKey(await readKeyFile(keyFile, output))
   if (passphraseFd !== undefined) return passphrase(readPassphrase(passphraseFd))
   if (recovery) return recoveryCode(await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT))
-  const given = io.env['SECRET_STORE_PASSPHRASE']
-  if (given) return passphrase(given)
+  const inEnvironment = io.env['SECRET_STORE_PASSPHRASE']
+  if (inEnvironment) return passphrase(inEnvironment)
   return passphrase(await askHidden(io, 'Passphrase', NO_KEY, OPEN_HINT))
 }
 
@@ -64,9 +74,10 @@ export async function newKey(
   source: NewKeySource,
   { label, kdf }: NewKeyOptions,
 ): Promise<KeyProvider> {
-  checkOne([flags.passphraseFd, flags.keyFile, flags.generateKeyFile], source.options)
-  const { passphrase, rawKey } = await import('secret-store')
+  checkOne([flags.passphraseFd, flags.keyFile, flags.keyring || undefined, flags.generateKeyFile], source.options)
   const labelled = label === undefined ? {} : { label }
+  if (flags.keyring) return keyringKey(io, flags.keyringEntry, labelled)
+  const { passphrase, rawKey } = await import('secret-store')
   if (flags.generateKeyFile !== undefined) return rawKey(makeKeyFile(flags.generateKeyFile), labelled)
   if (flags.keyFile !== undefined) return rawKey(await readKeyFile(flags.keyFile, output), labelled)
   const options = { ...labelled, ...(kdf !== undefined && { kdf }) }
@@ -74,6 +85,12 @@ export async function newKey(
   const given = io.env[source.variable]
   if (given) return passphrase(given, options)
   return passphrase(await askNewPassphrase(io, NO_KEY, `use ${source.options} or ${source.variable}`), options)
+}
+
+/** A name of an entry that nobody asks for is a mistake. */
+export function checkEntry({ keyring, newKeyring, keyringEntry }: KeyFlags): void {
+  if (keyringEntry === undefined || keyring || newKeyring) return
+  throw usage('--keyring-entry: expected it with --keyring or --new-keyring, got it alone')
 }
 
 function checkOne(flags: readonly unknown[], options: string): void {

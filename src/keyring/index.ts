@@ -1,1 +1,3 @@
-export {}
+export type { KeyringBackend } from './backend'
+export type { KeyringEntry, KeyringLibrary, KeyringSelection } from './library'
+export { type OsKeyring, type OsKeyringOptions, osKeyring } from './os-keyring'

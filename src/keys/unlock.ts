@@ -36,7 +36,7 @@ export async function findSlot(
   const kinds = [...new Set(slots.map((slot) => slot.kind))].join(', ')
   throw new SecretStoreError(
     'ERR_WRONG_KEY',
-    `key: expected one that opens a slot of this store (${kinds}), got a ${provider.kind} that opens none`,
+    `key: expected one that opens a slot of this store (${kinds}), got ${provider.kind}, which opens none`,
   )
 }
 

@@ -3,8 +3,10 @@ import { fileURLToPath } from 'node:url'
 
 const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
+const LOADER: readonly string[] = ['--import', import.meta.resolve('tsx')]
+const PROGRAM = root('src/cli/bin.ts')
 /** The program as a process of its own, from the sources. */
-export const NODE_ARGS: readonly string[] = ['--import', import.meta.resolve('tsx'), root('src/cli/bin.ts')]
+export const NODE_ARGS: readonly string[] = [...LOADER, PROGRAM]
 
 export function environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
   const { PATH = '', TMPDIR = '/tmp' } = process.env
@@ -20,6 +22,12 @@ export interface Outcome {
   readonly stderr: string
 }
 
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** @defaultValue that of this project's sources */
+  readonly program?: string
+}
+
 export interface Running {
   readonly child: ChildProcess
   readonly outcome: Promise<Outcome>
@@ -27,12 +35,9 @@ export interface Running {
 
 export function start(
   args: readonly string[],
-  {
-    env = {},
-    stdin = '',
-  }: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string | Uint8Array | null } = {},
+  { env = {}, stdin = '', program = PROGRAM }: RunOptions & { readonly stdin?: string | Uint8Array | null } = {},
 ): Running {
-  return collect(spawn(process.execPath, [...NODE_ARGS, ...args], { env: environment(env) }), stdin)
+  return collect(spawn(process.execPath, [...LOADER, program, ...args], { env: environment(env) }), stdin)
 }
 
 /** A line of `sh`, in which `secret-store` is the program. */
@@ -58,7 +63,7 @@ function collect(child: ChildProcess, stdin: string | Uint8Array | null): Runnin
 
 export function run(
   args: readonly string[],
-  options: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string | Uint8Array } = {},
+  options: RunOptions & { readonly stdin?: string | Uint8Array } = {},
 ): Promise<Outcome> {
   return start(args, options).outcome
 }

@@ -69,11 +69,9 @@ export function needElectron(context: TestContext): void {
   context.skip(reason)
 }
 
-/** The same of a keyring, with REQUIRE_KEYRING. */
+/** The same of a keyring; with REQUIRE_KEYRING there is one. */
 export function needKeyring(context: TestContext): void {
-  if (NO_SESSION === undefined) return
-  if (process.env['REQUIRE_KEYRING']) throw new Error(NO_SESSION)
-  context.skip(NO_SESSION)
+  if (NO_SESSION !== undefined) context.skip(NO_SESSION)
 }
 
 /** A `node_modules` with the package, built from the sources as they are, and what it depends on. */
@@ -112,6 +110,15 @@ export async function makeApp(files: Readonly<Record<string, string>>): Promise<
     await writeFile(path, text)
   }
   return directory
+}
+
+/** Puts the package and what it needs into an app itself, as a packager does. */
+export async function installInto(app: string): Promise<void> {
+  const { stdout } = await promisify(execFile)('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: root })
+  const needed = stdout.split('\n').filter((path) => path.includes('node_modules'))
+  for (const path of [...needed, join(packages as string, 'node_modules/secret-store')]) {
+    await cp(path, join(app, path.slice(path.indexOf('node_modules'))), { recursive: true })
+  }
 }
 
 /** A copy of an app that is there, such as an example; packages it asks for are found. */
@@ -153,8 +160,17 @@ export interface Ended {
 }
 
 /** Runs an app that ends by itself. */
-export async function run(app: string, options: LaunchOptions & { readonly userData: string }): Promise<Ended> {
-  const child = spawn(electronPath as string, [...switchesOf(options.userData, options), app], {
+export function run(app: string, options: LaunchOptions & { readonly userData: string }): Promise<Ended> {
+  return runProgram(electronPath as string, [app], options)
+}
+
+/** The same of an app that was packaged. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: LaunchOptions & { readonly userData: string },
+): Promise<Ended> {
+  const child = spawn(program, [...switchesOf(options.userData, options), ...args], {
     env: environment(options),
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -16,8 +16,9 @@ const PROMPTED = 'prompted'
 /** What there has to be on the machine for tests with a real keyring. */
 const PROGRAMS = ['dbus-daemon', 'dbus-send', 'gnome-keyring-daemon']
 
-/** Why there is no real keyring to test with. */
+/** Why there is no real keyring to test with. With REQUIRE_KEYRING that is no reason to leave anything out. */
 export const NO_SESSION: string | undefined = missing()
+if (NO_SESSION !== undefined && process.env['REQUIRE_KEYRING']) throw new Error(NO_SESSION)
 
 function missing(): string | undefined {
   if (process.platform !== 'linux') return `no gnome-keyring on ${process.platform}`

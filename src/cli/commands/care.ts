@@ -1,6 +1,6 @@
 import { Option } from 'commander'
 import { EXIT, usage } from '../failure'
-import { FIRST_KEY, newKey } from '../keys'
+import { checkEntry, FIRST_KEY, newKey } from '../keys'
 import { count, printable } from '../printable'
 import type { Session } from '../session'
 import { moment } from '../times'
@@ -80,15 +80,16 @@ async function init(session: Session, flags: InitFlags): Promise<void> {
   const { io, output, options } = session
   if (options.recovery)
     throw usage(
-      'init: expected a passphrase or a key file, got --recovery',
+      'init: expected a passphrase, a key file or the keyring, got --recovery',
       '`secret-store keys recovery` adds a code to a store',
     )
+  checkEntry(options)
   const { generateKeyFile, ...more } = flags
   const keyFlags = { ...options, ...(generateKeyFile !== undefined && { generateKeyFile }) }
   const store = await session.create(() => newKey(io, output, keyFlags, FIRST_KEY, more), flags.names)
   const [slot] = store.keys()
   const location = await session.location()
-  await output.done({ store: location, slot }, `made a store at ${printable(location)}, opened by a ${slot?.kind}`)
+  await output.done({ store: location, slot }, `made a store at ${printable(location)}, opened by ${slot?.kind}`)
   await output.note(
     'note: without its key nothing opens it; `secret-store keys recovery` makes a second one, for paper',
   )

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type KeyringEntryName, parseKeyringEntry } from '../keyring'
 import type { KeyFlags } from '../keys'
 import type { GlobalOptions, Session } from '../session'
 
@@ -32,6 +33,8 @@ export function addGlobalOptions(program: Command): void {
     .option('--live', 'live mode (default: test mode)')
     .option('--passphrase-fd <n>', 'read the passphrase from this file descriptor', integer(0, 65_535))
     .option('--key-file <file>', 'a file with 32 random bytes, as they are, in hexadecimal or in base64')
+    .option('--keyring', "ask the system's keyring for the key")
+    .option('--keyring-entry <entry>', 'which one of it, as service/account (default: secret-store/default)', entryName)
     .option('--recovery', 'ask for a recovery code')
     .option('--json', 'write results and errors as JSON')
     .option('--quiet', 'say nothing but what was asked for, and errors')
@@ -42,6 +45,7 @@ export function addNewKeyOptions(command: Command): Command {
   return command
     .option('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor', integer(0, 65_535))
     .option('--new-key-file <file>', 'a key file that is there')
+    .option('--new-keyring', "a random key in the system's keyring, where --keyring-entry says")
     .option('--generate-key-file <file>', 'make this key file, with a new random key')
     .option('--label <text>', 'a name for the key, which is not secret')
     .addOption(kdfOption())
@@ -54,17 +58,30 @@ export function kdfOption(): Option {
 export interface NewKeyFlags {
   readonly newPassphraseFd?: number
   readonly newKeyFile?: string
+  readonly newKeyring?: boolean
   readonly generateKeyFile?: string
   readonly label?: string
   readonly kdf?: 'scrypt' | 'argon2id'
 }
 
-export function newKeyFlags({ newPassphraseFd, newKeyFile, generateKeyFile }: NewKeyFlags): KeyFlags {
+/** @param entry - Of the keyring, as the options of all commands say. */
+export function newKeyFlags(
+  { newPassphraseFd, newKeyFile, newKeyring, generateKeyFile }: NewKeyFlags,
+  entry: KeyringEntryName | undefined,
+): KeyFlags {
   return {
     ...(newPassphraseFd !== undefined && { passphraseFd: newPassphraseFd }),
     ...(newKeyFile !== undefined && { keyFile: newKeyFile }),
+    ...(newKeyring !== undefined && { keyring: newKeyring }),
+    ...(entry !== undefined && { keyringEntry: entry }),
     ...(generateKeyFile !== undefined && { generateKeyFile }),
   }
+}
+
+function entryName(text: string): KeyringEntryName {
+  const entry = parseKeyringEntry(text)
+  if (entry === undefined) throw new InvalidArgumentError('Expected a service and an account, with a `/` between.')
+  return entry
 }
 
 export type { GlobalOptions, Session }

@@ -1,4 +1,4 @@
-import type { KeySlotInfo } from 'secret-store'
+import type { KeyProvider, KeySlotInfo } from 'secret-store'
 import { ANOTHER_KEY, newKey } from '../keys'
 import { printable } from '../printable'
 import type { Session } from '../session'
@@ -56,10 +56,9 @@ async function listKeys(session: Session): Promise<void> {
 }
 
 async function addKey(session: Session, flags: NewKeyFlags): Promise<void> {
-  const { io, output } = session
   const store = await session.open()
-  const slot = await store.addKey(await newKey(io, output, newKeyFlags(flags), ANOTHER_KEY, flags))
-  await output.done(slot, `added ${described(slot)}`)
+  const slot = await store.addKey(await anotherKey(session, flags))
+  await session.output.done(slot, `added ${described(slot)}`)
 }
 
 async function removeKey(session: Session, id: string): Promise<void> {
@@ -68,10 +67,13 @@ async function removeKey(session: Session, id: string): Promise<void> {
 }
 
 async function replaceKey(session: Session, id: string, flags: NewKeyFlags): Promise<void> {
-  const { io, output } = session
   const store = await session.open()
-  const slot = await store.replaceKey(id, await newKey(io, output, newKeyFlags(flags), ANOTHER_KEY, flags))
-  await output.done(slot, `replaced ${printable(id)} by ${described(slot)}`)
+  const slot = await store.replaceKey(id, await anotherKey(session, flags))
+  await session.output.done(slot, `replaced ${printable(id)} by ${described(slot)}`)
+}
+
+function anotherKey({ io, output, options }: Session, flags: NewKeyFlags): Promise<KeyProvider> {
+  return newKey(io, output, newKeyFlags(flags, options.keyringEntry), ANOTHER_KEY, flags)
 }
 
 async function addRecoveryCode(session: Session, { label }: { readonly label?: string }): Promise<void> {

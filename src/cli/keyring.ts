@@ -1,0 +1,46 @@
+import { createRequire } from 'node:module'
+import type { KeyProvider } from 'secret-store'
+import type { KeyringLibrary } from 'secret-store/keyring'
+import type { Io } from './io'
+import { keyringProcess } from './keyring-process'
+
+export interface KeyringEntryName {
+  readonly service: string
+  readonly account: string
+}
+
+const DEFAULT_ENTRY: KeyringEntryName = { service: 'secret-store', account: 'default' }
+
+/** @param text - As `service/account`. @returns `undefined` if it is not. */
+export function parseKeyringEntry(text: string): KeyringEntryName | undefined {
+  const at = text.lastIndexOf('/')
+  const [service, account] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)]
+  return service === '' || account === '' ? undefined : { service, account }
+}
+
+/** A key in the system's keyring, which is asked by a process of its own. */
+export async function keyringKey(
+  io: Io,
+  entry: KeyringEntryName | undefined,
+  options: { readonly label?: string },
+): Promise<KeyProvider> {
+  const { osKeyring } = await import('secret-store/keyring')
+  const keyring = installed()
+  return osKeyring({
+    ...(entry ?? DEFAULT_ENTRY),
+    ...options,
+    // If there is none, what is to be installed is said where it is looked for.
+    ...(keyring !== undefined && { keyring: keyringProcess(keyring.library, keyring.path, io.signal) }),
+  })
+}
+
+/** The library beside this program. */
+function installed(): { readonly path: string; readonly library: KeyringLibrary } | undefined {
+  const load = createRequire(import.meta.url)
+  try {
+    const path = load.resolve('@napi-rs/keyring')
+    return { path, library: load(path) as KeyringLibrary }
+  } catch {
+    return undefined
+  }
+}
