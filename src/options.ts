@@ -35,7 +35,8 @@ export interface MemoryOptions {
    * that the default holds about 140,000. @defaultValue `67_108_864`
    */
   readonly indexBytes?: number
-  /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved. @defaultValue a process warning */
+  /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved, listeners that
+   * throw. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
 

@@ -197,7 +197,8 @@ function fieldsOf(params: unknown, label: string, allowed: readonly string[]): R
   return given
 }
 
-function unknownField(label: string, name: string, allowed: readonly string[]): TypeError {
+function unknownField(label: string, given: string, allowed: readonly string[]): TypeError {
+  const name = given.slice(0, 100)
   const plain = (text: string): string => text.toLowerCase().replace(/[^a-z]/g, '')
   const near = allowed.find((candidate) => {
     const [a, b] = [plain(candidate), plain(name)]

@@ -110,7 +110,7 @@ export class SecretView {
     this.#user = user
     this.#restriction = restriction
     contexts.set(this, context)
-    narrow.set(this, (narrower) => new SecretView(context, partition, user, narrower))
+    narrow.set(this, (narrower) => new SecretView(context, partition, user, both(restriction, narrower)))
   }
 
   /**
@@ -301,6 +301,14 @@ export class SecretView {
     if (record === undefined || !isExpired(record, this.#context.nowSeconds())) return record
     this.#context.expireLazily(rowKey, record)
     return undefined
+  }
+}
+
+function both(one: Restriction | undefined, other: Restriction): Restriction {
+  if (one === undefined) return other
+  return {
+    allowsScope: (scope) => one.allowsScope(scope) && other.allowsScope(scope),
+    allowsName: (name) => one.allowsName(name) && other.allowsName(name),
   }
 }
 

@@ -42,6 +42,7 @@ test('the exported types are these and no others', async () => {
     'BackupSource',
     'BackupTarget',
     'BatchOperation',
+    'ChangeEvent',
     'CheckpointStorage',
     'DataKeyStatus',
     'DeletedSecret',
@@ -153,6 +154,7 @@ test('methods are these and no others', () => {
     'getBytes',
     'getSync',
     'list',
+    'on',
     'set',
   ])
   expect(surface.SecretStore.prototype[Symbol.asyncDispose]).toBeTypeOf('function')

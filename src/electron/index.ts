@@ -7,6 +7,6 @@ export {
 } from './bridge/expose-in-preload'
 export { type ExposeOptions, exposeSecrets, type IpcMain } from './bridge/expose-secrets'
 export type { Grant } from './bridge/grants'
-export type { InvokeEvent, WebContents, WebFrame } from './bridge/sender'
+export type { InvokeEvent, MessageEvent, MessagePortMain, WebContents, WebFrame } from './bridge/sender'
 export { type Electron, openInUserData, type UserDataOptions } from './open-in-user-data'
 export { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from './safe-storage'

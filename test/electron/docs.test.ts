@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { KeyringSession } from '../keyring/session'
-import { launch, makeApp, needElectron, needKeyring, useElectron, userDataFolder } from './harness'
+import { launch, makeApp, needElectron, needKeyring, packageApp, useElectron, userDataFolder } from './harness'
 
 useElectron()
 
@@ -20,7 +20,7 @@ test('the app of docs/electron.md: it offers a code, and its page uses the store
   const [main = '', renderer = ''] = await blocks('javascript')
   const [page = ''] = await blocks('html')
   expect(main).toMatch(/^\/\/ main\.mjs/)
-  expect(renderer).toMatch(/^\/\/ renderer\.js/)
+  expect(renderer).toMatch(/^\/\/ pages\/renderer\.js/)
   const userData = await userDataFolder()
   const { env } = await KeyringSession.start('unlocked')
   // In place of somebody who presses the first button.
@@ -29,10 +29,12 @@ test('the app of docs/electron.md: it offers a code, and its page uses the store
   const app = await makeApp({
     'package.json': JSON.stringify({ name: 'docs', main: 'main.mjs' }),
     'main.mjs': answer + main,
-    'renderer.js': renderer,
-    'index.html': page,
+    'pages/renderer.js': renderer,
+    'pages/index.html': page,
   })
-  const running = await launch(app, { userData, env, switches: ['--password-store=gnome-libsecret'] })
+  // Packaged, since it is then that Electron waits for the module before it is ready.
+  const program = await packageApp(app)
+  const running = await launch(undefined, { program, userData, env, switches: ['--password-store=gnome-libsecret'] })
   const window = await running.firstWindow()
   await window.locator('output').filter({ hasText: 'example' }).waitFor()
   const shown = await running.evaluate(() => (globalThis as { shown?: unknown }).shown)

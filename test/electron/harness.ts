@@ -1,14 +1,16 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { createPackageWithOptions } from '@electron/asar'
 import { _electron, type ElectronApplication, type Page } from 'playwright-core'
 import { afterAll, beforeAll, onTestFinished, type TestContext } from 'vitest'
 import { NO_SESSION } from '../keyring/session'
+import { temporaryDirectory } from '../support'
 
 /** A real Electron, and the package in it as apps have it. */
 
@@ -113,12 +115,30 @@ export async function makeApp(files: Readonly<Record<string, string>>): Promise<
 }
 
 /** Puts the package and what it needs into an app itself, as a packager does. */
-export async function installInto(app: string): Promise<void> {
+async function installInto(app: string): Promise<void> {
   const { stdout } = await promisify(execFile)('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: root })
   const needed = stdout.split('\n').filter((path) => path.includes('node_modules'))
   for (const path of [...needed, join(packages as string, 'node_modules/secret-store')]) {
     await cp(path, join(app, path.slice(path.indexOf('node_modules'))), { recursive: true })
   }
+}
+
+/** What a packager makes: Electron with the app in an archive, binaries beside it. Returns the program. */
+export async function packageApp(app: string): Promise<string> {
+  const electron = electronPath as string
+  const directory = await temporaryDirectory(dirname(app))
+  await installInto(app)
+  const resources = join(directory, 'resources')
+  await mkdir(resources)
+  for (const name of await readdir(dirname(electron))) {
+    if (name === 'resources') continue
+    const [from, to] = [join(dirname(electron), name), join(directory, name)]
+    // Electron looks for its resources beside the program's own file.
+    if (name === basename(electron)) await link(from, to).catch(() => cp(from, to))
+    else await symlink(from, to)
+  }
+  await createPackageWithOptions(app, join(resources, 'app.asar'), { unpack: '*.node' })
+  return join(directory, basename(electron))
 }
 
 /** A copy of an app that is there, such as an example; packages it asks for are found. */
@@ -136,14 +156,16 @@ export interface LaunchOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Where the app keeps its data; another one is another installation. @defaultValue a new one */
   readonly userData?: string
+  /** What `packageApp` made, in place of Electron and an app's directory. */
+  readonly program?: string
 }
 
 /** Starts an app with Playwright; it is closed when the test ends. */
-export async function launch(app: string, options: LaunchOptions = {}): Promise<ElectronApplication> {
+export async function launch(app: string | undefined, options: LaunchOptions = {}): Promise<ElectronApplication> {
   const userData = options.userData ?? (await mkdtemp(join(tmpdir(), 'secret-store-user-data-')))
   const running = await _electron.launch({
-    executablePath: electronPath as string,
-    args: [...switchesOf(userData, options), app],
+    executablePath: options.program ?? (electronPath as string),
+    args: [...switchesOf(userData, options), ...(app === undefined ? [] : [app])],
     env: environment(options),
   })
   onTestFinished(async () => {

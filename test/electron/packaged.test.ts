@@ -1,28 +1,7 @@
-import { cp, link, mkdir, readdir, symlink } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { createPackageWithOptions } from '@electron/asar'
 import { expect, test } from 'vitest'
-import { temporaryDirectory } from '../support'
-import { electronPath, installInto, makeApp, needElectron, runProgram, useElectron, userDataFolder } from './harness'
+import { makeApp, needElectron, packageApp, runProgram, useElectron, userDataFolder } from './harness'
 
 useElectron()
-
-/** What a packager makes: Electron with the app in an archive, binaries beside it. Returns the program. */
-async function packageApp(app: string): Promise<string> {
-  const electron = electronPath as string
-  const directory = await temporaryDirectory(dirname(app))
-  const resources = join(directory, 'resources')
-  await mkdir(resources)
-  for (const name of await readdir(dirname(electron))) {
-    if (name === 'resources') continue
-    const [from, to] = [join(dirname(electron), name), join(directory, name)]
-    // Electron looks for its resources beside the program's own file.
-    if (name === basename(electron)) await link(from, to).catch(() => cp(from, to))
-    else await symlink(from, to)
-  }
-  await createPackageWithOptions(app, join(resources, 'app.asar'), { unpack: '*.node' })
-  return join(directory, basename(electron))
-}
 
 test('an app in an asar archive, its binaries unpacked, has all of the library, the preload script included', async (context) => {
   needElectron(context)
@@ -54,7 +33,6 @@ test('an app in an asar archive, its binaries unpacked, has all of the library, 
     `,
     'index.html': '<!doctype html><title>packaged</title>',
   })
-  await installInto(app)
   const program = await packageApp(app)
   const { stdout, stderr, exitCode } = await runProgram(program, [], { userData: await userDataFolder() })
   expect([exitCode, /^said (.*)$/m.exec(stdout)?.[1]], stderr).toEqual([0, '[true,1,true,"example"]'])

@@ -2,7 +2,7 @@ import type { KeyringEntry, KeyringLibrary, KeyringSelection } from '../../src/k
 
 /** A keyring in memory, which can be made to misbehave, and the library of version 2.1.2 over it. */
 export class FakeKeyring {
-  readonly entries = new Map<string, Uint8Array>()
+  readonly entries: Map<string, Uint8Array> = new Map()
   /** What was asked of it, in order. */
   readonly calls: string[] = []
   /** Stands before each call; what it throws, the call does. */

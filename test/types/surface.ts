@@ -1,7 +1,9 @@
 /** The public surface as types: checked by `npm run types`, never run. */
 import Stripe from 'stripe'
+import { type CacheAnswer, type CacheOptions, type LoadRequest, SecretCache } from '../../src/cache/index'
 import type {
   BatchOperation,
+  ChangeEvent,
   DeletedSecret,
   FindParams,
   KeyProvider,
@@ -25,6 +27,8 @@ import type {
   ViewOptions,
 } from '../../src/index'
 import { account, passphrase, rawKey, SecretStore, SecretStoreError, user } from '../../src/index'
+import { type OsKeyring, osKeyring } from '../../src/keyring/index'
+import { dotenv, type ImportReport, importFrom, type SecretSource } from '../../src/migrate/index'
 import { type StripeFixture, type StripeSecrets, stripeSecrets } from '../../src/stripe/index'
 
 /** What was made to be passed on where the API's own objects are expected. */
@@ -70,6 +74,8 @@ export async function verbs(store: SecretStore, view: SecretView): Promise<void>
     same<DeletedSecret | undefined>()(await verbs.delete(find))
     same<(Secret | DeletedSecret | undefined)[]>()(await verbs.batch(batch))
   }
+  const stop = view.on('change', (change) => same<ChangeEvent>()(change))
+  same<() => void>()(stop)
   same<SecretView>()(store.view({ account: 'acct_1', livemode: true, user: 'usr_1' }))
   same<number>()(await store.sweep())
   same<void>()(await store.compact())
@@ -93,6 +99,23 @@ export function options(): void {
   same<Promise<SecretStore>>()(SecretStore.open('path', open))
   const view: ViewOptions = { account: 'acct_1' }
   void view
+}
+
+/** The subpaths; that of Electron is held against Electron's own types in test/package. */
+export async function subpaths(store: SecretStore): Promise<void> {
+  const options: CacheOptions = {
+    load: async ({ name, signal }: LoadRequest) => (signal.aborted ? undefined : { payload: name, expires_at: null }),
+    ttlMs: 1,
+    maxStaleMs: 1,
+    backoff: { minMs: 1 },
+  }
+  await using cache = new SecretCache(store.view({ user: 'usr_1' }), options)
+  same<CacheAnswer<string> | undefined>()(await cache.get({ scope: account, name: 'n' }))
+  const keyring: OsKeyring = osKeyring({ service: 's', account: 'a' })
+  const key: KeyProvider = keyring
+  const source: SecretSource = dotenv({ path: '.env' })
+  same<ImportReport>()(await importFrom(source, store, { dryRun: true, rename: (name) => name }))
+  void key
 }
 
 /** A key provider is nothing but an object. */

@@ -2,14 +2,20 @@ import type { SecretStoreErrorCode } from '../../errors'
 
 /** What main and preload have to agree on. Nothing here is a secret: a renderer may say what it likes on these channels. */
 
+/** The call, its parameters, and the URL that the document was loaded as. */
 export const CALL_CHANNEL = 'secret-store:call'
-export const CHANGE_CHANNEL = 'secret-store:change'
+
+/**
+ * Carries a port, for the call `watch` that follows. By it changes are told: it is the document's own and ends with it, while what is
+ * sent to a frame may reach the page that comes next.
+ */
+export const PORT_CHANNEL = 'secret-store:port'
 
 /** What a renderer may be allowed to do. */
 export type BridgeVerb = 'find' | 'list' | 'get' | 'set' | 'delete' | 'watch'
 
 /** What can be called. */
-export type BridgeCall = 'find' | 'list' | 'get' | 'getBytes' | 'set' | 'delete' | 'watch' | 'unwatch'
+export type BridgeCall = 'find' | 'list' | 'get' | 'getBytes' | 'set' | 'delete' | 'watch'
 
 /** Errors cross as what they say: of an `Error` Electron passes on the text alone. */
 export type Answer =

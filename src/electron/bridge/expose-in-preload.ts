@@ -1,6 +1,6 @@
 import type { ChangeEvent, DeletedSecret, Secret, SecretList } from '../../model'
 import type { FindParams, ListParams, SetParams, TargetParams } from '../../view'
-import { type Answer, type BridgeCall, CALL_CHANNEL, CHANGE_CHANNEL } from './channel'
+import { type Answer, type BridgeCall, CALL_CHANNEL, PORT_CHANNEL } from './channel'
 
 /**
  * `window.secrets`, as far as the page is allowed. Of an error its text alone comes through, which begins with the code, or `TypeError` or
@@ -26,24 +26,35 @@ export interface ContextBridge {
 /** What is used of Electron's `ipcRenderer`. */
 export interface IpcRenderer {
   invoke(channel: string, ...args: unknown[]): Promise<unknown>
-  on(channel: string, listener: (event: unknown, ...args: unknown[]) => void): unknown
+  postMessage(channel: string, message: unknown, ports: unknown[]): void
 }
 
+/** Of the page, whose own properties no page can change. */
+declare const location: { readonly href: string } | undefined
+
+declare const MessageChannel: new () => { readonly port1: Port; readonly port2: unknown }
+
+interface Port {
+  onmessage(event: { readonly data: unknown }): void
+  addEventListener(event: 'close', listener: () => void): void
+  close(): void
+}
+
+type Call = <T>(name: BridgeCall, params?: unknown) => Promise<T>
+
 /**
- * Gives the page of this preload script `window.secrets`. It needs nothing of Node, so that it works in sandboxed renderers.
+ * Gives the page of this preload script `window.secrets`. It needs nothing of Node, so that it works in sandboxed renderers. To be
+ * called as the script runs, and not later: then the page has not run yet.
  *
  * @param key - The property of `window`. @defaultValue `'secrets'`
  */
 export function exposeInPreload(contextBridge: ContextBridge, ipcRenderer: IpcRenderer, key = 'secrets'): void {
-  const listeners = new Set<{ tell(change: ChangeEvent): void }>()
-  const call = async <T>(name: BridgeCall, params?: unknown): Promise<T> => {
-    const answer = (await ipcRenderer.invoke(CALL_CHANNEL, name, params)) as Answer
+  const loadedAs = typeof location === 'undefined' ? undefined : location.href
+  const call: Call = async <T>(name: BridgeCall, params?: unknown): Promise<T> => {
+    const answer = (await ipcRenderer.invoke(CALL_CHANNEL, name, params, loadedAs)) as Answer
     if ('error' in answer) throw new Error(`${answer.error.code}: ${answer.error.message}`)
     return answer.value as T
   }
-  ipcRenderer.on(CHANGE_CHANNEL, (_, change) => {
-    for (const listener of [...listeners]) listener.tell(change as ChangeEvent)
-  })
   const api: SecretsBridge = {
     set: (params) => call('set', params),
     find: (params) => call('find', params),
@@ -51,22 +62,54 @@ export function exposeInPreload(contextBridge: ContextBridge, ipcRenderer: IpcRe
     getBytes: (params) => call('getBytes', params),
     list: (params) => call('list', params),
     delete: (params) => call('delete', params),
-    async onChange(listener) {
-      // The same function may come twice, and is told twice.
-      const registered = { tell: (change: ChangeEvent) => tell(listener, change) }
-      listeners.add(registered)
-      try {
-        await call('watch')
-      } catch (error) {
-        listeners.delete(registered)
-        throw error
-      }
-      return () => {
-        if (listeners.delete(registered) && listeners.size === 0) call('unwatch').catch(() => {})
-      }
-    },
+    onChange: changes(ipcRenderer, call),
   }
   contextBridge.exposeInMainWorld(key, api)
+}
+
+/** All listeners of a page are told by one port, which is open while there are any. */
+function changes(ipcRenderer: IpcRenderer, call: Call): SecretsBridge['onChange'] {
+  const listeners = new Set<{ tell(change: ChangeEvent): void }>()
+  let opened: Promise<Port> | undefined
+  const open = (): Promise<Port> => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = ({ data }) => {
+      for (const listener of [...listeners]) listener.tell(data as ChangeEvent)
+    }
+    const forget = (): void => {
+      if (opened === opening) opened = undefined
+    }
+    port1.addEventListener('close', forget)
+    ipcRenderer.postMessage(PORT_CHANNEL, undefined, [port2])
+    const opening = call('watch').then(
+      () => port1,
+      (error) => {
+        forget()
+        port1.close()
+        throw error
+      },
+    )
+    return opening
+  }
+  return async (listener) => {
+    if (typeof listener !== 'function') throw new Error('TypeError: onChange: expected a function, got something else')
+    // The same function may come twice, and is told twice.
+    const registered = { tell: (change: ChangeEvent) => tell(listener, change) }
+    listeners.add(registered)
+    let port: Port
+    try {
+      opened ??= open()
+      port = await opened
+    } catch (error) {
+      listeners.delete(registered)
+      throw error
+    }
+    return () => {
+      if (!listeners.delete(registered) || listeners.size > 0) return
+      opened = undefined
+      port.close()
+    }
+  }
 }
 
 /** What a listener throws is the page's, as of any other event. */

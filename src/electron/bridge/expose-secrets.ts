@@ -1,16 +1,20 @@
 import { SecretStoreError } from '../../errors'
 import type { SecretStore } from '../../store'
 import { optionsOf } from '../../validate'
-import type { FindParams, ListParams, SecretView, SetParams, TargetParams } from '../../view'
-import { type Answer, type BridgeCall, type BridgeVerb, CALL_CHANNEL } from './channel'
+import { contextOf } from '../../view'
+import { CALLS } from './calls'
+import { type Answer, type BridgeVerb, CALL_CHANNEL, PORT_CHANNEL } from './channel'
 import { type Access, type Grant, parseGrants } from './grants'
-import { type InvokeEvent, type Sender, senderOf } from './sender'
+import { Loads } from './load'
+import { frameOf, type InvokeEvent, type MessageEvent, type Sender, senderOf } from './sender'
 import { Watchers } from './watchers'
 
 /** What is used of Electron's `ipcMain`. */
 export interface IpcMain {
   handle(channel: string, listener: (event: InvokeEvent, ...args: unknown[]) => Promise<unknown>): void
   removeHandler(channel: string): void
+  on(channel: string, listener: (event: MessageEvent, ...args: unknown[]) => void): unknown
+  removeListener(channel: string, listener: (event: MessageEvent, ...args: unknown[]) => void): unknown
 }
 
 export interface ExposeOptions {
@@ -18,99 +22,98 @@ export interface ExposeOptions {
   readonly allow: readonly Grant[]
 }
 
-/** What may wait at once, of one page and of all: beyond it, calls are refused. */
-const MOST_CALLS = 1000
-const MOST_PAYLOAD_BYTES: number = 64 * 1024 * 1024
-
-type Run = (view: SecretView, params: never) => Promise<unknown>
-
-const CALLS: ReadonlyMap<BridgeCall, { readonly verb: BridgeVerb; readonly run: Run }> = new Map([
-  ['find', { verb: 'find', run: (view, params: FindParams) => view.find(params) }],
-  ['list', { verb: 'list', run: async (view, params: ListParams) => view.list(params) }],
-  ['get', { verb: 'get', run: (view, params: TargetParams) => view.get(params) }],
-  ['getBytes', { verb: 'get', run: (view, params: TargetParams) => view.getBytes(params) }],
-  ['set', { verb: 'set', run: (view, params: SetParams) => view.set(params) }],
-  ['delete', { verb: 'delete', run: (view, params: FindParams) => view.delete(params) }],
-] satisfies [BridgeCall, { verb: BridgeVerb; run: Run }][])
-
 /**
  * Lets pages use a store, each as far as it is allowed: which page asks is known from its frame, as the browser process has it, and
- * never from what a message says. The preload script is `exposeInPreload`.
+ * what a message says can allow nothing. The preload script is `exposeInPreload`.
  *
  * @param ipcMain - Of the module `electron`, or the `ipc` of a window's `webContents`.
- * @returns Ends it.
+ * @returns Ends it: what is under way is then answered to nobody.
  * @throws {TypeError} On bad options.
  */
 export function exposeSecrets(ipcMain: IpcMain, store: SecretStore, options: ExposeOptions): () => void {
-  if (typeof ipcMain?.handle !== 'function' || typeof ipcMain.removeHandler !== 'function') {
-    throw new TypeError("ipcMain: expected Electron's, in the main process, got something else")
+  for (const method of ['handle', 'removeHandler', 'on', 'removeListener'] as const) {
+    if (typeof ipcMain?.[method] !== 'function') {
+      throw new TypeError("ipcMain: expected Electron's, in the main process, got something else")
+    }
   }
+  const context = contextOf(store ?? {})
+  if (context === undefined) throw new TypeError('store: expected a store that was opened, got something else')
   const { allow } = optionsOf<ExposeOptions>(options, 'exposeSecrets', ['allow'])
-  const bridge = new Bridge(parseGrants(allow, store))
-  ipcMain.handle(CALL_CHANNEL, (event, call, params) => bridge.answer(event, call, params))
+  const bridge = new Bridge(parseGrants(allow, store), (error) => context.report(error))
+  const takePort = (event: MessageEvent): void => bridge.takePort(event)
+  ipcMain.handle(CALL_CHANNEL, (event, ...said) => bridge.answer(event, said))
+  ipcMain.on(PORT_CHANNEL, takePort)
+  let ended = false
   return () => {
+    if (ended) return // by now it may be another's handler
+    ended = true
     ipcMain.removeHandler(CALL_CHANNEL)
+    ipcMain.removeListener(PORT_CHANNEL, takePort)
     bridge.close()
   }
 }
 
 class Bridge {
-  readonly #grants: readonly Access[]
-  readonly #watchers: Watchers
-  readonly #calls = new WeakMap<object, number>()
-  #payloadBytes = 0
+  readonly #report: (error: unknown) => void
+  readonly #watchers = new Watchers((sender) => this.#accessOf(sender))
+  readonly #loads = new Loads()
+  #grants: readonly Access[]
 
-  constructor(grants: readonly Access[]) {
+  constructor(grants: readonly Access[], report: (error: unknown) => void) {
     this.#grants = grants
-    this.#watchers = new Watchers(grants, (sender) => this.#accessOf(sender))
+    this.#report = report
   }
 
   /** Of anything that a renderer may send. It is never rejected: what an error says is chosen here. */
-  async answer(event: InvokeEvent, call: unknown, params: unknown): Promise<Answer> {
+  async answer(event: InvokeEvent, said: readonly unknown[]): Promise<Answer> {
     try {
-      return { value: await this.#call(event, call, params) }
+      return { value: await this.#call(event, said) }
     } catch (error) {
       return { error: told(error) }
     }
   }
 
+  /** What comes with it is one port, or is of no use. Nothing may be thrown here: nobody would catch it. */
+  takePort(event: MessageEvent): void {
+    const { ports = [] } = event
+    const [port] = ports
+    const frame = frameOf(event)
+    if (port !== undefined && frame !== undefined && ports.length === 1) this.#watchers.offer(frame, port)
+    else for (const useless of ports) useless.close()
+  }
+
   close(): void {
+    this.#grants = []
     this.#watchers.close()
   }
 
-  async #call(event: InvokeEvent, call: unknown, params: unknown): Promise<unknown> {
-    const sender = senderOf(event)
+  async #call(event: InvokeEvent, [call, params, loadedAs]: readonly unknown[]): Promise<unknown> {
+    const sender = senderOf(event, loadedAs)
     const access = sender && this.#accessOf(sender)
     if (sender === undefined || access === undefined) throw denied('a page that is allowed to use secrets')
-    if (call === 'watch' || call === 'unwatch') {
-      if (!access.allows('watch')) throw notAllowed('watch')
-      return this.#watchers.set(sender, call === 'watch')
+    if (call === 'watch') {
+      checkAllowed(access, 'watch')
+      return this.#watchers.start(sender, access)
     }
-    const { verb, run } = CALLS.get(call as BridgeCall) ?? unknownCall()
-    if (!access.allows(verb)) throw notAllowed(verb)
-    if (isExpanded(params) && !access.allows('get')) throw notAllowed('get')
-    const value = await this.#within(sender.frame, payloadBytes(params), () => run(access.view, params as never))
+    const { verb, run } = CALLS.get(call) ?? unknownCall()
+    checkAllowed(access, verb)
+    const expanded = isExpanded(params)
+    if (expanded) checkAllowed(access, 'get')
+    const asked = { payloadBytes: payloadBytes(params), isRead: expanded || (verb !== 'set' && verb !== 'delete') }
+    const value = await this.#loads.within(sender.frame, asked, () => run(access.view, params as never))
     // Meanwhile another page may have come into the frame, which is not to have the answer.
-    const still = senderOf(event)
+    const still = senderOf(event, loadedAs)
     if (still === undefined || this.#accessOf(still) !== access) throw denied('the page that asked')
     return value
   }
 
+  /** None, if the app's own condition fails: the grants behind it may allow more. */
   #accessOf(sender: Sender): Access | undefined {
-    return this.#grants.find((grant) => grant.matches(sender))
-  }
-
-  async #within<T>(frame: object, bytes: number, work: () => Promise<T>): Promise<T> {
-    const calls = this.#calls.get(frame) ?? 0
-    if (calls >= MOST_CALLS) throw busy(`at most ${MOST_CALLS} calls at once`)
-    if (this.#payloadBytes + bytes > MOST_PAYLOAD_BYTES) throw busy(`at most ${MOST_PAYLOAD_BYTES} bytes at once`)
-    this.#calls.set(frame, calls + 1)
-    this.#payloadBytes += bytes
     try {
-      return await work()
-    } finally {
-      this.#calls.set(frame, (this.#calls.get(frame) as number) - 1)
-      this.#payloadBytes -= bytes
+      return this.#grants.find((grant) => grant.matches(sender))
+    } catch (error) {
+      this.#report(error)
+      return undefined
     }
   }
 }
@@ -128,24 +131,22 @@ function payloadBytes(params: unknown): number {
 
 /** What a renderer is told of an error: what the library says, and of others that there was one. */
 function told(error: unknown): Extract<Answer, { error: unknown }>['error'] {
-  if (error instanceof SecretStoreError) return { code: error.code, message: error.message }
-  if (error instanceof TypeError) return { code: 'TypeError', message: error.message }
-  if (error instanceof RangeError) return { code: 'RangeError', message: error.message }
-  return { code: 'Error', message: 'secrets: expected an answer, got an error' }
+  const code =
+    (error instanceof SecretStoreError && error.code) ||
+    (error instanceof TypeError && 'TypeError') ||
+    (error instanceof RangeError && 'RangeError')
+  if (!code) return { code: 'Error', message: 'secrets: expected an answer, got an error' }
+  return { code, message: (error as Error).message }
+}
+
+function checkAllowed(access: Access, verb: BridgeVerb): void {
+  if (!access.allows(verb)) throw denied(`a page that is allowed to ${verb}`)
 }
 
 function denied(expected: string): SecretStoreError {
   return new SecretStoreError('ERR_ACCESS_DENIED', `secrets: expected ${expected}, got another`)
 }
 
-function notAllowed(verb: BridgeVerb): SecretStoreError {
-  return new SecretStoreError('ERR_ACCESS_DENIED', `secrets: expected a page that is allowed to ${verb}, got another`)
-}
-
-function busy(expected: string): SecretStoreError {
-  return new SecretStoreError('ERR_BUSY', `secrets: expected ${expected}, got more`)
-}
-
 function unknownCall(): never {
-  throw new TypeError(`secrets: expected one of ${[...CALLS.keys()].join(', ')}, got another`)
+  throw new TypeError(`secrets: expected one of ${[...CALLS.keys(), 'watch'].join(', ')}, got another`)
 }

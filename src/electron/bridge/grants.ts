@@ -7,13 +7,17 @@ import type { Sender, WebContents, WebFrame } from './sender'
 /** What some pages may do. All of it has to be said: nothing is allowed that is not in it. */
 export interface Grant {
   /**
-   * Pages of this origin, to the letter as the frame has it: `https://app.example`, `app://notes`. Not `file://`, the origin of
-   * every file there is: that takes `page`.
+   * Pages of this origin, to the letter as the frame has it: `https://app.example`, or `app://notes` if the app has registered
+   * `app:` as a standard scheme. Not `file://`, the origin of every file there is: that takes `page`. Plain `http:` only of this
+   * machine, since on the way anybody may answer it.
    */
   readonly origin?: string
-  /** In place of `origin`: this page alone, as a URL without query and fragment, such as `pathToFileURL('index.html').href`. */
+  /**
+   * In place of `origin`: this page alone, as a URL without query and fragment, such as `pathToFileURL('index.html').href`. Pages of
+   * one origin can act for each other, and a renderer that was broken into is every file: an origin of the app's own protects better.
+   */
   readonly page?: string
-  /** @defaultValue `'main'`: not the frames within the page */
+  /** `'all'`: also frames within it, as long as all around them is of the same origin; not for files. @defaultValue `'main'` */
   readonly frames?: 'main' | 'all'
   /** A further condition, such as which window it is. It can only narrow. @defaultValue none */
   readonly when?: (sender: { readonly frame: WebFrame; readonly webContents: WebContents }) => boolean
@@ -28,19 +32,46 @@ export interface Grant {
 
 /** A grant that was checked: to whom, and what. */
 export interface Access {
+  readonly place: Place
   matches(sender: Sender): boolean
   allows(verb: BridgeVerb): boolean
   /** Restricted to the scopes and names. */
   readonly view: SecretView
 }
 
+/** Which frames are meant. */
+interface Place {
+  readonly origin: string
+  readonly page: string | undefined
+  readonly frames: 'main' | 'all'
+  readonly isConditional: boolean
+}
+
 export const VERBS: readonly BridgeVerb[] = ['find', 'list', 'get', 'set', 'delete', 'watch']
+/** The origin of every file, whatever host its URL names. */
+const FILES = 'file://'
+const LOCAL_HOST = /^((.+\.)?localhost|127(\.\d+){3}|\[::1\])$/
 const GRANT_FIELDS = ['origin', 'page', 'frames', 'when', 'view', 'verbs', 'scopes', 'names'] as const
 
 /** @throws {TypeError} On what is no list of grants, or would grant more than it says. */
 export function parseGrants(grants: unknown, store: SecretView): Access[] {
   if (!Array.isArray(grants)) throw new TypeError('allow: expected an array of grants, got something else')
-  return grants.map((grant: unknown) => parseGrant(grant as Grant, store))
+  const parsed = grants.map((grant: unknown) => parseGrant(grant as Grant, store))
+  for (const [index, { place }] of parsed.entries()) {
+    if (parsed.slice(0, index).some((earlier) => covers(earlier.place, place))) {
+      throw new TypeError(`allow[${index}]: expected pages that no grant before it takes, got one that never counts`)
+    }
+  }
+  return parsed
+}
+
+function covers(earlier: Place, later: Place): boolean {
+  return (
+    !earlier.isConditional &&
+    earlier.origin === later.origin &&
+    (earlier.page === undefined || earlier.page === later.page) &&
+    (earlier.frames === 'all' || later.frames === 'main')
+  )
 }
 
 function parseGrant(grant: Grant, store: SecretView): Access {
@@ -54,16 +85,19 @@ function parseGrant(grant: Grant, store: SecretView): Access {
     scopes,
     names,
   } = optionsOf<Grant>(grant, 'allow', GRANT_FIELDS)
-  const isPage = parsePlace(origin, page)
   if (frames !== 'main' && frames !== 'all') throw new TypeError("allow frames: expected 'main' or 'all', got another")
   if (when !== undefined) checkFunction(when, 'allow when')
+  const place: Place = { ...parsePlace(origin, page), frames, isConditional: when !== undefined }
+  if (frames === 'all' && place.origin === FILES) {
+    throw new TypeError("allow frames: expected 'main' for a file, which any other file can have as a frame, got 'all'")
+  }
   if (!(view instanceof SecretView)) throw new TypeError('allow view: expected a view of a store, got something else')
   const allowedVerbs = listOf(verbs, 'verbs')?.map(checkVerb)
   const allowedScopes = listOf(scopes, 'scopes')?.map(parseScope)
   const allowedNames = listOf(names, 'names')?.map(parseName)
   return {
-    matches: (sender) =>
-      isPage(sender) && (frames === 'all' || sender.isMainFrame) && (when === undefined || when(sender) === true),
+    place,
+    matches: (sender) => isIn(place, sender) && (when === undefined || when(sender) === true),
     allows: (verb) => allowedVerbs?.includes(verb) ?? true,
     view: restrict(view, {
       allowsScope: (scope) => allowedScopes?.some((allowed) => sameScope(allowed, scope)) ?? true,
@@ -72,25 +106,37 @@ function parseGrant(grant: Grant, store: SecretView): Access {
   }
 }
 
-function parsePlace(origin: string | undefined, page: string | undefined): (sender: Sender) => boolean {
+function isIn({ origin, page, frames }: Place, sender: Sender): boolean {
+  return (
+    sender.origin === origin &&
+    (page === undefined || (sender.page === page && sender.loadedAs === page)) &&
+    (sender.isMainFrame || (frames === 'all' && sender.isAmongItsOwn))
+  )
+}
+
+function parsePlace(origin: string | undefined, page: string | undefined): Pick<Place, 'origin' | 'page'> {
   if ((origin === undefined) === (page === undefined)) {
     throw new TypeError('allow: expected either an origin or a page, got both or neither')
   }
-  const text = checkText(origin ?? page, origin === undefined ? 'allow page' : 'allow origin', MAX_CHARACTERS)
+  const label = origin === undefined ? 'allow page' : 'allow origin'
+  const text = checkText(origin ?? page, label, MAX_CHARACTERS)
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const itsOrigin = url && `${url.protocol}//${url.host}`
+  const itsOrigin = url && (url.protocol === 'file:' ? FILES : `${url.protocol}//${url.host}`)
+  if (url?.protocol === 'http:' && !LOCAL_HOST.test(url.hostname)) {
+    throw new TypeError(`${label}: expected https:, or a host of this machine, got http:`)
+  }
   if (page !== undefined) {
-    if (url === undefined || url.href !== page || url.search !== '' || url.hash !== '') {
+    if (itsOrigin === undefined || url?.href !== page || url.search !== '' || url.hash !== '') {
       throw new TypeError('allow page: expected a URL as browsers write it, without query and fragment, got another')
     }
-    return (sender) => sender.origin === itsOrigin && sender.page === page
+    return { origin: itsOrigin, page }
   }
-  if (itsOrigin !== origin || url?.protocol === 'file:') {
+  if (itsOrigin === undefined || itsOrigin !== origin || itsOrigin === FILES || /^$|\*/.test(url?.host ?? '')) {
     throw new TypeError(
       "allow origin: expected one such as 'https://app.example' or 'app://notes' (for files, a page), got another",
     )
   }
-  return (sender) => sender.origin === origin
+  return { origin: itsOrigin, page }
 }
 
 function listOf<T>(value: readonly T[] | 'all', label: string): readonly T[] | undefined {

@@ -1,45 +1,66 @@
 import type { ChangeEvent } from '../../model'
-import type { SecretView } from '../../view'
-import { CHANGE_CHANNEL } from './channel'
 import type { Access } from './grants'
-import { type Sender, senderIn } from './sender'
+import { type MessagePortMain, type Sender, senderIn } from './sender'
+
+interface Watcher {
+  readonly sender: Sender
+  readonly access: Access
+  readonly port: MessagePortMain
+  stop(): void
+}
 
 /** The pages that want to hear of changes. Whether they may is asked again at each. */
 export class Watchers {
-  readonly #senders = new Map<object, Sender>()
   readonly #accessOf: (sender: Sender) => Access | undefined
-  readonly #views: readonly SecretView[]
-  #stops: (() => void)[] = []
+  readonly #offered = new WeakMap<object, MessagePortMain>()
+  readonly #watchers = new Map<object, Watcher>()
 
-  constructor(grants: readonly Access[], accessOf: (sender: Sender) => Access | undefined) {
-    this.#views = grants.filter((grant) => grant.allows('watch')).map(({ view }) => view)
+  constructor(accessOf: (sender: Sender) => Access | undefined) {
     this.#accessOf = accessOf
   }
 
-  set(sender: Sender, watching: boolean): void {
-    if (watching) this.#senders.set(sender.frame, sender)
-    else this.#senders.delete(sender.frame)
-    if (this.#senders.size === 0) this.close()
-    else if (this.#stops.length === 0) {
-      this.#stops = this.#views.map((view) => view.on('change', (change) => this.#tell(view, change)))
+  /** Keeps the port of a frame until its page asks to hear of changes by it. */
+  offer(frame: object, port: MessagePortMain): void {
+    this.#offered.get(frame)?.close()
+    this.#offered.set(frame, port)
+  }
+
+  /** In place of what the frame had before. @throws {SecretStoreError} `ERR_CLOSED`. */
+  start(sender: Sender, access: Access): void {
+    const { frame } = sender
+    const port = this.#offered.get(frame)
+    if (port === undefined) throw new TypeError('secrets: expected a port to tell of changes by, got none')
+    this.#offered.delete(frame)
+    const watcher: Watcher = { sender, access, port, stop: () => stop() }
+    let stop: () => void
+    try {
+      stop = access.view.on('change', (change) => this.#tell(watcher, change))
+    } catch (error) {
+      port.close()
+      throw error
     }
+    this.#end(this.#watchers.get(frame))
+    this.#watchers.set(frame, watcher)
+    port.on('close', () => this.#end(watcher))
+    port.start() // what is said into it is dropped, and not kept
   }
 
   close(): void {
-    for (const stop of this.#stops.splice(0)) stop()
-    this.#senders.clear()
+    for (const watcher of [...this.#watchers.values()]) this.#end(watcher)
   }
 
-  #tell(view: SecretView, change: ChangeEvent): void {
-    for (const [frame, { webContents, frame: webFrame }] of this.#senders) {
-      try {
-        const now = senderIn(webFrame, webContents)
-        const access = now && this.#accessOf(now)
-        if (access?.allows('watch') !== true) this.#senders.delete(frame)
-        else if (access.view === view) webFrame.send(CHANGE_CHANNEL, change)
-      } catch {
-        this.#senders.delete(frame) // it has gone in this moment
-      }
-    }
+  #tell(watcher: Watcher, change: ChangeEvent): void {
+    const { frame, webContents, loadedAs } = watcher.sender
+    const now = senderIn(frame, webContents, loadedAs)
+    if (now === undefined || this.#accessOf(now) !== watcher.access) this.#end(watcher)
+    else watcher.port.postMessage(change)
+  }
+
+  #end(watcher: Watcher | undefined): void {
+    if (watcher === undefined) return
+    const { sender, port, stop } = watcher
+    if (this.#watchers.get(sender.frame) === watcher) this.#watchers.delete(sender.frame)
+    stop()
+    port.close()
   }
 }

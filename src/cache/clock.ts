@@ -1,0 +1,56 @@
+import { equal } from '../bytes'
+import { publicRandom } from '../crypto/random'
+import { type Entry, RUN_BYTES, type Stamp } from './entry'
+
+/** The clock of the wall and one that is never set; together they tell how old an entry is at least. */
+export class Clock {
+  readonly #now: () => number
+  readonly #monotonicNow: () => number
+  readonly #startMs: number
+  readonly #run = publicRandom(RUN_BYTES)
+
+  /**
+   * Both in milliseconds; the origin of the second does not matter.
+   *
+   * @throws {TypeError} If they give no time.
+   */
+  constructor(now: () => number, monotonicNow: () => number) {
+    this.#now = now
+    this.#monotonicNow = monotonicNow
+    this.#startMs = monotonicNow()
+    this.stamp()
+  }
+
+  /** Unix milliseconds. */
+  now(): number {
+    const ms = Math.floor(this.#now())
+    if (Number.isSafeInteger(ms) && ms >= 0) return ms
+    throw new TypeError('now: expected milliseconds since the Unix epoch, got something else')
+  }
+
+  stamp(): Stamp {
+    return { fetchedAt: this.now(), run: this.#run, runMs: Math.max(0, this.runMs()) }
+  }
+
+  /**
+   * Milliseconds since the load of an entry began, by the clock that says more: setting a clock back makes nothing younger
+   * as long as the process lives.
+   *
+   * @returns `undefined` if nobody knows, because it seems to have begun in the future.
+   */
+  ageMs({ stamp }: Entry): number | undefined {
+    const byWall = this.now() - stamp.fetchedAt
+    const own = equal(stamp.run, this.#run)
+    // What an earlier run has left is at least as old as this one.
+    const byRun = own ? this.runMs() - stamp.runMs : this.runMs()
+    const ageMs = own || byWall >= 0 ? Math.max(byWall, byRun) : -1
+    return ageMs < 0 ? undefined : ageMs
+  }
+
+  /** Milliseconds since this cache was made. */
+  runMs(): number {
+    const ms = Math.floor(this.#monotonicNow() - this.#startMs)
+    if (Number.isSafeInteger(ms)) return ms
+    throw new TypeError('monotonicNow: expected milliseconds, got something else')
+  }
+}

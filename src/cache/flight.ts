@@ -1,0 +1,65 @@
+import { orAborted } from '../abort'
+import type { Entry } from './entry'
+
+/** How a load ended. `dropped`: nobody is to be told; who still waits has to look again. */
+export type Outcome =
+  | { readonly type: 'loaded'; readonly entry: Entry }
+  | { readonly type: 'failed'; readonly cause: unknown }
+  | { readonly type: 'dropped' }
+
+/** One load that is under way, and all who wait for it. */
+export class Flight {
+  readonly #abort = new AbortController()
+  readonly #background: boolean
+  #waiting = 0
+  #dropped = false
+  #loading = false
+  /** Never rejects. It does not wait for a load that was aborted. */
+  readonly outcome: Promise<Outcome>
+
+  /** @param background - Whether it goes on when nobody waits for it. */
+  constructor(background: boolean, run: (flight: Flight) => Promise<Outcome>) {
+    this.#background = background
+    this.outcome = run(this).catch((cause) => ({ type: 'failed', cause }))
+  }
+
+  get dropped(): boolean {
+    return this.#dropped
+  }
+
+  /** What `work` comes to, if it does so in time and before the flight is dropped. What comes later is lost. */
+  async inTime<T>(timeoutMs: number, work: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+    const { signal } = this.#abort
+    const late = (): void => this.#abort.abort(timeoutError(timeoutMs))
+    const timer: { unref?(): unknown } = setTimeout(late, timeoutMs)
+    timer.unref?.()
+    this.#loading = true
+    try {
+      return await orAborted(signal, (async () => work(signal))())
+    } finally {
+      this.#loading = false
+      clearTimeout(timer as never)
+    }
+  }
+
+  /** @throws What `signal` is aborted with; when the last one has left, the load is aborted. */
+  async join(signal: AbortSignal | undefined): Promise<Outcome> {
+    this.#waiting++
+    try {
+      return await orAborted(signal, this.outcome)
+    } finally {
+      this.#waiting--
+      if (this.#waiting === 0 && !this.#background) this.drop()
+    }
+  }
+
+  /** Its answer is not to be kept any more, and the load is aborted if it is under way. */
+  drop(reason?: unknown): void {
+    this.#dropped = true
+    if (this.#loading) this.#abort.abort(reason)
+  }
+}
+
+function timeoutError(timeoutMs: number): DOMException {
+  return new DOMException(`load: expected an answer within ${timeoutMs} ms, got none`, 'TimeoutError')
+}

@@ -1,0 +1,46 @@
+import { checkText, MAX_CHARACTERS, optionsOf, parseSet, parseTarget, type Target } from '../validate'
+import type { TargetParams } from '../view'
+import type { Entry, Stamp } from './entry'
+import type { Loaded, LoadedSecret } from './options'
+
+/** What callers and sources pass in, from `unknown` to the model. */
+
+export interface CacheGetParams extends TargetParams {
+  /** Ends the waiting of this caller; the load goes on for others who wait for it, and is aborted if there are none. */
+  readonly signal?: AbortSignal
+}
+
+export interface CacheRequest {
+  readonly target: Target
+  readonly signal: AbortSignal | undefined
+}
+
+export function parseCacheGet(params: unknown, label: string, prefix: string): CacheRequest {
+  const { signal, ...target } = optionsOf<CacheGetParams>(params, label, ['scope', 'name', 'signal'])
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new TypeError('signal: expected an AbortSignal, got something else')
+  }
+  return { target: parseCacheTarget(target, label, prefix), signal }
+}
+
+/** Behind its prefix, a name has room for fewer characters than in the store. Frozen: `load` and `onError` are handed it. */
+export function parseCacheTarget(params: unknown, label: string, prefix: string): Target {
+  const { scope, name } = parseTarget(params, label)
+  checkText(name, 'name', MAX_CHARACTERS - [...prefix].length)
+  return Object.freeze({ scope: Object.freeze(scope), name })
+}
+
+/** What a source has said. It is held to what `set` is held to: an `expires_at` in milliseconds would be for ever. */
+export function parseLoaded(loaded: Loaded, target: Target, stamp: Stamp, nowMs: number): Entry {
+  if (loaded === undefined) return { stamp, payload: undefined, expires_at: null }
+  const given = isPlain(loaded)
+    ? optionsOf<LoadedSecret>(loaded, 'load', ['payload', 'expires_at'])
+    : { payload: loaded }
+  const limits = { nowSeconds: Math.floor(nowMs / 1000), maxPayloadBytes: Number.MAX_SAFE_INTEGER }
+  const { payload, expires_at } = parseSet({ ...target, ...given }, limits)
+  return { stamp, payload, expires_at }
+}
+
+function isPlain(loaded: string | Uint8Array | LoadedSecret): loaded is LoadedSecret {
+  return typeof loaded === 'object' && loaded !== null && !ArrayBuffer.isView(loaded)
+}

@@ -1,0 +1,235 @@
+import { orAborted } from '../abort'
+import { SecretStoreError } from '../errors'
+import type { Payload } from '../model'
+import { payloadText } from '../storage/records'
+import type { TargetParams } from '../view'
+import { Activities, type Activity } from './activity'
+import { Clock } from './clock'
+import type { Entry } from './entry'
+import { Flight, type Outcome } from './flight'
+import { type Freshness, freshness } from './freshness'
+import { type CacheStore, checkStore, claimPrefix, isDamage, KeptEntries } from './kept-entries'
+import { type CacheOptions, type CacheSettings, parseCacheOptions } from './options'
+import { type CacheGetParams, type CacheRequest, parseCacheGet, parseCacheTarget } from './request'
+import { Source } from './source'
+
+/** An answer, and how old it is. */
+export interface CacheAnswer<P extends string | Uint8Array> {
+  readonly payload: P
+  /** When the load that brought it began, in Unix **milliseconds**. */
+  readonly fetchedAt: number
+  /** Milliseconds since then. */
+  readonly ageMs: number
+  /** Whether it is older than `ttlMs`: the source has failed, or has taken as long as that to answer. */
+  readonly stale: boolean
+}
+
+/** What is kept for a secret, or why that cannot be read. */
+interface Kept {
+  /** Of the activity, when the reading began: more by now means that it is out of date. */
+  readonly changes: number
+  readonly entry: Entry | undefined
+  readonly damage?: unknown
+}
+
+/** An answer with its payload as it is kept. */
+interface Found {
+  readonly payload: Payload
+  readonly times: Omit<CacheAnswer<never>, 'payload'>
+}
+
+/**
+ * The last good answers of a source of secrets, in a store: one load for any number of callers, and when the source
+ * fails, what it said last, up to a certain age and never beyond, also after a restart.
+ */
+export class SecretCache implements AsyncDisposable {
+  readonly #settings: CacheSettings
+  readonly #kept: KeptEntries
+  readonly #clock: Clock
+  readonly #source: Source
+  readonly #activities = new Activities()
+  readonly #release: () => void
+  #closing: Promise<void> | undefined
+
+  /**
+   * @param store - Where answers are kept. It is not closed with the cache.
+   * @throws {TypeError | RangeError} On bad options.
+   */
+  constructor(store: CacheStore, options: CacheOptions) {
+    this.#settings = parseCacheOptions(options)
+    const { prefix, now, monotonicNow } = this.#settings
+    this.#kept = new KeptEntries(checkStore(store), prefix)
+    this.#clock = new Clock(now, monotonicNow)
+    this.#source = new Source(this.#settings, this.#kept, this.#clock)
+    this.#release = claimPrefix(store, prefix)
+  }
+
+  /**
+   * A text secret: the one that is kept while it is fresh, or what the source says, which is then on disk.
+   *
+   * @returns `undefined` if the source says that there is none.
+   * @throws {TypeError | RangeError} On bad input; if the payload is bytes: `getBytes` reads those.
+   * @throws {SecretStoreError} `ERR_UNAVAILABLE` if the source fails and nothing young enough is kept, `ERR_EXISTS` if the app has
+   *   a secret of its own where the answer would be kept, `ERR_CLOSED`, and what the store's `get` throws.
+   * @throws What `signal` is aborted with.
+   */
+  async get(params: CacheGetParams): Promise<CacheAnswer<string> | undefined> {
+    const found = await this.#answer(parseCacheGet(params, 'get', this.#settings.prefix))
+    return found && { ...found.times, payload: payloadText(found.payload) }
+  }
+
+  /** The payload of any secret as bytes, text as UTF-8. @throws As `get`. */
+  async getBytes(params: CacheGetParams): Promise<CacheAnswer<Uint8Array> | undefined> {
+    const found = await this.#answer(parseCacheGet(params, 'getBytes', this.#settings.prefix))
+    return found && { ...found.times, payload: found.payload.bytes.slice() }
+  }
+
+  /**
+   * Drops what is kept: the next `get` loads it anew, and a load that has begun before is aborted, and its answer not kept.
+   * When it resolves, that is on disk.
+   *
+   * @throws {TypeError | RangeError} On bad input.
+   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_CLOSED`, and what the store's `delete` throws; what is kept is not
+   *   answered any more by this cache even so.
+   */
+  async invalidate(params: TargetParams): Promise<void> {
+    const target = parseCacheTarget(params, 'invalidate', this.#settings.prefix)
+    this.#checkOpen()
+    const activity = this.#activities.enter(target)
+    const work = this.#drop(activity)
+    const invalidation = work.then(ignore, ignore)
+    activity.invalidation = invalidation
+    try {
+      await work
+    } finally {
+      if (activity.invalidation === invalidation) activity.invalidation = undefined
+      this.#activities.leave(activity)
+    }
+  }
+
+  /**
+   * Aborts loads that are under way; who waits for one gets `ERR_CLOSED`. Resolves when nothing is being written. Calling
+   * it again is the same call.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #answer({ target, signal }: CacheRequest): Promise<Found | undefined> {
+    this.#checkOpen()
+    signal?.throwIfAborted()
+    const activity = this.#activities.enter(target)
+    try {
+      for (;;) {
+        const kept = await orAborted(signal, this.#read(activity))
+        this.#checkOpen()
+        if (activity.changes !== kept.changes) continue
+        const { as, found } = this.#judge(kept.entry)
+        if (as === 'due') this.#refresh(activity)
+        if (as === 'fresh' || as === 'due') return found
+        const outcome = await this.#ask(activity, signal)
+        if (outcome.type === 'loaded') return this.#new(outcome.entry)
+        if (outcome.type === 'failed') return this.#lastGood(kept, outcome.cause)
+      }
+    } finally {
+      this.#activities.leave(activity)
+    }
+  }
+
+  /** Damage is told of, and does not keep the source from being asked: nothing is overwritten on the strength of it. */
+  async #read(activity: Activity): Promise<Kept> {
+    await activity.invalidation
+    const { changes, target } = activity
+    try {
+      return { changes, entry: await this.#kept.read(target) }
+    } catch (damage) {
+      if (!isDamage(damage)) throw damage
+      this.#source.report(damage, target)
+      return { changes, entry: undefined, damage }
+    }
+  }
+
+  #judge(entry: Entry | undefined): { readonly as: Freshness; readonly found: Found | undefined } {
+    const ageMs = entry && this.#clock.ageMs(entry)
+    if (entry === undefined || ageMs === undefined) return { as: 'over', found: undefined }
+    const as = freshness(entry, ageMs, this.#settings)
+    const { payload, stamp } = entry
+    const times = { fetchedAt: stamp.fetchedAt, ageMs, stale: as === 'stale' }
+    return { as, found: payload && { payload, times } }
+  }
+
+  /** Joins the load that is under way, or begins one, unless the source is given a pause. */
+  async #ask(activity: Activity, signal: AbortSignal | undefined): Promise<Outcome> {
+    if (activity.flight !== undefined) return activity.flight.join(signal)
+    const failure = this.#source.pausing(activity.target)
+    return failure === undefined ? this.#begin(activity, false).join(signal) : { type: 'failed', cause: failure.cause }
+  }
+
+  #refresh(activity: Activity): void {
+    if (activity.flight !== undefined || this.#source.pausing(activity.target) !== undefined) return
+    this.#begin(activity, true)
+  }
+
+  #begin(activity: Activity, background: boolean): Flight {
+    activity.users++
+    const flight = new Flight(background, (own) => this.#source.load(activity.target, own))
+    activity.flight = flight
+    void flight.outcome.then(() => {
+      activity.flight = undefined
+      activity.changes++
+      this.#activities.leave(activity)
+    })
+    return flight
+  }
+
+  /** "There is none" was said just now; a value may have grown too old on its way. */
+  #new(entry: Entry): Found | undefined {
+    if (entry.payload === undefined) return undefined
+    const { as, found } = this.#judge(entry)
+    if (as === 'over') throw unavailable('an answer that took too long')
+    return found
+  }
+
+  #lastGood({ entry, damage }: Kept, cause: unknown): Found | undefined {
+    const { as, found } = this.#judge(entry)
+    if (as !== 'over') return found
+    if (damage !== undefined) throw damage
+    throw unavailable('neither', cause)
+  }
+
+  async #drop(activity: Activity): Promise<void> {
+    const { flight, invalidation, target } = activity
+    activity.changes++
+    this.#source.endPause(target)
+    flight?.drop()
+    await Promise.all([flight?.outcome, invalidation])
+    await this.#kept.drop(target)
+  }
+
+  async #close(): Promise<void> {
+    const under = [...this.#activities]
+    for (const { flight } of under) flight?.drop(closedError())
+    await Promise.all(under.flatMap(({ flight, invalidation }) => [flight?.outcome, invalidation]))
+    this.#release()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError()
+  }
+}
+
+function ignore(): void {}
+
+function unavailable(got: string, cause?: unknown): SecretStoreError {
+  const message = `cache: expected an answer of the source, or one that is kept and young enough, got ${got}`
+  return new SecretStoreError('ERR_UNAVAILABLE', message, cause === undefined ? undefined : { cause })
+}
+
+function closedError(): SecretStoreError {
+  return new SecretStoreError('ERR_CLOSED', 'cache: expected it open, got a closed one')
+}

@@ -1,0 +1,53 @@
+import { SecretStoreError } from '../../errors'
+
+/** What may wait at once, of one frame: beyond it, calls are refused. Of payloads, characters or bytes. */
+const MOST_CALLS = 1000
+const MOST_PAYLOAD_BYTES: number = 64 * 1024 * 1024
+
+interface Load {
+  calls: number
+  payloadBytes: number
+  lastRead: Promise<void>
+}
+
+/** What the frames have asked for and not got yet. Each has its own, so that none can keep the others from theirs. */
+export class Loads {
+  readonly #loads = new WeakMap<object, Load>()
+
+  /**
+   * Does the work, or refuses it. Reads of one frame go one by one, with a turn for everybody else in between: how much memory
+   * and time they take is not in what is asked.
+   */
+  async within<T>(frame: object, asked: { payloadBytes: number; isRead: boolean }, work: () => Promise<T>): Promise<T> {
+    const load = this.#of(frame)
+    if (load.calls >= MOST_CALLS) throw busy(`at most ${MOST_CALLS} calls at once`)
+    if (load.payloadBytes + asked.payloadBytes > MOST_PAYLOAD_BYTES) {
+      throw busy(`at most ${MOST_PAYLOAD_BYTES} bytes at once`)
+    }
+    load.calls++
+    load.payloadBytes += asked.payloadBytes
+    try {
+      return await (asked.isRead ? inTurn(load, work) : work())
+    } finally {
+      load.calls--
+      load.payloadBytes -= asked.payloadBytes
+    }
+  }
+
+  #of(frame: object): Load {
+    const load = this.#loads.get(frame) ?? { calls: 0, payloadBytes: 0, lastRead: Promise.resolve() }
+    this.#loads.set(frame, load)
+    return load
+  }
+}
+
+function inTurn<T>(load: Load, work: () => Promise<T>): Promise<T> {
+  const read = load.lastRead.then(work)
+  const pause = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+  load.lastRead = read.then(pause, pause)
+  return read
+}
+
+function busy(expected: string): SecretStoreError {
+  return new SecretStoreError('ERR_BUSY', `secrets: expected ${expected}, got more`)
+}
