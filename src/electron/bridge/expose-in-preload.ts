@@ -26,7 +26,7 @@ export interface ContextBridge {
 /** What is used of Electron's `ipcRenderer`. */
 export interface IpcRenderer {
   invoke(channel: string, ...args: unknown[]): Promise<unknown>
-  postMessage(channel: string, message: unknown, ports: unknown[]): void
+  postMessage(channel: string, message: unknown, ports?: unknown[]): void
 }
 
 /** Of the page, whose own properties no page can change. */
