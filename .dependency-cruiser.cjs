@@ -90,7 +90,10 @@ module.exports = {
     {
       name: 'no-orphans',
       severity: 'error',
-      from: { orphan: true, pathNot: '^src/(((stripe|electron|keyring|cache|migrate)/)?index|cli/bin|electron/preload)\\.ts$' },
+      from: {
+        orphan: true,
+        pathNot: '^src/(((stripe|electron|keyring|cache|migrate)/)?index|cli/bin|electron/preload)\\.ts$',
+      },
       to: {},
     },
   ],
