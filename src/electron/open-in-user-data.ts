@@ -26,10 +26,11 @@ export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStor
    * another user or machine. Asked again after a code that is wrong. With the right one the store gets a new slot for the keychain.
    *
    * @param reason - Why it is asked: `ERR_WRONG_KEY`, `ERR_NO_KEYRING`, or a `TypeError` for a mistyped code.
+   * @param attempt - 1 at first; from 2 on, the reason is what was wrong with the code.
    * @returns `undefined` to give up: opening then fails as it would have without it.
    * @defaultValue nobody is asked
    */
-  askRecoveryCode?(reason: Error): string | undefined | Promise<string | undefined>
+  askRecoveryCode?(reason: Error, attempt: number): string | undefined | Promise<string | undefined>
   /** The name of the store's directory, in the app's `userData`. @defaultValue `'secrets'` */
   readonly directory?: string
   /**
@@ -109,8 +110,8 @@ async function openWithCode(
   lost: SecretStoreError,
   ask: NonNullable<UserDataOptions['askRecoveryCode']>,
 ): Promise<SecretStore> {
-  for (let reason: unknown = lost; ; ) {
-    const code = await ask(reason as Error)
+  for (let reason: unknown = lost, attempt = 1; ; attempt++) {
+    const code = await ask(reason as Error, attempt)
     if (code === undefined) throw lost
     let key: KeyProvider
     try {

@@ -115,12 +115,12 @@ describe('when the keychain does not open the store', () => {
     const [code, foreign] = [first.codes[0] as string, other.codes[0] as string]
     const answers = ['', code.slice(0, -1), foreign, code.toLowerCase()]
     const recovered = await start(electron(), {
-      askRecoveryCode: async (reason) => {
-        reasons.push('code' in reason ? String(reason.code) : reason.name)
+      askRecoveryCode: async (reason, attempt) => {
+        reasons.push(`${attempt} ${'code' in reason ? String(reason.code) : reason.name}`)
         return answers.shift()
       },
     })
-    expect(reasons).toEqual(['ERR_WRONG_KEY', 'TypeError', 'TypeError', 'ERR_WRONG_KEY'])
+    expect(reasons).toEqual(['1 ERR_WRONG_KEY', '2 TypeError', '3 TypeError', '4 ERR_WRONG_KEY'])
     expect(await recovered.store.get(token)).toBe('example')
     // The dead slot has made room.
     expect(recovered.store.keys().map(({ kind }) => kind)).toEqual(['safe-storage', 'recovery-code'])
