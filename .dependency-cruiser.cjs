@@ -20,6 +20,7 @@ const layers = [
   ['opening', '^src/opening\\.ts$'],
   ['listing', '^src/(listing|list)\\.ts$'],
   ['operations', '^src/operations\\.ts$'],
+  ['reach', '^src/reach\\.ts$'],
   ['view', '^src/view\\.ts$'],
   ['open-store', '^src/open-store\\.ts$'],
   ['store', '^src/store\\.ts$'],

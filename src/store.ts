@@ -21,6 +21,7 @@ import {
   type RotateOptions,
   type ViewOptions,
 } from './options'
+import { Reach } from './reach'
 import type { RotationReport } from './rekey/rotate'
 import { type KeySlotInfo, slots } from './rekey/slot-info'
 import type { StoreStatus } from './rekey/status'
@@ -39,7 +40,7 @@ export class SecretStore extends SecretView {
   readonly #store: OpenStore
 
   private constructor(store: OpenStore) {
-    super(store, { account: undefined, livemode: false })
+    super(store, new Reach({ account: undefined, livemode: false }))
     this.#store = store
   }
 
@@ -78,7 +79,7 @@ export class SecretStore extends SecretView {
    */
   view(options: ViewOptions): SecretView {
     const { account, livemode = false, user } = parseViewOptions(options)
-    return new SecretView(this.#store, { account, livemode }, user)
+    return new SecretView(this.#store, new Reach({ account, livemode }, user))
   }
 
   /**

@@ -1,19 +1,17 @@
 import type { StoreContext } from './context'
-import { SecretStoreError } from './errors'
 import { Listing } from './list'
 import {
   type Address,
   type ChangeEvent,
   type DeletedSecret,
   isExpired,
-  type Partition,
   type Scope,
   type Secret,
   type SecretRecord,
-  samePartition,
   toSecret,
 } from './model'
 import { deleteOperation, setOperation } from './operations'
+import type { Reach, Restriction } from './reach'
 import {
   type Found,
   type Lookup,
@@ -71,14 +69,8 @@ export interface ListParams {
 
 export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
 
-/** What narrows a view further. */
-export interface Restriction {
-  allowsScope(scope: Scope): boolean
-  allowsName(name: string): boolean
-}
-
 const contexts = new WeakMap<object, StoreContext>()
-const narrow = new WeakMap<object, (restriction: Restriction) => SecretView>()
+const reaches = new WeakMap<object, Reach>()
 
 /**
  * The parts of a view's store, for what is built on it and is more than its verbs (stripe/). Not exported from the package.
@@ -91,26 +83,24 @@ export function contextOf(view: object): StoreContext | undefined {
 
 /** The same view, with less to see: what it excludes is not listed, and everything else about it is `ERR_ACCESS_DENIED`. */
 export function restrict(view: SecretView, restriction: Restriction): SecretView {
-  const make = narrow.get(view)
-  if (make === undefined) throw new TypeError('view: expected one of this copy of the library, got something else')
-  return make(restriction)
+  const [context, reach] = [contexts.get(view), reaches.get(view)]
+  if (context === undefined || reach === undefined) {
+    throw new TypeError('view: expected one of this copy of the library, got something else')
+  }
+  return new SecretView(context, reach.within(restriction))
 }
 
 /** The verbs, over one partition of a store, and if it has a `user` over no more than that user may see. */
 export class SecretView {
   readonly #context: StoreContext
-  readonly #partition: Partition
-  readonly #user: string | undefined
-  readonly #restriction: Restriction | undefined
+  readonly #reach: Reach
 
   /** @internal Use `SecretStore.open` and `store.view`. */
-  constructor(context: StoreContext, partition: Partition, user?: string, restriction?: Restriction) {
+  constructor(context: StoreContext, reach: Reach) {
     this.#context = context
-    this.#partition = partition
-    this.#user = user
-    this.#restriction = restriction
+    this.#reach = reach
     contexts.set(this, context)
-    narrow.set(this, (narrower) => new SecretView(context, partition, user, both(restriction, narrower)))
+    reaches.set(this, reach)
   }
 
   /**
@@ -167,11 +157,10 @@ export class SecretView {
   list(params: ListParams): Listing {
     const read = () => {
       const request = parseList(params)
-      this.#checkAccess(request.scope)
+      this.#reach.check(request.scope)
       return request
     }
-    const restriction = this.#restriction
-    return new Listing(this.#context, this.#partition, read, restriction && ((name) => restriction.allowsName(name)))
+    return new Listing(this.#context, this.#reach.partition, read, this.#reach.names)
   }
 
   /**
@@ -218,8 +207,8 @@ export class SecretView {
     let listening = true
     const stop = this.#context.queue.onChange((changes) => {
       for (const { type, record } of changes) {
-        const { partition, scope, name } = record.address
-        if (!listening || !samePartition(partition, this.#partition) || !this.#maySee(scope, name)) continue
+        if (!listening || !this.#reach.includes(record.address)) continue
+        const { scope, name } = record.address
         const change = Object.freeze({ type, id: record.id, name, scope: Object.freeze({ ...scope }) })
         call(listener, change).catch((error) => this.#context.report(error))
       }
@@ -270,30 +259,9 @@ export class SecretView {
   #locate({ scope, name }: Target): { context: StoreContext; address: Address; rowKey: Uint8Array } {
     const context = this.#context
     context.checkOpen()
-    this.#checkAccess(scope, name)
-    const address: Address = { partition: this.#partition, scope, name }
+    this.#reach.check(scope, name)
+    const address: Address = { partition: this.#reach.partition, scope, name }
     return { context, address, rowKey: context.keyspace.record(address) }
-  }
-
-  #checkAccess(scope: Scope, name?: string): void {
-    if (!this.#isOwn(scope)) {
-      throw new SecretStoreError('ERR_ACCESS_DENIED', "scope.user: expected the view's own user, got another")
-    }
-    if (!this.#maySee(scope, name)) {
-      throw new SecretStoreError('ERR_ACCESS_DENIED', 'secret: expected one that this view may see, got another')
-    }
-  }
-
-  #maySee(scope: Scope, name?: string): boolean {
-    const within = this.#restriction
-    return (
-      this.#isOwn(scope) &&
-      (within === undefined || (within.allowsScope(scope) && (name === undefined || within.allowsName(name))))
-    )
-  }
-
-  #isOwn(scope: Scope): boolean {
-    return this.#user === undefined || scope.type === 'account' || scope.user === this.#user
   }
 
   /** Expired is gone: the read that meets it answers so, and has it deleted. */
@@ -301,14 +269,6 @@ export class SecretView {
     if (record === undefined || !isExpired(record, this.#context.nowSeconds())) return record
     this.#context.expireLazily(rowKey, record)
     return undefined
-  }
-}
-
-function both(one: Restriction | undefined, other: Restriction): Restriction {
-  if (one === undefined) return other
-  return {
-    allowsScope: (scope) => one.allowsScope(scope) && other.allowsScope(scope),
-    allowsName: (name) => one.allowsName(name) && other.allowsName(name),
   }
 }
 

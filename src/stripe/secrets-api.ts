@@ -2,6 +2,7 @@ import type { StoreContext } from '../context'
 import { SecretStoreError } from '../errors'
 import type { Address, Secret, SecretList } from '../model'
 import { deleteOperation, liveRecord, setOperation } from '../operations'
+import { Reach } from '../reach'
 import { BytesPayloadError, payloadText } from '../storage/records'
 import type { Operation } from '../storage/transaction'
 import type { SecretStore } from '../store'
@@ -150,13 +151,13 @@ export class SecretsApi {
   }
 
   async #isFull({ partition, scope }: Address): Promise<boolean> {
-    const page = await new SecretView(this.#context, partition).list({ scope, limit: STRICT_SECRETS })
+    const page = await new SecretView(this.#context, new Reach(partition)).list({ scope, limit: STRICT_SECRETS })
     return page.data.length === STRICT_SECRETS
   }
 
   #view({ partition, user }: Caller): SecretView {
     this.#context.checkOpen()
-    return new SecretView(this.#context, partition, user)
+    return new SecretView(this.#context, new Reach(partition, user))
   }
 }
 
