@@ -5,6 +5,7 @@ import { OPEN_NAMES, type OpenOptions } from '../options'
 import { entries, joinPath, status } from '../platform/files'
 import { SecretStore } from '../store'
 import { checkFunction, checkText, optionsOf } from '../validate'
+import { contextOf } from '../view'
 import { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from './safe-storage'
 
 /** What is used of the module `electron`. */
@@ -68,7 +69,9 @@ export async function openInUserData(electron: Electron, options: UserDataOption
   const key = safeStorage(electron.safeStorage, allowBasicText === undefined ? {} : { allowBasicText })
   await electron.app.whenReady()
   const { location, exists } = await findLocation(electron, directory, formerNames)
-  const open: Open = (provider) => SecretStore.open(location, { ...rest, key: provider })
+  // What was there when it was looked for is not made anew if it is gone by now.
+  const mayCreate = exists ? { createIfMissing: false } : {}
+  const open: Open = (provider) => SecretStore.open(location, { ...rest, ...mayCreate, key: provider })
   const store = await openWithKeychain(open, key, exists ? askRecoveryCode : undefined)
   try {
     if (!store.keys().some(({ kind }) => kind === 'recovery-code')) {
@@ -112,7 +115,10 @@ async function openWithCode(
 ): Promise<SecretStore> {
   for (let reason: unknown = lost, attempt = 1; ; attempt++) {
     const code = await ask(reason as Error, attempt)
-    if (code === undefined) throw lost
+    if (code === undefined || code === null) throw lost
+    if (typeof code !== 'string') {
+      throw new TypeError('askRecoveryCode: expected a string, or undefined to give up, got something else')
+    }
     let key: KeyProvider
     try {
       key = recoveryCode(code)
@@ -129,7 +135,10 @@ async function openWithCode(
   }
 }
 
-/** The keychain opens it again from now on. A slot of it that is the only one is dead; of several, one may be another user's. */
+/**
+ * The keychain opens it again from now on. A slot of it that is the only one is dead; of several, one may be another user's.
+ * If that fails the store is open all the same, and `onError` is told: the code is asked for again at the next start.
+ */
 async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<void> {
   const own = store.keys().filter(({ kind }) => kind === key.kind)
   const [dead] = own
@@ -137,8 +146,7 @@ async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<
     if (dead !== undefined && own.length === 1) await store.replaceKey(dead.id, key)
     else await store.addKey(key)
   } catch (error) {
-    await store.close()
-    throw error
+    contextOf(store)?.report(error)
   }
 }
 

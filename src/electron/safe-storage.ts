@@ -21,7 +21,11 @@ export interface ElectronSafeStorage {
 }
 
 export interface SafeStorageOptions {
-  /** A name for the slot, shown by tools, never secret. @defaultValue the keychain's, such as `gnome_libsecret` */
+  /**
+   * A name for the slot, shown by tools, never secret. Pass the same when opening: a slot that is encrypted anew gets it.
+   *
+   * @defaultValue the keychain's, such as `gnome_libsecret`
+   */
   readonly label?: string
   /**
    * Also takes a Linux without a keychain, where Electron encrypts with a password that everybody knows: whoever can read the
@@ -140,7 +144,12 @@ class Keychain {
       )
     }
     const electron = this.#electron
-    const available = await (electron.isAsyncEncryptionAvailable?.() ?? electron.isEncryptionAvailable?.())
+    let available: boolean | undefined
+    try {
+      available = await (electron.isAsyncEncryptionAvailable?.() ?? electron.isEncryptionAvailable?.())
+    } catch (cause) {
+      throw noKeychain('a keychain that answers, got an error', cause)
+    }
     if (available !== true) throw noKeychain('a keychain that encrypts, got none, or one that is locked')
   }
 

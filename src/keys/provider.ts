@@ -23,8 +23,8 @@ export interface KeyProvider {
    */
   unwrap(params: SlotParams, context: SlotContext): Promise<Uint8Array | null>
   /**
-   * Whether the slot that `unwrap` has just opened is to be wrapped anew, as when a keychain has a newer key. That is done as soon
-   * as the store is open; if it fails, the store is open all the same, and `onError` is told. @defaultValue it never is
+   * Whether the slot that `unwrap` has just opened is to be wrapped anew, as when a keychain has a newer key. That is done
+   * before `open` resolves; if it fails, the store is open all the same, and `onError` is told. @defaultValue it never is
    */
   outdated?(context: SlotContext): boolean
 }

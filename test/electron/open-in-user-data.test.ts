@@ -138,6 +138,49 @@ describe('when the keychain does not open the store', () => {
     expect(await codeOf(() => start(electron(), { askRecoveryCode: () => mistyped.shift() }))).toBe('ERR_WRONG_KEY')
   })
 
+  test('a store that is gone by then is not made anew', async () => {
+    const { appData, electron, keychain } = await machine()
+    const first = await start(electron())
+    await first.store.close()
+    keychain.password = 'emptied'
+    const askRecoveryCode = async (): Promise<string> => {
+      await rm(join(appData, 'notes/secrets'), { recursive: true })
+      return first.codes[0] as string
+    }
+    expect(await codeOf(() => start(electron(), { askRecoveryCode }))).toBe('ERR_NOT_FOUND')
+    expect(await readdir(join(appData, 'notes'))).toEqual([])
+  })
+
+  test('the code opens it also if the keychain cannot be given a key again; `onError` is told', async () => {
+    const { electron, keychain } = await machine()
+    const first = await start(electron())
+    await first.store.set({ ...token, payload: 'example' })
+    const slots = first.store.keys()
+    await first.store.close()
+    keychain.password = 'emptied'
+    const errors: unknown[] = []
+    const recovered = await start(electron(), {
+      askRecoveryCode: () => {
+        keychain.available = false
+        return first.codes[0]
+      },
+      onError: (error) => errors.push(error),
+    })
+    expect(await recovered.store.get(token)).toBe('example')
+    expect(recovered.store.keys()).toEqual(slots)
+    expect(errors).toMatchObject([{ code: 'ERR_NO_KEYRING' }])
+  })
+
+  test('`null` gives up like `undefined`; what is no text is a mistake, and is not asked for again', async () => {
+    const { electron, keychain } = await machine()
+    await (await start(electron())).store.close()
+    keychain.password = 'emptied'
+    expect(await codeOf(() => start(electron(), { askRecoveryCode: () => null as never }))).toBe('ERR_WRONG_KEY')
+    await expect(start(electron(), { askRecoveryCode: () => 7 as never })).rejects.toThrow(
+      'askRecoveryCode: expected a string, or undefined to give up, got something else',
+    )
+  })
+
   test('for want of a keychain, the slot is kept: the keychain may come back', async () => {
     const { electron, keychain } = await machine()
     const first = await start(electron())

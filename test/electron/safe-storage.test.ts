@@ -102,6 +102,22 @@ describe.each([
     await (await open()).close()
   })
 
+  test('one that does not answer is ERR_NO_KEYRING, with its cause', async () => {
+    const cause = new Error('the bus has gone')
+    const fail = (): never => {
+      throw cause
+    }
+    const electron = electronOf(new FakeKeychain())
+    const mute = electron.isAsyncEncryptionAvailable
+      ? { ...electron, isAsyncEncryptionAvailable: async () => fail() }
+      : { ...electron, isEncryptionAvailable: fail }
+    await expect(SecretStore.open(await newLocation(), { key: safeStorage(mute) })).rejects.toMatchObject({
+      code: 'ERR_NO_KEYRING',
+      message: 'safeStorage: expected a keychain that answers, got an error',
+      cause,
+    })
+  })
+
   test('an error while it encrypts is ERR_NO_KEYRING, with its cause', async () => {
     const electron = electronOf(new FakeKeychain())
     const cause = new Error('the keychain has gone')

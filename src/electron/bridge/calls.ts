@@ -1,5 +1,5 @@
 import type { Secret, SecretList } from '../../model'
-import { parseList } from '../../validate'
+import { parseFind, parseList, parseTarget } from '../../validate'
 import type { FindParams, ListParams, SecretView, SetParams, TargetParams } from '../../view'
 import type { BridgeCall, BridgeVerb } from './channel'
 
@@ -7,17 +7,22 @@ type Run = (view: SecretView, params: never) => Promise<unknown>
 
 export interface Call {
   readonly verb: BridgeVerb
+  /** Of what has to wait for its turn: so that it is small while it waits. */
+  readonly check?: (params: unknown) => unknown
   readonly run: Run
 }
 
 /** In characters; what Electron would copy several times over. */
 const MOST_LISTED_PAYLOAD: number = 64 * 1024 * 1024
 
+const parseText = (params: unknown): unknown => parseTarget(params, 'get')
+const parseBytes = (params: unknown): unknown => parseTarget(params, 'getBytes')
+
 export const CALLS: ReadonlyMap<unknown, Call> = new Map([
-  ['find', { verb: 'find', run: (view, params: FindParams) => view.find(params) }],
-  ['list', { verb: 'list', run: (view, params: ListParams) => list(view, params) }],
-  ['get', { verb: 'get', run: (view, params: TargetParams) => view.get(params) }],
-  ['getBytes', { verb: 'get', run: (view, params: TargetParams) => view.getBytes(params) }],
+  ['find', { verb: 'find', check: parseFind, run: (view, params: FindParams) => view.find(params) }],
+  ['list', { verb: 'list', check: parseList, run: (view, params: ListParams) => list(view, params) }],
+  ['get', { verb: 'get', check: parseText, run: (view, params: TargetParams) => view.get(params) }],
+  ['getBytes', { verb: 'get', check: parseBytes, run: (view, params: TargetParams) => view.getBytes(params) }],
   ['set', { verb: 'set', run: (view, params: SetParams) => view.set(params) }],
   ['delete', { verb: 'delete', run: (view, params: FindParams) => view.delete(params) }],
 ] satisfies [BridgeCall, Call][])

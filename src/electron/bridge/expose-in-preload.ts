@@ -14,7 +14,7 @@ export interface SecretsBridge {
   /** One page. */
   list(params: ListParams): Promise<SecretList>
   delete(params: FindParams): Promise<DeletedSecret | undefined>
-  /** @returns Ends it. */
+  /** Until the page is no longer allowed to. @returns Ends it. */
   onChange(listener: (change: ChangeEvent) => void): Promise<() => void>
 }
 
@@ -79,7 +79,11 @@ function changes(ipcRenderer: IpcRenderer, call: Call): SecretsBridge['onChange'
     const forget = (): void => {
       if (opened === opening) opened = undefined
     }
-    port1.addEventListener('close', forget)
+    port1.addEventListener('close', () => {
+      // Those of another port, opened meanwhile, go on.
+      if (opened === opening) listeners.clear()
+      forget()
+    })
     ipcRenderer.postMessage(PORT_CHANNEL, undefined, [port2])
     const opening = call('watch').then(
       () => port1,

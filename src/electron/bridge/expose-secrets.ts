@@ -95,10 +95,11 @@ class Bridge {
       checkAllowed(access, 'watch')
       return this.#watchers.start(sender, access)
     }
-    const { verb, run } = CALLS.get(call) ?? unknownCall()
+    const { verb, check, run } = CALLS.get(call) ?? unknownCall()
     checkAllowed(access, verb)
     const expanded = isExpanded(params)
     if (expanded) checkAllowed(access, 'get')
+    check?.(params)
     const asked = { payloadBytes: payloadBytes(params), isRead: expanded || (verb !== 'set' && verb !== 'delete') }
     const value = await this.#loads.within(sender.frame, asked, () => run(access.view, params as never))
     // Meanwhile another page may have come into the frame, which is not to have the answer.

@@ -22,7 +22,7 @@ export class Loads {
     const load = this.#of(frame)
     if (load.calls >= MOST_CALLS) throw busy(`at most ${MOST_CALLS} calls at once`)
     if (load.payloadBytes + asked.payloadBytes > MOST_PAYLOAD_BYTES) {
-      throw busy(`at most ${MOST_PAYLOAD_BYTES} bytes at once`)
+      throw busy(`at most ${MOST_PAYLOAD_BYTES} characters or bytes of payload at once`)
     }
     load.calls++
     load.payloadBytes += asked.payloadBytes
