@@ -7,7 +7,9 @@ export type SecretStoreErrorCode =
   | 'ERR_WRONG_KEY'
   /** Something on disk is damaged, altered, or missing though it should be there. */
   | 'ERR_CORRUPT'
-  /** Older than the checkpoint it is opened with, or another store; or keyring.json and the data are of different times. */
+  /**
+   * Older than the checkpoint it is opened with, or another store; or keyring.json and the data are of different times.
+   */
   | 'ERR_ROLLBACK'
   /** Another opener, in this process or another one, holds the store. */
   | 'ERR_LOCKED'

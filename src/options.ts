@@ -30,9 +30,9 @@ export interface MemoryOptions {
    */
   readonly sodium?: boolean
   /**
-   * How much memory may be used to keep what was read of secrets, without their payloads, in bytes, roughly; 0 for none.
-   * What is kept needs not be decrypted again. It is used as secrets are read and written: some 480 bytes each, so
-   * that the default holds about 140,000. @defaultValue `67_108_864`
+   * How much memory may be used to keep what was read of secrets, without their payloads, in bytes, roughly; 0 for
+   * none. What is kept needs not be decrypted again. It is used as secrets are read and written: some 480 bytes each,
+   * so that the default holds about 140,000. @defaultValue `67_108_864`
    */
   readonly indexBytes?: number
   /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved, listeners that
@@ -48,13 +48,13 @@ export interface OpenOptions extends MemoryOptions {
   /** A token from `checkpoint()`: an older state, or another store, is refused. @defaultValue none */
   readonly minimum?: string
   /**
-   * Where checkpoints are kept: the last one is loaded here and is a minimum, and after writes a new one is saved, without
-   * keeping them waiting. @defaultValue none
+   * Where checkpoints are kept: the last one is loaded here and is a minimum, and after writes a new one is saved,
+   * without keeping them waiting. @defaultValue none
    */
   readonly checkpoints?: CheckpointStorage
   /**
-   * Opens an older state all the same, such as one restored from a backup on purpose, and makes it the newest: the states
-   * that came after it are refused from now on. @defaultValue `false`
+   * Opens an older state all the same, such as one restored from a backup on purpose, and makes it the newest: the
+   * states that came after it are refused from now on. @defaultValue `false`
    */
   readonly acceptRollback?: boolean
 }

@@ -93,8 +93,8 @@ export class SecretStore extends SecretView {
   }
 
   /**
-   * Sweeps, then makes what was deleted or replaced leave the disk: afterwards no name, id or ciphertext of it is in any
-   * file. Writes wait; synchronous reads get `ERR_BUSY` for the moment in which the files are closed and opened.
+   * Sweeps, then makes what was deleted or replaced leave the disk: afterwards no name, id or ciphertext of it is in
+   * any file. Writes wait; synchronous reads get `ERR_BUSY` for the moment in which the files are closed and opened.
    *
    * @throws {SecretStoreError} `ERR_FAILED`, `ERR_CLOSED`, `ERR_CORRUPT`.
    */
@@ -135,8 +135,8 @@ export class SecretStore extends SecretView {
    *
    * @returns The new slot.
    * @throws {TypeError | RangeError} If the provider does not open its own slot, or there are 32 already.
-   * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`, `ERR_CORRUPT` or `ERR_UNSAFE_LOCATION` (nothing has changed), `ERR_FAILED`,
-   *   `ERR_CLOSED`.
+   * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`, `ERR_CORRUPT` or `ERR_UNSAFE_LOCATION` (nothing has changed),
+   *   `ERR_FAILED`, `ERR_CLOSED`.
    */
   async addKey(provider: KeyProvider): Promise<KeySlotInfo> {
     this.#store.checkOpen()
@@ -178,7 +178,8 @@ export class SecretStore extends SecretView {
    *
    * @throws {TypeError} On bad options. @throws What `signal` was aborted with.
    * @throws {SecretStoreError} `ERR_WRONG_KEY` if one of `keys` opens no slot: nothing has changed. `ERR_CORRUPT` if a
-   *   record is damaged: the others are under the new key, and the old one is kept. `ERR_IO`, `ERR_FAILED`, `ERR_CLOSED`.
+   *   record is damaged: the others are under the new key, and the old one is kept. `ERR_IO`, `ERR_FAILED`,
+   *   `ERR_CLOSED`.
    */
   async rotate(options: RotateOptions = {}): Promise<RotationReport> {
     const { keys, onProgress, signal } = parseRotateOptions(options)
@@ -199,8 +200,8 @@ export class SecretStore extends SecretView {
    *
    * @param target - The path of a file that does not exist, or a stream, which is ended.
    * @throws {TypeError} On bad options. @throws What `signal` was aborted with, or the stream failed with.
-   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_IO`, `ERR_CORRUPT` if the store is damaged, `ERR_FAILED`, `ERR_CLOSED`. No file is left
-   *   behind.
+   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_IO`, `ERR_CORRUPT` if the store is damaged, `ERR_FAILED`,
+   *   `ERR_CLOSED`. No file is left behind.
    */
   async backup(target: BackupTarget, options: LongOptions = {}): Promise<BackupReport> {
     const plan = parseLongOptions(options, 'backup')
@@ -210,13 +211,13 @@ export class SecretStore extends SecretView {
   }
 
   /**
-   * Makes a store of a backup, at a location where there is nothing, or an empty directory. Nothing is there before all of
-   * the file has proved right.
+   * Makes a store of a backup, at a location where there is nothing, or an empty directory. Nothing is there before all
+   * of the file has proved right.
    *
    * @param source - The path of a backup, or a stream of its bytes.
    * @throws {TypeError} On bad options. @throws What `signal` was aborted with, or the stream failed with.
-   * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`, `ERR_NOT_A_STORE`, `ERR_EXISTS`, `ERR_UNSUPPORTED_VERSION`,
-   *   `ERR_UNSAFE_LOCATION`, `ERR_IO`.
+   * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`, `ERR_NOT_A_STORE`, `ERR_EXISTS`,
+   *   `ERR_UNSUPPORTED_VERSION`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
    */
   static async restore(source: BackupSource, location: string, options: RestoreOptions): Promise<RestoreReport> {
     const plan = parseRestoreOptions(options)
@@ -236,7 +237,9 @@ export class SecretStore extends SecretView {
     }
   }
 
-  /** Lets writes that were begun finish, closes the files and overwrites the keys. Calling it again is the same call. */
+  /**
+   * Lets writes that were begun finish, closes the files and overwrites the keys. Calling it again is the same call.
+   */
   close(): Promise<void> {
     return this.#store.close()
   }

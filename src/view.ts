@@ -73,7 +73,8 @@ const contexts = new WeakMap<object, StoreContext>()
 const reaches = new WeakMap<object, Reach>()
 
 /**
- * The parts of a view's store, for what is built on it and is more than its verbs (stripe/). Not exported from the package.
+ * The parts of a view's store, for what is built on it and is more than its verbs (stripe/). Not exported from the
+ * package.
  *
  * @returns `undefined` if it is no view of this copy of the library.
  */
@@ -81,7 +82,9 @@ export function contextOf(view: object): StoreContext | undefined {
   return contexts.get(view)
 }
 
-/** The same view, with less to see: what it excludes is not listed, and everything else about it is `ERR_ACCESS_DENIED`. */
+/**
+ * The same view, with less to see: what it excludes is not listed, and everything else about it is `ERR_ACCESS_DENIED`.
+ */
 export function restrict(view: SecretView, restriction: Restriction): SecretView {
   const [context, reach] = [contexts.get(view), reaches.get(view)]
   if (context === undefined || reach === undefined) {
@@ -192,11 +195,11 @@ export class SecretView {
   }
 
   /**
-   * Tells of every change to what this view may see: in the order of the writes, when it is on disk, and before the call
-   * that made it resolves. A write that fails is told of by nobody, also if it shows later that it took effect.
+   * Tells of every change to what this view may see: in the order of the writes, when it is on disk, and before the
+   * call that made it resolves. A write that fails is told of by nobody, also if it shows later that it took effect.
    *
-   * @param listener - Called within the order of writes, so that it should be quick. What it throws, or what its promise is
-   *   rejected with, goes to `onError` and disturbs nobody else.
+   * @param listener - Called within the order of writes, so that it should be quick. What it throws, or what its
+   *   promise is rejected with, goes to `onError` and disturbs nobody else.
    * @returns Ends it; closing the store does so, too.
    * @throws {TypeError} On another event, or if `listener` is no function. @throws {SecretStoreError} `ERR_CLOSED`.
    */

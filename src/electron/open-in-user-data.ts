@@ -16,15 +16,17 @@ export interface Electron {
 
 export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStorageOptions, 'allowBasicText'> {
   /**
-   * Shows a new recovery code to the user, who writes it down. Asked at the first start, and again at later ones for as long as the store
-   * has no recovery code.
+   * Shows a new recovery code to the user, who writes it down. Asked at the first start, and again at later ones for as
+   * long as the store has no recovery code.
    *
-   * @returns Whether the user has it: only then does it open the store. With `false` nothing opens the store when the keychain is lost.
+   * @returns Whether the user has it: only then does it open the store. With `false` nothing opens the store when the
+   *   keychain is lost.
    */
   offerRecoveryCode(code: string): boolean | Promise<boolean>
   /**
-   * Asks the user for the recovery code, when the keychain does not open the store: it was emptied, or the app was renamed, or this is
-   * another user or machine. Asked again after a code that is wrong. With the right one the store gets a new slot for the keychain.
+   * Asks the user for the recovery code, when the keychain does not open the store: it was emptied, or the app was
+   * renamed, or this is another user or machine. Asked again after a code that is wrong. With the right one the store
+   * gets a new slot for the keychain.
    *
    * @param reason - Why it is asked: `ERR_WRONG_KEY`, `ERR_NO_KEYRING`, or a `TypeError` for a mistyped code.
    * @param attempt - 1 at first; from 2 on, the reason is what was wrong with the code.
@@ -35,8 +37,8 @@ export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStor
   /** The name of the store's directory, in the app's `userData`. @defaultValue `'secrets'` */
   readonly directory?: string
   /**
-   * Names that the app had before, each of which had another `userData`. If the present one has no store and that of a former
-   * name has, that is opened, where it is. @defaultValue none
+   * Names that the app had before, each of which had another `userData`. If the present one has no store and that of a
+   * former name has, that is opened, where it is. @defaultValue none
    */
   readonly formerNames?: readonly string[]
 }
@@ -47,13 +49,13 @@ const OPTION_NAMES = [
 ]
 
 /**
- * The store of an Electron app: in its `userData`, opened by the system's keychain, and by a recovery code should that be lost. Nothing is
- * ever created in the place of a store that does not open.
+ * The store of an Electron app: in its `userData`, opened by the system's keychain, and by a recovery code should that
+ * be lost. Nothing is ever created in the place of a store that does not open.
  *
  * @param electron - The module `electron`, in the main process.
  * @throws {TypeError} On bad options. @throws What `offerRecoveryCode` or `askRecoveryCode` throw.
- * @throws {SecretStoreError} As `SecretStore.open`, and `ERR_NO_KEYRING`. `ERR_LOCKED` is most often a second instance of the app:
- *   `app.requestSingleInstanceLock` tells.
+ * @throws {SecretStoreError} As `SecretStore.open`, and `ERR_NO_KEYRING`. `ERR_LOCKED` is most often a second instance
+ *   of the app: `app.requestSingleInstanceLock` tells.
  */
 export async function openInUserData(electron: Electron, options: UserDataOptions): Promise<SecretStore> {
   const given = optionsOf<UserDataOptions>(options, 'options', OPTION_NAMES)
@@ -76,7 +78,8 @@ export async function openInUserData(electron: Electron, options: UserDataOption
   try {
     if (!store.keys().some(({ kind }) => kind === 'recovery-code')) {
       const code = generateRecoveryCode()
-      // A code that was shown and opens nothing is offered anew at the next start; one that was never seen would be for ever.
+      // A code that was shown and opens nothing is offered anew at the next start; one that was never seen would be for
+      // ever.
       if (await offerRecoveryCode(code)) await store.addKey(recoveryCode(code))
     }
     return store
@@ -136,8 +139,9 @@ async function openWithCode(
 }
 
 /**
- * The keychain opens it again from now on. A slot of it that is the only one is dead; of several, one may be another user's.
- * If that fails the store is open all the same, and `onError` is told: the code is asked for again at the next start.
+ * The keychain opens it again from now on. A slot of it that is the only one is dead; of several, one may be another
+ * user's. If that fails the store is open all the same, and `onError` is told: the code is asked for again at the next
+ * start.
  */
 async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<void> {
   const own = store.keys().filter(({ kind }) => kind === key.kind)

@@ -22,14 +22,15 @@ export interface ElectronSafeStorage {
 
 export interface SafeStorageOptions {
   /**
-   * A name for the slot, shown by tools, never secret. Pass the same when opening: a slot that is encrypted anew gets it.
+   * A name for the slot, shown by tools, never secret. Pass the same when opening: a slot that is encrypted anew gets
+   * it.
    *
    * @defaultValue the keychain's, such as `gnome_libsecret`
    */
   readonly label?: string
   /**
-   * Also takes a Linux without a keychain, where Electron encrypts with a password that everybody knows: whoever can read the
-   * files can then read the secrets. @defaultValue `false`
+   * Also takes a Linux without a keychain, where Electron encrypts with a password that everybody knows: whoever can
+   * read the files can then read the secrets. @defaultValue `false`
    */
   readonly allowBasicText?: boolean
 }
@@ -44,8 +45,8 @@ const MOST_ENCRYPTED_BYTES = 4096
  * `safeStorage`, and the root key, wrapped under that secret: what `safeStorage` gives is not authenticated everywhere.
  *
  * @param electron - `safeStorage` of the module `electron`, in the main process, after the app is ready.
- * @throws {TypeError} On bad arguments. Opening with it throws `ERR_NO_KEYRING` if there is no keychain that protects, or it does not
- *   answer.
+ * @throws {TypeError} On bad arguments. Opening with it throws `ERR_NO_KEYRING` if there is no keychain that protects,
+ *   or it does not answer.
  */
 export function safeStorage(electron: ElectronSafeStorage, options: SafeStorageOptions = {}): KeyProvider {
   const { label, allowBasicText = false } = optionsOf<SafeStorageOptions>(options, 'safeStorage options', [
@@ -121,7 +122,10 @@ class Keychain {
     this.#allowBasicText = allowBasicText
   }
 
-  /** Made with the password that everybody knows: on Linux Chromium writes `v10` in front of it, and `v11` with a keychain. */
+  /**
+   * Made with the password that everybody knows: on Linux Chromium writes `v10` in front of it, and `v11` with a
+   * keychain.
+   */
   #isBasicText(encrypted: Uint8Array): boolean {
     return this.#electron.getSelectedStorageBackend !== undefined && mapKey(encrypted.subarray(0, 3)) === 'v10'
   }

@@ -18,13 +18,15 @@ export interface KeyProvider {
   /** @param rootKey - 32 bytes, overwritten afterwards. @returns What to store in the slot: text and integers. */
   wrap(rootKey: Uint8Array, context: SlotContext): Promise<SlotParams>
   /**
-   * @returns The root key, 32 bytes, in a buffer of its own, which is overwritten afterwards; or `null` if the slot was made with another secret.
+   * @returns The root key, 32 bytes, in a buffer of its own, which is overwritten afterwards; or `null` if the slot was
+   *   made with another secret.
    * @throws {SecretStoreError} `ERR_CORRUPT` only if the slot is its own, and damaged.
    */
   unwrap(params: SlotParams, context: SlotContext): Promise<Uint8Array | null>
   /**
-   * Whether the slot that `unwrap` has just opened is to be wrapped anew, as when a keychain has a newer key. That is done
-   * before `open` resolves; if it fails, the store is open all the same, and `onError` is told. @defaultValue it never is
+   * Whether the slot that `unwrap` has just opened is to be wrapped anew, as when a keychain has a newer key. That is
+   * done before `open` resolves; if it fails, the store is open all the same, and `onError` is told. @defaultValue it
+   * never is
    */
   outdated?(context: SlotContext): boolean
 }

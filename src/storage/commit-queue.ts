@@ -23,7 +23,10 @@ interface Pending {
 /** Told of every commit, in order, when it is durable. Must not throw. */
 export type CommitListener = (replacements: readonly Replacement[]) => void
 
-/** Told what became of secrets, operation by operation, when it is durable and before the operations resolve. Must not throw. */
+/**
+ * Told what became of secrets, operation by operation, when it is durable and before the operations resolve. Must not
+ * throw.
+ */
 export type ChangeListener = (changes: readonly SecretChange[]) => void
 
 type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<void> }

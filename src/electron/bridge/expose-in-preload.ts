@@ -3,8 +3,8 @@ import type { FindParams, ListParams, SetParams, TargetParams } from '../../view
 import { type Answer, type BridgeCall, CALL_CHANNEL, PORT_CHANNEL } from './channel'
 
 /**
- * `window.secrets`, as far as the page is allowed. Of an error its text alone comes through, which begins with the code, or `TypeError` or
- * `RangeError`, and a colon: `ERR_ACCESS_DENIED: …`.
+ * `window.secrets`, as far as the page is allowed. Of an error its text alone comes through, which begins with the
+ * code, or `TypeError` or `RangeError`, and a colon: `ERR_ACCESS_DENIED: …`.
  */
 export interface SecretsBridge {
   set(params: SetParams): Promise<Secret>
@@ -43,8 +43,8 @@ interface Port {
 type Call = <T>(name: BridgeCall, params?: unknown) => Promise<T>
 
 /**
- * Gives the page of this preload script `window.secrets`. It needs nothing of Node, so that it works in sandboxed renderers. To be
- * called as the script runs, and not later: then the page has not run yet.
+ * Gives the page of this preload script `window.secrets`. It needs nothing of Node, so that it works in sandboxed
+ * renderers. To be called as the script runs, and not later: then the page has not run yet.
  *
  * @param key - The property of `window`. @defaultValue `'secrets'`
  */

@@ -7,23 +7,31 @@ import type { Sender, WebContents, WebFrame } from './sender'
 /** What some pages may do. All of it has to be said: nothing is allowed that is not in it. */
 export interface Grant {
   /**
-   * Pages of this origin, to the letter as the frame has it: `https://app.example`, or `app://notes` if the app has registered
-   * `app:` as a standard scheme. Not `file://`, the origin of every file there is: that takes `page`. Plain `http:` only of this
-   * machine, since on the way anybody may answer it.
+   * Pages of this origin, to the letter as the frame has it: `https://app.example`, or `app://notes` if the app has
+   * registered `app:` as a standard scheme. Not `file://`, the origin of every file there is: that takes `page`. Plain
+   * `http:` only of this machine, since on the way anybody may answer it.
    */
   readonly origin?: string
   /**
-   * In place of `origin`: this page alone, as a URL without query and fragment, such as `pathToFileURL('index.html').href`. Pages of
-   * one origin can act for each other, and a renderer that was broken into is every file: an origin of the app's own protects better.
+   * In place of `origin`: this page alone, as a URL without query and fragment, such as
+   * `pathToFileURL('index.html').href`. Pages of one origin can act for each other, and a renderer that was broken into
+   * is every file: an origin of the app's own protects better.
    */
   readonly page?: string
-  /** `'all'`: also frames within it, as long as all around them is of the same origin; not for files. @defaultValue `'main'` */
+  /**
+   * `'all'`: also frames within it, as long as all around them is of the same origin; not for files.
+   *
+   * @defaultValue `'main'`
+   */
   readonly frames?: 'main' | 'all'
   /** A further condition, such as which window it is. It can only narrow. @defaultValue none */
   readonly when?: (sender: { readonly frame: WebFrame; readonly webContents: WebContents }) => boolean
   /** Which account, mode and user are meant. @defaultValue the store itself */
   readonly view?: SecretView
-  /** `find` and `list` tell of secrets without their payloads; to expand those takes `get` as well. `watch`: change events. */
+  /**
+   * `find` and `list` tell of secrets without their payloads; to expand those takes `get` as well. `watch`: change
+   * events.
+   */
   readonly verbs: readonly BridgeVerb[] | 'all'
   readonly scopes: readonly Scope[] | 'all'
   /** Names, and beginnings of names. */

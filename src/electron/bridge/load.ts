@@ -15,8 +15,8 @@ export class Loads {
   readonly #loads = new WeakMap<object, Load>()
 
   /**
-   * Does the work, or refuses it. Reads of one frame go one by one, with a turn for everybody else in between: how much memory
-   * and time they take is not in what is asked.
+   * Does the work, or refuses it. Reads of one frame go one by one, with a turn for everybody else in between: how much
+   * memory and time they take is not in what is asked.
    */
   async within<T>(frame: object, asked: { payloadBytes: number; isRead: boolean }, work: () => Promise<T>): Promise<T> {
     const load = this.#of(frame)

@@ -41,8 +41,8 @@ export interface Sender {
   /** Its URL without query and fragment. */
   readonly page: string
   /**
-   * What its preload script says that `page` was when the document was loaded. `history.pushState` changes the URL, and of files
-   * to that of any other file. A broken renderer can say here what it likes, so that this may only narrow.
+   * What its preload script says that `page` was when the document was loaded. `history.pushState` changes the URL, and
+   * of files to that of any other file. A broken renderer can say here what it likes, so that this may only narrow.
    */
   readonly loadedAs: string | undefined
   readonly isMainFrame: boolean
