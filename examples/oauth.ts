@@ -171,7 +171,7 @@ export class Session implements AsyncDisposable {
     signedIn?: string,
   ): Promise<Session> {
     const session = new Session(store, url, now)
-    if (signedIn !== undefined) await session.#keep({ refresh_token: signedIn })
+    if (signedIn !== undefined) await session.#begin(signedIn)
     // Sent, and then killed: servers that take the old token for some seconds only want to be asked soon.
     else if ((await session.#kept()).sent) await session.#renew()
     return session
@@ -204,6 +204,12 @@ export class Session implements AsyncDisposable {
 
   async #fetch(path: string): Promise<Response> {
     return fetch(`${this.#url}${path}`, { headers: { authorization: `Bearer ${await this.accessToken()}` } })
+  }
+
+  /** In this order: killed in between, the store holds no access token of another session than its refresh token is of. */
+  async #begin(refresh_token: string): Promise<void> {
+    await this.#cache.invalidate(ACCESS_TOKEN)
+    await this.#keep({ refresh_token })
   }
 
   async #renew(): Promise<void> {

@@ -6,8 +6,10 @@ interface Failure {
   readonly cause: unknown
 }
 
-/** Of how many secrets the failures are remembered. Beyond it the oldest are forgotten, and their sources asked early. */
+/** Of how many secrets failures are remembered. Beyond it the oldest are forgotten, and their sources asked early. */
 const MOST_FAILURES = 10_000
+/** Doubled as often, the least pause of 1 ms is above the longest of 100 years. */
+const MOST_DOUBLINGS = 42
 
 /** The pauses after failures: random between a least one and a ceiling that doubles with each failure in a row. */
 export class Backoff {
@@ -20,15 +22,20 @@ export class Backoff {
     this.#random = random
   }
 
-  /** @param nowMs - By a clock that is never set. */
+  /**
+   * @param nowMs - By a clock that is never set.
+   * @throws {RangeError} If `random` gives no fraction; the pause is the least one then. What `random` throws.
+   */
   failed(key: string, cause: unknown, nowMs: number): void {
     const { minMs, maxMs } = this.#options
     const count = (this.#failures.get(key)?.count ?? 0) + 1
-    const ceilingMs = Math.min(maxMs, minMs * 2 ** count)
-    const pauseMs = minMs + checkFraction(this.#random()) * (ceilingMs - minMs)
+    const ceilingMs = Math.min(maxMs, minMs * 2 ** Math.min(count, MOST_DOUBLINGS))
     this.#failures.delete(key)
-    this.#failures.set(key, { count, untilMs: nowMs + pauseMs, cause })
+    this.#failures.set(key, { count, untilMs: nowMs + minMs, cause })
     if (this.#failures.size > MOST_FAILURES) this.forget(this.#failures.keys().next().value as string)
+    // Last: `random` is the caller's, and may throw.
+    const pauseMs = minMs + checkFraction(this.#random()) * (ceilingMs - minMs)
+    this.#failures.set(key, { count, untilMs: nowMs + pauseMs, cause })
   }
 
   /** The failure that the source is still given a pause for. */

@@ -10,7 +10,7 @@ export type CacheStore = Pick<SecretView, 'getBytes' | 'set' | 'delete'>
 export class KeptEntries {
   readonly #store: CacheStore
   readonly #prefix: string
-  /** Of what may still be in the store and must not be answered: "there is none", or a deletion, could not be written. */
+  /** Of what may still be in the store and must not be answered: what came after it could not be written. */
   readonly #superseded = new Set<string>()
 
   constructor(store: CacheStore, prefix: string) {
@@ -27,32 +27,38 @@ export class KeptEntries {
 
   /**
    * @param untilSeconds - When the store is to delete it.
-   * @throws {SecretStoreError} As `read` and `set`, but for damage to what is overwritten.
+   * @throws {SecretStoreError} As `read` and `set`, but for an entry of another version, which is overwritten.
    */
   async write(target: Target, entry: Entry, untilSeconds: number): Promise<void> {
-    const previous = await this.#readOwn(target)
-    const key = keyOf(target)
-    if (previous !== undefined && entry.payload === undefined) this.#superseded.add(key)
+    await this.#supersede(target)
     const payload = encodeEntry(entry)
     await this.#store.set({ ...this.#address(target), payload, expires_at: untilSeconds })
-    this.#superseded.delete(key)
+    this.#superseded.delete(keyOf(target))
   }
 
-  /** @throws {SecretStoreError} As `read` and `delete`, but for damage to what is deleted. */
+  /** @throws {SecretStoreError} As `read` and `delete`, but for an entry of another version, which is deleted. */
   async drop(target: Target): Promise<void> {
-    if ((await this.#readOwn(target)) === undefined) return
+    if (!(await this.#supersede(target))) return
+    await this.#store.delete(this.#address(target))
+    this.#superseded.delete(keyOf(target))
+  }
+
+  /**
+   * From now on what is there is not answered, even if it cannot be read now and can be later.
+   *
+   * @returns Whether something is there.
+   * @throws {SecretStoreError} If it may be a secret of the app: nobody may overwrite or delete it.
+   */
+  async #supersede(target: Target): Promise<boolean> {
     const key = keyOf(target)
     this.#superseded.add(key)
-    await this.#store.delete(this.#address(target))
-    this.#superseded.delete(key)
-  }
-
-  /** What is there, if it is no secret of the app. What cannot be read may be replaced, if the store allows it. */
-  async #readOwn(target: Target): Promise<unknown> {
     try {
-      return await this.#store.getBytes(this.#address(target)).then((bytes) => bytes && decodeEntry(bytes))
+      const bytes = await this.#store.getBytes(this.#address(target))
+      if (bytes !== undefined) checkReplaceable(bytes)
+      else this.#superseded.delete(key)
+      return bytes !== undefined
     } catch (error) {
-      if (isDamage(error)) return error
+      if (NEVER_KEPT.has(codeOf(error))) this.#superseded.delete(key)
       throw error
     }
   }
@@ -62,20 +68,24 @@ export class KeptEntries {
   }
 }
 
+/** Behind these there is no entry that could be answered later. */
+const NEVER_KEPT: ReadonlySet<unknown> = new Set(['ERR_EXISTS', 'ERR_ACCESS_DENIED'])
 const UNREADABLE: ReadonlySet<unknown> = new Set(['ERR_CORRUPT', 'ERR_IO', 'ERR_UNSUPPORTED_VERSION'])
 
 const claimed = new WeakMap<CacheStore, Set<string>>()
 
 /**
- * Two caches with different sources and the same entries would give each other's answers.
+ * Two caches with different sources and the same entries would give each other's answers. `cache:` and `cache:db:` have
+ * the same entry for `db:password` and `password`.
  *
  * @returns Ends the claim.
- * @throws {TypeError} If another cache has the same prefix in the same store.
+ * @throws {TypeError} If the prefix of another open cache of the same store begins with it, or it with that.
  */
 export function claimPrefix(store: CacheStore, prefix: string): () => void {
   const prefixes = claimed.get(store) ?? new Set()
-  if (prefixes.has(prefix)) {
-    throw new TypeError('prefix: expected one of its own for each open cache of a store, got the same')
+  for (const other of prefixes) {
+    if (!other.startsWith(prefix) && !prefix.startsWith(other)) continue
+    throw new TypeError("prefix: expected one that neither begins another open cache's nor is begun by it, got another")
   }
   claimed.set(store, prefixes.add(prefix))
   return () => prefixes.delete(prefix)
@@ -94,6 +104,19 @@ export function keyOf({ scope, name }: Target): string {
 
 /** Whether something is there and cannot be read. The source can still be asked. */
 export function isDamage(error: unknown): boolean {
-  // By its code: a store that was loaded by `require` has a class of its own.
-  return UNREADABLE.has((error as Partial<SecretStoreError> | undefined)?.code)
+  return UNREADABLE.has(codeOf(error))
+}
+
+/** An entry of another version has the magic, and so is no secret of the app. */
+function checkReplaceable(bytes: Uint8Array): void {
+  try {
+    decodeEntry(bytes)
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_UNSUPPORTED_VERSION') throw error
+  }
+}
+
+/** Not by the class: a store that was loaded by `require` has one of its own. */
+function codeOf(error: unknown): unknown {
+  return (error as Partial<SecretStoreError> | undefined)?.code
 }

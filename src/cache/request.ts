@@ -23,7 +23,7 @@ export function parseCacheGet(params: unknown, label: string, prefix: string): C
   return { target: parseCacheTarget(target, label, prefix), signal }
 }
 
-/** Behind its prefix, a name has room for fewer characters than in the store. Frozen: `load` and `onError` are handed it. */
+/** Behind its prefix, a name has room for fewer characters than in the store. Frozen: callers are handed it. */
 export function parseCacheTarget(params: unknown, label: string, prefix: string): Target {
   const { scope, name } = parseTarget(params, label)
   checkText(name, 'name', MAX_CHARACTERS - [...prefix].length)

@@ -40,7 +40,8 @@ interface Found {
 
 /**
  * The last good answers of a source of secrets, in a store: one load for any number of callers, and when the source
- * fails, what it said last, up to a certain age and never beyond, also after a restart.
+ * fails, what it said last, up to a certain age and never beyond, also after a restart, as long as the clock is not set
+ * back between two processes.
  */
 export class SecretCache implements AsyncDisposable {
   readonly #settings: CacheSettings
@@ -69,8 +70,8 @@ export class SecretCache implements AsyncDisposable {
    *
    * @returns `undefined` if the source says that there is none.
    * @throws {TypeError | RangeError} On bad input; if the payload is bytes: `getBytes` reads those.
-   * @throws {SecretStoreError} `ERR_UNAVAILABLE` if the source fails and nothing young enough is kept, `ERR_EXISTS` if the app has
-   *   a secret of its own where the answer would be kept, `ERR_CLOSED`, and what the store's `get` throws.
+   * @throws {SecretStoreError} `ERR_UNAVAILABLE` if the source fails and nothing young enough is kept, `ERR_EXISTS` if
+   *   the app has a secret of its own where the answer would be kept, `ERR_CLOSED`, and what the store's `get` throws.
    * @throws What `signal` is aborted with.
    */
   async get(params: CacheGetParams): Promise<CacheAnswer<string> | undefined> {
@@ -85,12 +86,12 @@ export class SecretCache implements AsyncDisposable {
   }
 
   /**
-   * Drops what is kept: the next `get` loads it anew, and a load that has begun before is aborted, and its answer not kept.
-   * When it resolves, that is on disk.
+   * Drops what is kept: the next `get` loads it anew, and a load that has begun before is aborted, and its answer not
+   * kept. When it resolves, that is on disk.
    *
    * @throws {TypeError | RangeError} On bad input.
-   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_CLOSED`, and what the store's `delete` throws; what is kept is not
-   *   answered any more by this cache even so.
+   * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_CLOSED`, and what the store's `get` and `delete` throw; what is kept
+   *   is not answered any more by this cache even so.
    */
   async invalidate(params: TargetParams): Promise<void> {
     const target = parseCacheTarget(params, 'invalidate', this.#settings.prefix)
@@ -108,8 +109,8 @@ export class SecretCache implements AsyncDisposable {
   }
 
   /**
-   * Aborts loads that are under way; who waits for one gets `ERR_CLOSED`. Resolves when nothing is being written. Calling
-   * it again is the same call.
+   * Aborts loads that are under way; who waits for one gets `ERR_CLOSED`. Resolves when nothing is being written.
+   * Calling it again is the same call.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()

@@ -41,8 +41,7 @@ export class Source {
       entry = await this.#ask(target, flight)
     } catch (cause) {
       if (flight.dropped) return { type: 'dropped' }
-      this.#backoff.failed(keyOf(target), cause, this.#clock.runMs())
-      this.report(new SecretStoreError('ERR_UNAVAILABLE', 'load: expected an answer, got a failure', { cause }), target)
+      this.#failed(target, cause)
       return { type: 'failed', cause }
     }
     if (flight.dropped) return { type: 'dropped' }
@@ -57,6 +56,16 @@ export class Source {
       this.#settings.onError(error, target)
     } catch {
       warn('onError: expected it to return, got an error')
+    }
+  }
+
+  /** Whatever the caller's own functions do, the failure of the source is the one that is told of. */
+  #failed(target: Target, cause: unknown): void {
+    this.report(new SecretStoreError('ERR_UNAVAILABLE', 'load: expected an answer, got a failure', { cause }), target)
+    try {
+      this.#backoff.failed(keyOf(target), cause, this.#clock.runMs())
+    } catch (error) {
+      this.report(error, target)
     }
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Backoff } from '../../src/cache/backoff'
 import type { CacheStore } from '../../src/cache/index'
 import { SecretCache } from '../../src/cache/index'
 import { account, SecretStore, SecretStoreError } from '../../src/index'
@@ -91,14 +92,39 @@ describe('the pause after a failure', () => {
     expect(source.asked).toBe(asked + 1)
   })
 
-  test('needs a fraction', async () => {
-    const { cache, source } = setUp({ random: () => 7 })
+  const thrown = new Error('no random numbers')
+  const noFraction = 'random: expected a number from 0 to below 1, got another'
+  test.each<[string, () => number, string]>([
+    ['is above it', () => 7, noFraction],
+    ['is no number', () => Number.NaN, noFraction],
+    [
+      'is thrown',
+      () => {
+        throw thrown
+      },
+      thrown.message,
+    ],
+  ])('is the least one if what should be a fraction %s, and the failure is the one of the source', async (...row) => {
+    const [, random, message] = row
+    const { cache, source, errors, clock } = setUp({ random })
     source.down()
-    const error = await cache.get(TARGET).catch((caught) => caught)
-    expect([error.code, error.cause.message]).toEqual([
-      'ERR_UNAVAILABLE',
-      'random: expected a number from 0 to below 1, got another',
-    ])
+    for (let call = 0; call < 2; call++) {
+      const error = await cache.get(TARGET).catch((caught) => caught)
+      expect([error.code, error.cause.message]).toEqual(['ERR_UNAVAILABLE', 'source is down'])
+      clock.ms += 999
+    }
+    expect(source.asked).toBe(1)
+    expect(errors).toMatchObject([{ code: 'ERR_UNAVAILABLE', cause: { message: 'source is down' } }, { message }])
+    clock.ms -= 998
+    await cache.get(TARGET).catch(() => {})
+    expect(source.asked).toBe(2)
+  })
+
+  test('ends at the longest after any number of failures', () => {
+    const backoff = new Backoff({ minMs: 1, maxMs: 36_500 * 86_400_000 }, () => 0.999999)
+    for (let failure = 0; failure < 1100; failure++) backoff.failed('a', 'down', 0)
+    expect(backoff.pausing('a', 36_499 * 86_400_000)).toMatchObject({ count: 1100 })
+    expect(backoff.pausing('a', 36_500 * 86_400_000)).toBeUndefined()
   })
 })
 
@@ -199,9 +225,11 @@ describe('a load that takes longer than its answer may be old', () => {
 })
 
 describe('a store that fails', () => {
+  type Broken = { [K in keyof CacheStore]?: CacheStore[K] | undefined }
+
   /** A store whose verbs can be broken. */
-  function breakable(): { broken: Partial<CacheStore>; wrap(store: SecretStore): CacheStore } {
-    const broken: { -readonly [K in keyof CacheStore]?: CacheStore[K] } = {}
+  function breakable(): { broken: Broken; wrap(store: SecretStore): CacheStore } {
+    const broken: Broken = {}
     return {
       broken,
       wrap: (store) => ({
@@ -211,7 +239,8 @@ describe('a store that fails', () => {
       }),
     }
   }
-  const failing = (code: 'ERR_FAILED' | 'ERR_CORRUPT') => () => Promise.reject(new SecretStoreError(code, 'broken'))
+  const failing = (code: 'ERR_FAILED' | 'ERR_CORRUPT' | 'ERR_IO' | 'ERR_UNSUPPORTED_VERSION') => () =>
+    Promise.reject(new SecretStoreError(code, 'broken'))
 
   test('to write does not keep the answer from its callers', async () => {
     const { broken, wrap } = breakable()
@@ -223,7 +252,7 @@ describe('a store that fails', () => {
     expect(errors).toMatchObject([{ code: 'ERR_FAILED' }, { code: 'ERR_FAILED' }])
   })
 
-  test('to write does not end the last good value', async () => {
+  test('to write does not bring back what the newer answer came after, in this process', async () => {
     const { broken, wrap } = breakable()
     const { cache, source, clock } = setUp({}, wrap)
     source.reply = () => `s${source.asked}`
@@ -232,7 +261,30 @@ describe('a store that fails', () => {
     clock.ms += 10_000
     expect(await cache.get(TARGET)).toMatchObject({ payload: 's2' })
     source.down()
-    expect(await cache.get(TARGET)).toMatchObject({ payload: 's1', stale: true })
+    expect(await codeOf(() => cache.get(TARGET))).toBe('ERR_UNAVAILABLE')
+    broken.set = undefined
+    clock.ms += 8000
+    source.reply = () => 's4'
+    await cache.get(TARGET)
+    expect(await cache.get(TARGET)).toMatchObject({ payload: 's4' })
+    expect(source.asked).toBe(4)
+  })
+
+  test('to read for a moment, before a newer answer is written, brings back nothing older either', async () => {
+    const { broken, wrap } = breakable()
+    const { cache, source, clock, errors } = setUp({}, wrap)
+    source.reply = () => 's1'
+    await cache.get(TARGET)
+    clock.ms += 10_000
+    source.reply = () => {
+      broken.getBytes = failing('ERR_IO')
+      return 's2'
+    }
+    expect(await cache.get(TARGET)).toMatchObject({ payload: 's2' })
+    expect(errors).toMatchObject([{ code: 'ERR_IO' }])
+    broken.getBytes = undefined
+    source.down()
+    expect(await codeOf(() => cache.get(TARGET))).toBe('ERR_UNAVAILABLE')
   })
 
   test('to read what is kept is told of, and the source is asked', async () => {
@@ -241,8 +293,30 @@ describe('a store that fails', () => {
     broken.getBytes = failing('ERR_CORRUPT')
     source.reply = () => 's1'
     expect(await cache.get(TARGET)).toMatchObject({ payload: 's1' })
-    expect(errors).toMatchObject([{ code: 'ERR_CORRUPT' }])
+    expect(errors).toMatchObject([{ code: 'ERR_CORRUPT' }, { code: 'ERR_CORRUPT' }])
   })
+
+  test.each(['ERR_IO', 'ERR_CORRUPT', 'ERR_UNSUPPORTED_VERSION'] as const)(
+    "to read (%s) what may be the app's own secret leaves it alone",
+    async (code) => {
+      const { broken, wrap } = breakable()
+      const { cache, source, store, errors } = setUp({}, wrap)
+      await store.set({ ...KEPT, payload: 'own' })
+      broken.getBytes = failing(code)
+      source.reply = () => 's1'
+      expect(await cache.get(TARGET)).toMatchObject({ payload: 's1' })
+      expect(await codeOf(() => cache.invalidate(TARGET))).toBe(code)
+      expect(errors).toMatchObject([{ code }, { code }])
+      expect(await store.get(KEPT)).toBe('own')
+      broken.getBytes = undefined
+      expect(await codeOf(() => cache.invalidate(TARGET))).toBe('ERR_EXISTS')
+      await store.delete(KEPT)
+      await cache.get(TARGET)
+      const { asked } = source
+      expect(await cache.get(TARGET)).toMatchObject({ payload: 's1' })
+      expect(source.asked).toBe(asked)
+    },
+  )
 
   test('to read what is kept, with the source down, is what is thrown', async () => {
     const { broken, wrap } = breakable()

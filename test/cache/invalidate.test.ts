@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { SecretStoreError } from '../../src/index'
 import { codeOf } from '../support'
 import { KEPT, settled, setUp, TARGET } from './support'
 
@@ -119,6 +120,27 @@ describe('invalidate', () => {
     source.down()
     expect(await codeOf(() => cache.get(TARGET))).toBe('ERR_UNAVAILABLE')
     broken = false
+    await cache.invalidate(TARGET)
+    source.reply = () => `s${source.asked}`
+    expect(await cache.get(TARGET)).toMatchObject({ payload: 's3' })
+    expect(await cache.get(TARGET)).toMatchObject({ payload: 's3' })
+  })
+
+  test('that cannot read what is there says so, and it is not answered later even so', async () => {
+    let broken = false
+    const { cache, source } = setUp({}, (inner) => ({
+      getBytes: (params) =>
+        broken ? Promise.reject(new SecretStoreError('ERR_IO', 'broken')) : inner.getBytes(params),
+      set: (params) => inner.set(params),
+      delete: (params) => inner.delete(params),
+    }))
+    source.reply = () => `s${source.asked}`
+    await cache.get(TARGET)
+    broken = true
+    expect(await codeOf(() => cache.invalidate(TARGET))).toBe('ERR_IO')
+    broken = false
+    source.down()
+    expect(await codeOf(() => cache.get(TARGET))).toBe('ERR_UNAVAILABLE')
     await cache.invalidate(TARGET)
     source.reply = () => `s${source.asked}`
     expect(await cache.get(TARGET)).toMatchObject({ payload: 's3' })

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { AuthorizationServer, type Loss, REFRESH_TOKEN, Session, type SessionStore } from '../../examples/oauth'
-import { SecretStore } from '../../src/index'
+import { SecretStore, type TargetParams } from '../../src/index'
 import { newLocation, openStore, startChild, TestClock } from '../support'
 import { settled } from './support'
 
@@ -28,6 +28,13 @@ function memoryStore(clock: TestClock): SecretStore {
 
 async function storedToken(store: Pick<SecretStore, 'get'>): Promise<string> {
   return JSON.parse((await store.get(REFRESH_TOKEN)) as string).refresh_token
+}
+
+/** Leaves a refresh token and an access token of a server of their own. */
+async function signIn(store: SecretStore, clock: TestClock): Promise<void> {
+  const server = await startServer(clock)
+  await using session = await Session.open(store, server.url, clock.now, server.firstRefreshToken)
+  await session.accessToken()
 }
 
 /** Ends, as a process that is killed does, at its write number `at`: before it, or when it is done and nobody knows. */
@@ -136,6 +143,31 @@ describe('a refresh token that changes at each use', () => {
     clock.advanceSeconds(HOUR_SECONDS)
     expect((await next.fetch('/me')).status).toBe(200)
     await next.close()
+  })
+
+  test('that comes from signing in anew ends the access token of the former session, wherever that is stopped', async () => {
+    const former: TargetParams = { scope: REFRESH_TOKEN.scope, name: 'cache:access-token' }
+    const clock = new TestClock()
+    const other = await startServer(clock)
+    for (const done of [false, true]) {
+      for (let at = 0; at < 3; at++) {
+        const store = memoryStore(clock)
+        await signIn(store, clock)
+        const before = await storedToken(store)
+        const dying = dyingStore(store, at, done)
+        const opening = Session.open(dying.store, other.url, clock.now, 'anew')
+        await Promise.race([opening, dying.death])
+        const isFormer = (await storedToken(store)) === before
+        if (!isFormer) expect(await store.find(former), `write ${at}, ${done}`).toBeUndefined()
+      }
+    }
+    const store = memoryStore(clock)
+    await signIn(store, clock)
+    expect(await store.find(former)).toBeDefined()
+    const session = await Session.open(store, other.url, clock.now, other.firstRefreshToken)
+    expect((await session.fetch('/me')).status).toBe(200)
+    expect(other.requests).toBe(1)
+    await session.close()
   })
 
   test('is asked for once by any number of callers', async () => {

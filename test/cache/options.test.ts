@@ -19,7 +19,7 @@ describe('options', () => {
     [{ load, loadTimeoutMs: 2 ** 31 }, 'loadTimeoutMs: expected an integer from 1 to 2147483647, got 2147483648'],
     [{ load, backoff: 5 }, 'backoff: expected an object, got a number'],
     [{ load, backoff: { min: 5 } }, "backoff: expected only minMs, maxMs, got 'min' (did you mean 'minMs'?)"],
-    [{ load, backoff: { minMs: -1 } }, `backoff.minMs: expected an integer from 0 to ${DAYS_36500_MS}, got -1`],
+    [{ load, backoff: { minMs: 0 } }, `backoff.minMs: expected an integer from 1 to ${DAYS_36500_MS}, got 0`],
     [{ load, backoff: { minMs: 9, maxMs: 8 } }, `backoff.maxMs: expected an integer from 9 to ${DAYS_36500_MS}, got 8`],
     [{ load, prefix: '' }, 'prefix: expected at least one character, got none'],
     [{ load, prefix: 'p'.repeat(101) }, 'prefix: expected at most 100 characters, got more'],
@@ -50,9 +50,11 @@ describe('options', () => {
     await using store = SecretStore.memory()
     const first = new SecretCache(store, { load: () => 'first' })
     await using second = new SecretCache(store, { load: () => 'second', prefix: 'other:' })
-    expect(() => new SecretCache(store, { load })).toThrow(
-      'prefix: expected one of its own for each open cache of a store, got the same',
-    )
+    for (const prefix of ['cache:', 'cache:db:', 'cach', 'other:x', 'o']) {
+      expect(() => new SecretCache(store, { load, prefix }), prefix).toThrow(
+        "prefix: expected one that neither begins another open cache's nor is begun by it, got another",
+      )
+    }
     expect([(await first.get(TARGET))?.payload, (await second.get(TARGET))?.payload]).toEqual(['first', 'second'])
     await first.close()
     await using third = new SecretCache(store, { load })

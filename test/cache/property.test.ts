@@ -12,7 +12,7 @@ type Step =
   | { readonly type: 'reply'; readonly choice: number; readonly reply: Reply }
   | { readonly type: 'pass'; readonly ms: number }
   | { readonly type: 'set clock'; readonly ms: number }
-  | { readonly type: 'restart' | 'kill' }
+  | { readonly type: 'restart' | 'kill'; readonly thenSetBackMs: number }
 
 const name = fc.constantFrom(...NAMES)
 const reply = fc.constantFrom<Reply>('value', 'value', 'expiring', 'none', 'failure')
@@ -50,7 +50,13 @@ const steps = (clocks: boolean): fc.Arbitrary<Step[]> =>
         }),
       },
       { weight: 2, arbitrary: fc.record({ type: fc.constant('invalidate' as const), name }) },
-      { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('restart' as const, 'kill' as const) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          type: fc.constantFrom('restart' as const, 'kill' as const),
+          thenSetBackMs: clocks ? fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 20_000 })) : fc.constant(0),
+        }),
+      },
       {
         weight: clocks ? 2 : 0,
         arbitrary: fc.record({
@@ -69,7 +75,10 @@ async function take(world: World, step: Step): Promise<void> {
   else if (step.type === 'reply') world.reply(step.choice, step.reply)
   else if (step.type === 'pass') await world.pass(step.ms)
   else if (step.type === 'set clock') world.setWallClock(step.ms)
-  else await world[step.type]()
+  else {
+    await world[step.type]()
+    world.setWallClock(-step.thenSetBackMs)
+  }
 }
 
 beforeEach(() => {

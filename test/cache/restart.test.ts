@@ -86,17 +86,67 @@ describe('a clock that was set', () => {
     expect(await next.get(TARGET)).toMatchObject({ payload: 's2', ageMs: 0 })
   })
 
-  test('back after a restart makes what was there before no younger than the run', async () => {
+  test('back before a restart makes what was there before no younger than the run', async () => {
     let monotonicMs = 0
     const { cache, source, clock, restart } = setUp({ monotonicNow: () => monotonicMs })
     source.reply = () => 's1'
     await cache.get(TARGET)
     await cache.close()
     source.down()
-    clock.ms += 1000
+    clock.ms -= 5000
     const next = restart()
     monotonicMs += 30_000
     expect(await next.get(TARGET)).toMatchObject({ ageMs: 30_000, stale: true })
+  })
+
+  test('back makes what an earlier run has left no younger than it was seen to be', async () => {
+    let monotonicMs = 0
+    const { cache, source, clock, restart } = setUp({ monotonicNow: () => monotonicMs })
+    const pass = (ms: number): void => {
+      clock.ms += ms
+      monotonicMs += ms
+    }
+    source.reply = () => 's1'
+    await cache.get(TARGET)
+    await cache.close()
+    source.down()
+    pass(40_000)
+    const next = restart()
+    expect(await next.get(TARGET)).toMatchObject({ ageMs: 40_000 })
+    clock.ms -= 35_000
+    pass(1000)
+    expect(await next.get(TARGET)).toMatchObject({ ageMs: 41_000 })
+    clock.ms -= 86_400_000 // to before it was fetched
+    pass(18_999)
+    expect(await next.get(TARGET)).toMatchObject({ ageMs: 59_999 })
+    pass(1)
+    expect(await codeOf(() => next.get(TARGET))).toBe('ERR_UNAVAILABLE')
+  })
+
+  test('ahead, and back after any look at it, leaves what an earlier run has left as old as it seemed', async () => {
+    const { cache, source, clock, restart } = setUp({ monotonicNow: () => 0 })
+    source.reply = () => 's1'
+    await cache.get(TARGET)
+    await cache.close()
+    source.down()
+    const next = restart()
+    clock.ms += 50_000
+    await next.get(TARGET)
+    clock.ms -= 50_000
+    expect(await next.get(TARGET)).toMatchObject({ ageMs: 50_000, stale: true })
+  })
+
+  test('ahead by mistake and then right does not make old what is loaded after that', async () => {
+    let monotonicMs = 0
+    const { cache, source, clock } = setUp({ monotonicNow: () => monotonicMs })
+    source.reply = () => 's1'
+    clock.ms += 86_400_000
+    await cache.get(TARGET)
+    clock.ms -= 86_400_000
+    await cache.invalidate(TARGET)
+    await cache.get(TARGET)
+    monotonicMs += 1000
+    expect(await cache.get(TARGET)).toMatchObject({ ageMs: 1000, stale: false })
   })
 
   test('ahead ends answers early', async () => {
@@ -149,14 +199,14 @@ describe('what is stored', () => {
     ]
     for (const change of senseless) {
       await put(change)
-      await cache.invalidate(TARGET)
-      expect(await store.find(KEPT)).toBeUndefined()
-      await put(change)
+      expect(await codeOf(() => cache.invalidate(TARGET))).toBe('ERR_CORRUPT')
       const damage = await cache.get(TARGET).catch((caught) => caught)
       expect([damage.code, damage.message]).toEqual(['ERR_CORRUPT', 'cache entry: expected its fields, got others'])
     }
-    source.reply = () => 's2'
+    await put((bytes) => bytes.fill(2, 8, 9))
     await cache.invalidate(TARGET)
+    expect(await store.find(KEPT)).toBeUndefined()
+    source.reply = () => 's2'
     expect(await cache.get(TARGET)).toMatchObject({ payload: 's2' })
   })
 
@@ -237,6 +287,35 @@ describe('on disk', () => {
       await damaged.close()
     }
   })
+})
+
+test("the app's own secret that is damaged is neither overwritten nor deleted", async () => {
+  const location = await newLocation()
+  const clock = new TestClock()
+  const own = await openStore(location, { now: clock.now })
+  await own.set({ ...KEPT, payload: 'own' })
+  await own.close()
+  const [key, value] = [...(await allRows(location))].find(([row]) => row.includes('cache:api-key')) as [string, Buffer]
+  const source = new TestSource()
+  source.reply = () => 's1'
+  for (const place of [0, Math.floor(value.length / 2), -1]) {
+    const damaged = flipped(value, place)
+    await writeRow(location, fromMapKey(key), damaged)
+    const store = await openStore(location, { now: clock.now })
+    const errors: { code?: string }[] = []
+    const onError = (error: unknown): unknown => errors.push(error as { code?: string })
+    const cache = new SecretCache(store, { ...QUIET, load: source.load, now: clock.now, onError })
+    const code = place === 0 ? 'ERR_UNSUPPORTED_VERSION' : 'ERR_CORRUPT'
+    expect(await cache.get(TARGET), `byte ${place}`).toMatchObject({ payload: 's1' })
+    expect(errors, `byte ${place}`).toMatchObject([{ code }, { code }])
+    expect(await codeOf(() => cache.invalidate(TARGET)), `byte ${place}`).toBe(code)
+    await cache.close()
+    await store.close()
+    expect((await allRows(location)).get(key), `byte ${place}`).toEqual(Buffer.from(damaged))
+  }
+  await writeRow(location, fromMapKey(key), value)
+  const mended = await openStore(location, { now: clock.now })
+  expect(await mended.get(KEPT)).toBe('own')
 })
 
 test('views of one store are caches of their own', async () => {

@@ -46,6 +46,8 @@ export class World {
   /** By how much the clock of the wall is ahead of time as it passes, which is that of the timers. */
   #offsetMs = 0
   #life = 0
+  /** The most that the cache of this life has ever seen the clock of the wall ahead by. */
+  #seenOffsetMs = Number.NEGATIVE_INFINITY
   #mode: Reply | 'hang' = 'hang'
   readonly #jitter: number
   readonly #questions: Question[] = []
@@ -74,6 +76,11 @@ export class World {
   }
 
   readonly #now = (): number => Date.now() + this.#offsetMs
+
+  readonly #cacheNow = (): number => {
+    this.#seenOffsetMs = Math.max(this.#seenOffsetMs, this.#offsetMs)
+    return this.#now()
+  }
 
   /** Asks, and checks what comes back whenever it does. */
   get(name: Name, abortAfterMs?: number): void {
@@ -167,10 +174,11 @@ export class World {
 
   #begin(): SecretCache {
     this.#cut = { done: false }
+    this.#seenOffsetMs = Number.NEGATIVE_INFINITY
     return new SecretCache(slowDisk(this.#store, this.#cut), {
       ...LIMITS,
       load: (request) => this.#load(request, this.#life),
-      now: this.#now,
+      now: this.#cacheNow,
       monotonicNow: () => this.#trueMs,
       random: () => this.#jitter,
       onError: () => {},
@@ -252,13 +260,18 @@ export class World {
       const least = this.#acknowledged.get(name) ?? -1
       const last = this.#questions[least]
       const isKept = last?.answer === 'value' && least >= (this.#perhapsInvalidated.get(name) ?? 0)
-      if (isKept && last.offsetMs === this.#offsetMs) {
+      if (isKept && this.#isAgeTrue(last) && last.offsetMs === this.#offsetMs) {
         const ageMs = this.#trueMs - last.askedMs
         expect(ageMs, 'a load of what is fresh').toBeGreaterThanOrEqual(LIMITS.ttlMs - LIMITS.refreshAheadMs)
       }
     } catch (error) {
       this.#broken ??= error
     }
+  }
+
+  /** Whether the clocks give its true age: neither less, as after they were set back, nor more. */
+  #isAgeTrue({ life, offsetMs }: Question): boolean {
+    return offsetMs === (life === this.#life ? this.#offsetMs : this.#seenOffsetMs)
   }
 
   #leastInvalidated(name: Name): number {
@@ -284,8 +297,8 @@ export class World {
     expect(['value', 'expiring']).toContain(question.answer)
     expect(found.fetchedAt).toBe(START_MS + question.askedMs + question.offsetMs)
     const trueAgeMs = this.#trueMs - question.askedMs
-    // What was fetched by another process, before the clock was set back, is younger than it is: nobody can know.
-    if (question.life === this.#life || this.#offsetMs >= question.offsetMs) {
+    // What was fetched by another process, and the clock set back before this one, is younger than it is: nobody can know.
+    if (question.life === this.#life || this.#seenOffsetMs >= question.offsetMs) {
       expect(found.ageMs, 'an age that is less than the true one').toBeGreaterThanOrEqual(trueAgeMs)
       expect(trueAgeMs, 'an answer that is too old').toBeLessThan(LIMITS.maxStaleMs)
       if (question.expiresMs !== undefined) {
@@ -293,10 +306,10 @@ export class World {
         expect(atFetch + trueAgeMs, "an answer behind the source's own end").toBeLessThan(question.expiresMs)
       }
     }
-    if (this.#offsetMs === question.offsetMs) expect(found.ageMs).toBe(trueAgeMs)
+    if (this.#isAgeTrue(question)) expect(found.ageMs).toBe(trueAgeMs)
     expect(found.ageMs).toBeLessThan(LIMITS.maxStaleMs)
     if (!found.stale) expect(found.ageMs).toBeLessThan(LIMITS.ttlMs)
-    else if (this.#offsetMs === question.offsetMs) {
+    else if (this.#isAgeTrue(question)) {
       expect(this.#failing.has(name), 'a stale answer though the source has not failed').toBe(true)
     }
     this.#acknowledge(name, question.number)
