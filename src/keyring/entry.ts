@@ -6,8 +6,8 @@ import { keyringFailure } from './failure'
 import { checkSelects, type EntryClass, type KeyringEntry, loadLibrary } from './library'
 
 /**
- * One question at a time: one that waits at a prompt holds one of the four threads that the process has for its files and
- * its cryptography, and four of them would bring it to a stop.
+ * One question at a time: one that waits at a prompt holds one of the four threads that the process has for its files
+ * and its cryptography, and four of them would bring it to a stop.
  */
 const turnsOf = new WeakMap<EntryClass, Turns>()
 
@@ -41,23 +41,40 @@ export class SecretEntry {
 
   /**
    * @returns 32 bytes, the caller's own; `undefined` if there is no such entry.
-   * @throws {SecretStoreError} `ERR_NO_KEYRING`, `ERR_KEYRING_LOCKED`, `ERR_FOREIGN_KEYRING_ENTRY`, `ERR_UNSUPPORTED_VERSION`.
+   * @throws {SecretStoreError} `ERR_NO_KEYRING`, `ERR_KEYRING_LOCKED`, `ERR_FOREIGN_KEYRING_ENTRY`,
+   *   `ERR_UNSUPPORTED_VERSION`.
    */
   async read(): Promise<Uint8Array | undefined> {
-    const bytes = await this.#ask(async (entry, signal) => ownBytes(await entry.getSecret(signal)))
-    if (bytes === undefined) return undefined
+    return this.#decoded(await this.#ask(look))
+  }
+
+  /**
+   * As `read`; but where there is no such entry, it is made. That is one question: no turn of another lies between the
+   * look and the write. A locked keyring says "none" without a prompt, so that it is the write that waits at one; past
+   * `timeoutMs` it is not begun any more, but one that has begun goes on, and may be done much later.
+   *
+   * @returns `undefined` if it was made.
+   */
+  async readOrMake(secret: Uint8Array): Promise<Uint8Array | undefined> {
+    const made = encodeEntry(secret)
     try {
-      return decodeEntry(bytes, this.name)
+      const found = await this.#ask(async (entry, signal) => {
+        const bytes = await look(entry, signal)
+        if (bytes !== undefined) return bytes
+        signal.throwIfAborted()
+        await entry.setSecret(made, signal)
+        return undefined
+      })
+      return this.#decoded(found)
     } finally {
-      bytes.fill(0)
+      made.fill(0)
     }
   }
 
-  /** Makes the entry, or overwrites it. @throws {SecretStoreError} `ERR_NO_KEYRING`, `ERR_KEYRING_LOCKED`. */
-  async write(secret: Uint8Array): Promise<void> {
-    const bytes = encodeEntry(secret)
+  #decoded(bytes: Uint8Array | undefined): Uint8Array | undefined {
+    if (bytes === undefined) return undefined
     try {
-      await this.#ask((entry, signal) => entry.setSecret(bytes, signal))
+      return decodeEntry(bytes, this.name)
     } finally {
       bytes.fill(0)
     }
@@ -93,7 +110,8 @@ export class SecretEntry {
 
   /**
    * A call of the library's that has begun cannot be ended, and one that waits at a prompt goes on waiting, for up to a
-   * year. What ends here is the wait for it, and for a turn.
+   * year. What ends here is the wait for it, and for a turn. That is so for the making of an entry, too: to wait for it
+   * without a limit would not end it either, and where nobody is at the prompt, no caller would ever be told.
    */
   async #inTime<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController()
@@ -116,15 +134,20 @@ export class SecretEntry {
 
   /** Everything but a prompt has a limit of 2 seconds in the library, so that this is one. */
   #expired(): SecretStoreError {
+    const within = `within ${this.#timeoutMs} ms`
     return new SecretStoreError(
       'ERR_KEYRING_LOCKED',
-      `${this.name}: expected the keyring to be unlocked within ${this.#timeoutMs} ms, got no answer (a prompt may be open)`,
+      `${this.name}: expected the keyring to be unlocked ${within}, got no answer (a prompt may be open)`,
     )
   }
 
   #failure(cause: unknown): SecretStoreError {
     return keyringFailure(this.#place.backend, this.name, cause)
   }
+}
+
+async function look(entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  return ownBytes(await entry.getSecret(signal))
 }
 
 /** A copy in memory that can be overwritten, while the library's own is. */

@@ -2,8 +2,8 @@ import { SecretStoreError, type SecretStoreErrorCode } from '../errors'
 import type { KeyringBackend } from './backend'
 
 /**
- * All the library's errors have one code, so that its words have to do. Seen in 2.1.2, the first of them and that of no bus in 2.1.0
- * and 2.1.1, too. What they do not fit is an error all the same, and never "no such entry".
+ * All the library's errors have one code, so that its words have to do. Seen in 2.1.2, the first of them and that of no
+ * bus in 2.1.0 and 2.1.1, too. What they do not fit is an error all the same, and never "no such entry".
  */
 const DISMISSED = /unlock prompt was dismissed|object locked/
 const NO_COLLECTION = /no result found/

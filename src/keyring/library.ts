@@ -6,7 +6,9 @@ export interface KeyringLibrary {
   readonly AsyncEntry: new (service: string, account: string, selection: KeyringSelection) => KeyringEntry
 }
 
-/** Which back end it has to be. Left to itself, the library takes the kernel's keys where there is no Secret Service. */
+/**
+ * Which back end it has to be. Left to itself, the library takes the kernel's keys where there is no Secret Service.
+ */
 export interface KeyringSelection {
   readonly linux: { readonly store: 'secret-service' }
 }

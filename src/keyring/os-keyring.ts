@@ -19,7 +19,8 @@ export interface OsKeyringOptions {
   /** A name for the slot, shown by tools, never secret. 1 to 200 characters. @defaultValue the name of the back end */
   readonly label?: string
   /**
-   * How long the keyring may take to answer, in milliseconds: it may have to ask somebody to unlock it. `0` for no limit.
+   * How long the keyring may take to answer, in milliseconds: it may have to ask somebody to unlock it. `0` for no
+   * limit. The making of an entry that has begun goes on behind the error, and may be done later.
    *
    * @defaultValue `60_000`
    */
@@ -38,16 +39,20 @@ const MOST_CHARACTERS = 200
 const DEFAULT_TIMEOUT_MS = 60_000
 /** What a timer can wait. */
 const MOST_TIMEOUT_MS = 2_147_483_647
-/** More than any writer takes from finding no entry to having made one; measured, 5 to 190 ms (docs/keyring.md). */
+/**
+ * More than a writer takes from finding no entry to having made one, measured as 5 to 190 ms; not if it waits at a
+ * prompt (docs/keyring.md, "Two programs at once").
+ */
 const SETTLE_MS = 500
 
 /**
  * A random key in the system's keyring: the Secret Service (gnome-keyring, KWallet), the keychain of macOS, the
- * credential manager of Windows. The entry is made when a slot is first made with it. It is never overwritten, and any
- * number of stores may share it.
+ * credential manager of Windows. The entry is made when a slot is first made with it, and any number of stores may
+ * share it. It is never overwritten, but for two makers at the same time (docs/keyring.md, "Two programs at once").
  *
- * @throws {TypeError | RangeError} On bad options. Opening and changing keys: @throws {SecretStoreError} `ERR_NO_KEYRING`,
- *   `ERR_KEYRING_LOCKED`, `ERR_NO_KEYRING_ENTRY`, `ERR_FOREIGN_KEYRING_ENTRY`, `ERR_UNSUPPORTED_VERSION`.
+ * @throws {TypeError | RangeError} On bad options. Opening and changing keys: @throws {SecretStoreError}
+ *   `ERR_NO_KEYRING`, `ERR_KEYRING_LOCKED`, `ERR_NO_KEYRING_ENTRY`, `ERR_FOREIGN_KEYRING_ENTRY`,
+ *   `ERR_UNSUPPORTED_VERSION`.
  */
 export function osKeyring(options: OsKeyringOptions): OsKeyring {
   return keyringProvider(options, (ms) => new Promise((resolve) => setTimeout(resolve, ms)))
@@ -116,11 +121,13 @@ function checkName(value: unknown, label: string): string {
  * what then stands.
  */
 async function findOrMakeSecret(entry: SecretEntry, pause: (ms: number) => Promise<void>): Promise<Uint8Array> {
-  const found = await entry.read()
-  if (found !== undefined) return found
   const made = systemRandom(KEY_BYTES)
-  await entry.write(made)
-  made.fill(0)
+  try {
+    const found = await entry.readOrMake(made)
+    if (found !== undefined) return found
+  } finally {
+    made.fill(0)
+  }
   await pause(SETTLE_MS)
   const standing = await entry.read()
   if (standing !== undefined) return standing

@@ -1,4 +1,7 @@
-/** Text in the form of dotenv 18, read and written as that library does; but it passes over a line that it does not understand. */
+/**
+ * Text in the form of dotenv 18, read and written as that library does; but it passes over a line that it does not
+ * understand.
+ */
 
 /** An assignment of such a text. */
 export interface DotenvEntry {
@@ -18,7 +21,8 @@ const QUOTED = /^(['"`])([\s\S]*)\1$/gm
 /**
  * The assignments, each name once with the last payload it is given, as dotenv has it.
  *
- * @throws {TypeError} For a line that dotenv would pass over: a secret in it would be lost unnoticed. Nothing of it is repeated.
+ * @throws {TypeError} For a line that dotenv would pass over: a secret in it would be lost unnoticed. Nothing of it is
+ *   repeated.
  */
 export function decodeDotenv(text: string): DotenvEntry[] {
   const lines = text.replaceAll(/\r\n?/g, '\n')
@@ -43,8 +47,8 @@ export function decodeDotenv(text: string): DotenvEntry[] {
 /**
  * The text that gives these entries back.
  *
- * @throws {TypeError} For what dotenv cannot say (such a name, bytes, some mixtures of quotes): it is never written otherwise
- *   than it is.
+ * @throws {TypeError} For what dotenv cannot say (such a name, bytes, some mixtures of quotes): it is never written
+ *   otherwise than it is.
  */
 export function encodeDotenv(
   entries: readonly { readonly name: string; readonly payload: string | Uint8Array }[],
@@ -99,8 +103,8 @@ function unread(text: string, at: number): TypeError {
 }
 
 /**
- * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it, would
- * reach into the lines behind it.
+ * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it,
+ * would reach into the lines behind it.
  */
 function encodeEntry(name: string, payload: string): string | undefined {
   const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')

@@ -14,7 +14,8 @@ export interface ElectronStoreLike {
 
 export interface ElectronStoreOptions {
   /**
-   * Only these, as they are passed to `store.get`, with all that is below them. One that is not there is reported as skipped.
+   * Only these, as they are passed to `store.get`, with all that is below them. One that is not there is reported as
+   * skipped.
    *
    * @defaultValue everything
    */
@@ -35,8 +36,14 @@ type Decoded = string | Uint8Array | undefined
 const OPTIONS = ['keys', 'accessPropertiesByDotNotation', 'decode'] as const
 /** What conf keeps for itself, for its migrations. */
 const INTERNAL_KEY = '__internal__'
-/** An encrypted `{}` has 35 bytes. */
-const LARGEST_EMPTY_BYTES = 64
+/** `{}`, also with a line end that an editor has put there; no entry is so short. */
+const LARGEST_EMPTY_TEXT_BYTES = 3
+/**
+ * The files of an encrypted `{}`, measured with conf 15.1.0: aes-256-ctr, -cbc and -gcm. Not all sizes up to the largest
+ * are taken: with -ctr, one short secret has 29 bytes. Only a store whose file has just one of these sizes, such as one
+ * of up to 15 characters of JSON with -cbc, cannot be told from an empty one when its key is another.
+ */
+const EMPTY_ENCRYPTED_BYTES: readonly number[] = [19, 33, 35]
 
 /**
  * What is in an electron-store or a conf. A name is what `store.get` takes: below objects the path, in which a dot,
@@ -59,7 +66,7 @@ export function electronStore(store: ElectronStoreLike, options: ElectronStoreOp
       const absent = new Set(keys)
       for (const [name, value] of byPath ? leaves(content, '') : Object.entries(content)) {
         const wanted = keys?.filter((key) => name === key || (byPath && name.startsWith(`${key}.`)))
-        if (isInternal(name) || wanted?.length === 0) continue
+        if (isInternal(name, byPath) || wanted?.length === 0) continue
         for (const key of wanted ?? []) absent.delete(key)
         yield await entryOf(name, value, decode)
       }
@@ -88,7 +95,8 @@ async function readStore(source: ElectronStoreLike): Promise<Readonly<Record<str
   const { path } = source
   if (Object.keys(content).length > 0 || typeof path !== 'string') return content
   // With `clearInvalidConfig`, what cannot be decrypted is read as empty.
-  if (((await sourceFileSize(path)) ?? 0) <= LARGEST_EMPTY_BYTES) return content
+  const bytes = (await sourceFileSize(path)) ?? 0
+  if (bytes <= LARGEST_EMPTY_TEXT_BYTES || EMPTY_ENCRYPTED_BYTES.includes(bytes)) return content
   throw new SecretStoreError(
     'ERR_IO',
     'electronStore: expected what its file holds, got an empty store (is clearInvalidConfig set, and the key another?)',
@@ -107,8 +115,9 @@ function* leaves(
   }
 }
 
-function isInternal(name: string): boolean {
-  return name === INTERNAL_KEY || name.startsWith(`${INTERNAL_KEY}.`)
+/** A key of the app's may begin with the same characters, and a dot: it is below what is conf's only in a path. */
+function isInternal(name: string, byPath: boolean): boolean {
+  return name === INTERNAL_KEY || (byPath && name.startsWith(`${INTERNAL_KEY}.`))
 }
 
 async function entryOf(name: string, value: unknown, decode: ElectronStoreOptions['decode']): Promise<SourceEntry> {

@@ -14,8 +14,8 @@ export interface ImportOptions extends LongOptions {
   /** Only says what would be done. @defaultValue `false` */
   readonly dryRun?: boolean
   /**
-   * Whether a secret of the same name and another payload is replaced; otherwise it is left alone, and reported as a
-   * conflict. @defaultValue `false`
+   * Whether a secret of the same name and another payload is replaced, which then keeps its `expires_at` if the source
+   * has none for it; otherwise it is left alone, and reported as a conflict. @defaultValue `false`
    */
   readonly replace?: boolean
 }
@@ -26,13 +26,13 @@ const BATCH_ENTRIES = 100
 const BATCH_UNITS: number = 4 * 1024 * 1024
 
 /**
- * Sets what a source has. The source is read as a whole first, and never changed; then everything is written in batches.
- * Stopped at any point, another call does the rest: what is there already is `unchanged`.
+ * Sets what a source has. The source is read as a whole first, and never changed; then everything is written in
+ * batches. Stopped at any point, another call does the rest: what is there already is `unchanged`.
  *
  * @param store - A store or a view of one. Nothing else should be writing the same names meanwhile.
  * @throws {TypeError} On bad options, before anything is touched.
- * @throws {SecretStoreError} `ERR_IO` if the source cannot be read, before anything is written; what the verbs of the store
- *   throw.
+ * @throws {SecretStoreError} `ERR_IO` if the source cannot be read, before anything is written; what the verbs of the
+ *   store throw.
  * @throws What a source of one's own, `rename` or `onProgress` throws, or `signal` was aborted with.
  */
 export async function importFrom(
@@ -99,20 +99,23 @@ async function importBatch(
     if (one.request === undefined) entries.push(one.entry)
     else {
       const { scope, name } = one.request
-      const decision = await decide(store, one, replace)
+      const { write, ...decision } = await decide(store, one, replace)
       entries.push({ from: one.from, name, scope, ...decision })
-      if (decision.outcome === 'created' || decision.outcome === 'replaced') writes.set(index, one.request)
+      if (write !== undefined) writes.set(index, write)
     }
   }
   if (dryRun) return entries
-  for (const [index, reason] of await write(store, writes)) {
+  for (const [index, reason] of await writeAll(store, writes)) {
     entries[index] = { ...(entries[index] as ImportedEntry), outcome: 'failed', reason }
   }
   return entries
 }
 
-/** @returns What was refused after all, such as a secret whose time has come since it was looked at. The others are written. */
-async function write(
+/**
+ * @returns What was refused after all, such as a secret whose time has come since it was looked at. The others are
+ *   written.
+ */
+async function writeAll(
   store: SecretView,
   writes: ReadonlyMap<number, SetParams>,
 ): Promise<[index: number, reason: string][]> {

@@ -11,8 +11,8 @@ export interface KeytarOptions {
   /** The name that the passwords were set under. */
   readonly service: string
   /**
-   * The module `keytar` itself. `@napi-rs/keyring/keytar` finds the passwords that it has set; on Linux it finds none of
-   * keytar's own.
+   * The module `keytar` itself. `@napi-rs/keyring/keytar` finds the passwords that it has set; on Linux it finds none
+   * of keytar's own.
    */
   readonly keytar: KeytarLike
 }

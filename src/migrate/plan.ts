@@ -25,6 +25,8 @@ export interface AimOptions {
 export interface Decision {
   readonly outcome: ImportOutcome
   readonly reason?: string
+  /** What to write, if anything. */
+  readonly write?: SetParams
 }
 
 /** @throws {TypeError} If `rename` gives no name. @throws What `rename` throws. */
@@ -82,15 +84,17 @@ export function isRefusal(error: unknown): error is TypeError | RangeError {
   return error instanceof TypeError || error instanceof RangeError
 }
 
-/** Compares with what is there. An expiry counts only if the source has one. */
+/** Compares with what is there. An expiry counts only if the source has one; if not, the one that is there is kept. */
 export async function decide(store: SecretView, { request }: Candidate, replace: boolean): Promise<Decision> {
   const { scope, name, payload, expires_at } = request
   const there = await store.find({ scope, name })
   const stored = there && (await storedPayload(store, { scope, name }))
-  if (there === undefined || stored === undefined) return { outcome: 'created' }
+  if (there === undefined || stored === undefined) return { outcome: 'created', write: request }
   const isSame = samePayload(stored, payload)
   if (isSame && (expires_at === undefined || expires_at === there.expires_at)) return { outcome: 'unchanged' }
-  if (replace) return { outcome: 'replaced' }
+  // `null` is the source's word that there is none.
+  const kept = expires_at === undefined ? there.expires_at : expires_at
+  if (replace) return { outcome: 'replaced', write: { ...request, expires_at: kept } }
   const what = isSame ? 'the same payload with another expires_at' : 'another payload'
   return { outcome: 'conflict', reason: `name: expected it to be free or the same, got ${what}` }
 }

@@ -1,9 +1,9 @@
 import type { Scope } from '../model'
 
 /**
- * What became of an entry, or in a dry run would have become of it: `unchanged` is there already; `conflict` has another
- * secret of the name in its way; `failed` cannot be read, or is nothing the store takes; `skipped` was left out by `rename`
- * or `decode`, or is a key of electron-store that is not there.
+ * What became of an entry, or in a dry run would have become of it: `unchanged` is there already; `conflict` has
+ * another secret of the name in its way; `failed` cannot be read, or is nothing the store takes; `skipped` was left out
+ * by `rename` or `decode`, or is a key of electron-store that is not there.
  */
 export type ImportOutcome = 'created' | 'replaced' | 'unchanged' | 'conflict' | 'failed' | 'skipped'
 

@@ -28,8 +28,8 @@ const UNDECRYPTED = 'safeStorage: expected to decrypt it, got an error (another 
 
 const GARBLED = 'safeStorage: expected text, got bytes that are none (encrypted under another key?)'
 /**
- * What stands for bytes that are no UTF-8. On Linux `safeStorage` does not authenticate: one time in 256 or so, a wrong key
- * gives other bytes and no error.
+ * What stands for bytes that are no UTF-8. On Linux `safeStorage` does not authenticate: one time in 256 or so, a wrong
+ * key gives other bytes and no error.
  */
 const NO_TEXT = '\ufffd'
 

@@ -189,6 +189,24 @@ describe.skipIf(NO_SESSION !== undefined)('with gnome-keyring', () => {
     expect(await exit).toEqual([null, 'SIGTERM'])
   })
 
+  test('a making in a locked keyring waits at the prompt of its write, and makes no store past its limit', async () => {
+    const session = await KeyringSession.start('unlocked', { hasPrompt: true })
+    const user = session.process()
+    await keep(user, 'app/other')
+    await session.lock()
+    // That there is none is said without a prompt.
+    expect(await user.tell({ do: 'read entry', entry: ENTRY })).toBeNull()
+    const location = await newLocation()
+    const key = { entry: ENTRY, timeoutMs: 1000 }
+    const told = user.tell({ do: 'open', location, key, create: true })
+    await session.prompted()
+    expect(await told).toMatch(/^ERR_KEYRING_LOCKED .* within 1000 ms/)
+    expect(existsSync(location)).toBe(false)
+    const exit = once(user.child, 'exit')
+    user.child.kill('SIGTERM')
+    await exit
+  })
+
   test('a user who never had a keyring has none that outlives the session', async () => {
     const session = await KeyringSession.start('locked')
     const user = session.process()

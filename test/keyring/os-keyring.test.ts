@@ -6,6 +6,7 @@ import { codeOf, directoryDigest, newLocation, openStore } from '../support'
 import { FakeKeyring, failed } from './fake-library'
 
 const NAME = 'app/main'
+const CONTEXT = { storeId: new Uint8Array(16), slotId: new Uint8Array(8), kind: 'os-keyring' }
 const OURS = /^secret-store:1:[\w-]{43}$/
 
 /** The provider over a fake, on Linux, without the wait for others. */
@@ -214,6 +215,93 @@ describe('two makers of one entry at the same time', () => {
     await openStore(await newLocation(), { key })
     expect(waits).toEqual([500])
   })
+})
+
+describe('a making that waits at a prompt', () => {
+  const EXPIRED =
+    "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the keyring to be unlocked within 1 ms, got no answer (a prompt may be open)"
+
+  /** Holds the first call of a sort, as a prompt does, until it is answered. */
+  function promptAt(keyring: FakeKeyring, sort: string): { answer: (error?: Error) => void; opened: Promise<void> } {
+    const prompt = { answer: (_?: Error): void => {}, opened: Promise.resolve() }
+    prompt.opened = new Promise((open) => {
+      keyring.before = (call) => {
+        if (call !== sort) return
+        keyring.before = () => {}
+        open()
+        return new Promise<void>((resolve, reject) => {
+          prompt.answer = (error) => (error === undefined ? resolve() : reject(error))
+        })
+      }
+    })
+    return prompt
+  }
+
+  test('for too long is rejected, lands later, and is what the next question waits for and uses', async () => {
+    const keyring = new FakeKeyring()
+    const { answer } = await expiredMaking(keyring)
+    const locations = [await newLocation(), await newLocation()]
+    const opening = locations.map((location) => openStore(location, { key: provider(keyring) }))
+    answer()
+    for (const store of await Promise.all(opening)) await store.close()
+    expect(keyring.calls.filter((call) => call === 'set')).toHaveLength(1)
+    expect(keyring.text(NAME)).toMatch(OURS)
+    for (const location of locations) await openStore(location, { key: provider(keyring), createIfMissing: false })
+  })
+
+  test('and lands on what another program has made meanwhile overwrites it; its other keys open its store', async () => {
+    const keyring = new FakeKeyring()
+    const { answer } = await expiredMaking(keyring)
+    const code = generateRecoveryCode()
+    const location = await newLocation()
+    const key = (): KeyProvider => provider(keyring, { keyring: keyring.anotherCopy() })
+    const store = await openStore(location, { key: key() })
+    await store.addKey(recoveryCode(code))
+    await store.close()
+    const made = keyring.text(NAME)
+    answer()
+    await vi.waitFor(() => expect(keyring.text(NAME)).not.toBe(made))
+    expect(await codeOf(() => openStore(location, { key: key() }))).toBe('ERR_WRONG_KEY')
+    await openStore(location, { key: recoveryCode(code) })
+  })
+
+  test('is not begun when its look has taken too long', async () => {
+    const keyring = new FakeKeyring()
+    const prompt = promptAt(keyring, 'get')
+    const location = await newLocation()
+    const told = await toldBy(() => openStore(location, { key: provider(keyring, { timeoutMs: 1 }) }))
+    expect(told).toBe(EXPIRED)
+    prompt.answer()
+    // Its turn is over when this one has had its own.
+    const params = { service: 'app', account: 'main', backend: 'secret-service' }
+    expect(await codeOf(() => provider(keyring).unwrap(params, CONTEXT))).toBe('ERR_NO_KEYRING_ENTRY')
+    expect(keyring.calls).not.toContain('set')
+  })
+
+  test('keeps another of the process waiting, which looks when its turn has come', async () => {
+    const keyring = new FakeKeyring()
+    const prompt = promptAt(keyring, 'set')
+    const rootKey = new Uint8Array(32).fill(5)
+    const told = toldBy(() => provider(keyring).wrap(rootKey, CONTEXT))
+    const second = provider(keyring).wrap(rootKey, CONTEXT)
+    await prompt.opened
+    const other = `secret-store:1:${'A'.repeat(43)}`
+    keyring.put(NAME, other)
+    prompt.answer(failed(LOCKED))
+    expect(await told).toMatch(/^ERR_KEYRING_LOCKED/)
+    expect(await provider(keyring).unwrap(await second, CONTEXT)).toEqual(rootKey)
+    expect(keyring.calls.filter((call) => call === 'set')).toHaveLength(1)
+    expect(keyring.text(NAME)).toBe(other)
+  })
+
+  async function expiredMaking(keyring: FakeKeyring): Promise<{ answer: (error?: Error) => void }> {
+    const prompt = promptAt(keyring, 'set')
+    const location = await newLocation()
+    expect(await toldBy(() => openStore(location, { key: provider(keyring, { timeoutMs: 1 }) }))).toBe(EXPIRED)
+    expect(keyring.calls.at(-1)).toBe('set')
+    expect(keyring.entries.size).toBe(0)
+    return prompt
+  }
 })
 
 const LOCKED = "Couldn't access platform storage: Secret Service: unlock prompt was dismissed"
@@ -538,7 +626,7 @@ describe('what a provider is', () => {
 })
 
 describe('a slot', () => {
-  const context = { storeId: new Uint8Array(16), slotId: new Uint8Array(8), kind: 'os-keyring' }
+  const context = CONTEXT
 
   test('holds where the entry is, and nothing that opens it', async () => {
     const keyring = new FakeKeyring()

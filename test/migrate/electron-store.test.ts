@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomInt } from 'node:crypto'
 import { readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import Conf from 'conf'
 import { describe, expect, test } from 'vitest'
 import { account, SecretStore } from '../../src/index'
@@ -144,14 +145,53 @@ describe('an electron-store', () => {
     expect(await readFile(store.path)).not.toEqual(before)
   })
 
-  test('that is empty, or has no file, has no entries', async () => {
-    for (const encryption of [{}, { encryptionKey: 'x' }, { encryptionKey: 'x', encryptionAlgorithm: 'aes-256-gcm' }]) {
-      const store = await conf(encryption)
-      expect(await entriesOf(store)).toEqual([])
-      store.set('a', 'x')
-      store.delete('a')
-      expect(await entriesOf(store)).toEqual([])
-    }
+  test.each([
+    ['aes-256-cbc', 49],
+    ['aes-256-gcm', 55],
+    ['aes-256-ctr', 39],
+  ])('of one short secret in %s, that another key is given for, is not empty', async (encryptionAlgorithm, bytes) => {
+    const encryption = { encryptionAlgorithm, clearInvalidConfig: true }
+    const store = await conf({ ...encryption, encryptionKey: 'right' })
+    store.set('pin', 'abcdefgh')
+    expect((await stat(store.path)).size).toBe(bytes)
+    const other = await conf({ ...encryption, encryptionKey: 'wrong', cwd: dirname(store.path) })
+    expect(other.store).toEqual({})
+    await expect(entriesOf(other)).rejects.toMatchObject({ code: 'ERR_IO' })
+  })
+
+  test('in plain text that is cut off, and read as empty, is not empty', async () => {
+    const store = await conf({ clearInvalidConfig: true })
+    await writeFile(store.path, '{"pin":"abcdefgh"')
+    expect(store.store).toEqual({})
+    await expect(entriesOf(store)).rejects.toMatchObject({ code: 'ERR_IO' })
+  })
+
+  test.each([
+    ['no encryption', {}, 2],
+    ['its default', { encryptionKey: 'x' }, 33],
+    ['aes-256-gcm', { encryptionKey: 'x', encryptionAlgorithm: 'aes-256-gcm' }, 35],
+    ['aes-256-ctr', { encryptionKey: 'x', encryptionAlgorithm: 'aes-256-ctr' }, 19],
+  ])('with %s that is empty, or has no file, has no entries', async (_, encryption, bytes) => {
+    const store = await conf(encryption)
+    expect(await entriesOf(store)).toEqual([])
+    store.set('a', 'x')
+    store.delete('a')
+    expect((await stat(store.path)).size).toBe(bytes)
+    expect(await entriesOf(store)).toEqual([])
+  })
+
+  test('in plain text that is empty may have a line end', async () => {
+    const store = await conf()
+    await writeFile(store.path, '{}\n')
+    expect(await entriesOf(store)).toEqual([])
+  })
+
+  test('has keys that only begin as conf’s own does', async () => {
+    const store = { store: { __internal__: { migrations: { version: '1.0.0' } }, '__internal__.x': 'mine' } }
+    expect(await entriesOf(store, { accessPropertiesByDotNotation: false })).toEqual([
+      { name: '__internal__.x', payload: 'mine' },
+    ])
+    expect(await entriesOf(store)).toEqual([{ name: '__internal__\\.x', payload: 'mine' }])
   })
 
   test('that is damaged is an error that repeats nothing of it', async () => {

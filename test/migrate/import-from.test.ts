@@ -155,6 +155,41 @@ describe('a secret that is there', () => {
     expect((await store.find({ scope: account, name: 'a' }))?.expires_at).toBe(4_000_000_001)
   })
 
+  test('keeps its expiry when it is replaced, unless the source says another or none', async () => {
+    const store = memory()
+    const expiryAfter = async (name: string, expires_at: object): Promise<unknown> => {
+      await store.set({ scope: account, name, payload: 'old', expires_at: 4_000_000_000 })
+      const source = sourceOf([{ name, payload: 'new', ...expires_at }])
+      const report = await importFrom(source, store, { replace: true })
+      expect(report.entries).toEqual([{ from: name, name, scope: account, outcome: 'replaced' }])
+      expect(await store.get({ scope: account, name })).toBe('new')
+      return (await store.find({ scope: account, name }))?.expires_at
+    }
+    expect(await expiryAfter('silent', {})).toBe(4_000_000_000)
+    expect(await expiryAfter('other', { expires_at: 4_000_000_001 })).toBe(4_000_000_001)
+    expect(await expiryAfter('never', { expires_at: null })).toBe(null)
+  })
+
+  test('that expires between the look and the write fails, and is made by the next import', async () => {
+    const clock = new TestClock()
+    const store = memory({ now: clock.now })
+    await store.set({ scope: account, name: 'a', payload: 'old', expires_at: clock.seconds + 5 })
+    const source = sourceOf([
+      { name: 'a', payload: 'new' },
+      { name: 'b', payload: 'x' },
+    ])
+    const batch = store.batch.bind(store)
+    const late = vi.spyOn(store, 'batch').mockImplementation((operations: readonly BatchOperation[]) => {
+      clock.advanceSeconds(5)
+      return batch(operations)
+    })
+    const report = await importFrom(source, store, { replace: true })
+    expect(outcomes(report)).toEqual(['a → a: failed', 'b → b: created'])
+    expect(reasons(report)[0]).toMatch(/^expires_at: expected a time after/)
+    late.mockRestore()
+    expect(outcomes(await importFrom(source, store, { replace: true }))).toEqual(['a → a: created', 'b → b: unchanged'])
+  })
+
   test('is not there from the second of its expiry on', async () => {
     const clock = new TestClock()
     const store = memory({ now: clock.now })
