@@ -54,7 +54,7 @@ let packages: string | undefined
 export function useElectron(): void {
   beforeAll(async () => {
     reason = await whyNot()
-    if (reason !== undefined) return
+    if (reason !== undefined) return console.warn(`skipped: ${reason}`)
     packages = await buildPackage()
     display = process.env['DISPLAY'] ?? (process.platform === 'linux' ? await startDisplay() : undefined)
   })
