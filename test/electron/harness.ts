@@ -83,7 +83,7 @@ async function buildPackage(): Promise<string> {
   const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
   await promisify(execFile)(process.execPath, [tsup, '--out-dir', join(place, 'dist'), '--no-dts'], { cwd: root })
   await cp(join(root, 'package.json'), join(place, 'package.json'))
-  for (const name of ['level', '@noble', '@scure', '@napi-rs']) {
+  for (const name of ['level', '@noble', '@scure', '@napi-rs', 'electron-store']) {
     await symlink(join(root, 'node_modules', name), join(directory, 'node_modules', name))
   }
   return directory
