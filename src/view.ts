@@ -69,8 +69,8 @@ export interface ListParams {
 
 export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
 
-const contexts = new WeakMap<object, StoreContext>()
-const reaches = new WeakMap<object, Reach>()
+/** What a view is made of. */
+const parts = new WeakMap<object, { readonly context: StoreContext; readonly reach: Reach }>()
 
 /**
  * The parts of a view's store, for what is built on it and is more than its verbs (stripe/). Not exported from the
@@ -79,18 +79,16 @@ const reaches = new WeakMap<object, Reach>()
  * @returns `undefined` if it is no view of this copy of the library.
  */
 export function contextOf(view: object): StoreContext | undefined {
-  return contexts.get(view)
+  return parts.get(view)?.context
 }
 
 /**
  * The same view, with less to see: what it excludes is not listed, and everything else about it is `ERR_ACCESS_DENIED`.
  */
 export function restrict(view: SecretView, restriction: Restriction): SecretView {
-  const [context, reach] = [contexts.get(view), reaches.get(view)]
-  if (context === undefined || reach === undefined) {
-    throw new TypeError('view: expected one of this copy of the library, got something else')
-  }
-  return new SecretView(context, reach.within(restriction))
+  const of = parts.get(view)
+  if (of === undefined) throw new TypeError('view: expected one of this copy of the library, got something else')
+  return new SecretView(of.context, of.reach.within(restriction))
 }
 
 /** The verbs, over one partition of a store, and if it has a `user` over no more than that user may see. */
@@ -102,8 +100,7 @@ export class SecretView {
   constructor(context: StoreContext, reach: Reach) {
     this.#context = context
     this.#reach = reach
-    contexts.set(this, context)
-    reaches.set(this, reach)
+    parts.set(this, { context, reach })
   }
 
   /**

@@ -55,7 +55,7 @@ interface Place {
   readonly isConditional: boolean
 }
 
-export const VERBS: readonly BridgeVerb[] = ['find', 'list', 'get', 'set', 'delete', 'watch']
+const VERBS: readonly BridgeVerb[] = ['find', 'list', 'get', 'set', 'delete', 'watch']
 /** The origin of every file, whatever host its URL names. */
 const FILES = 'file://'
 const LOCAL_HOST = /^((.+\.)?localhost|127(\.\d+){3}|\[::1\])$/
