@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { account, SecretStoreError, user } from '../../src/index'
 import { codeOf } from '../support'
-import { KEPT, settled, setUp, TARGET } from './support'
+import { held, KEPT, settled, setUp, TARGET } from './support'
 
 describe('an answer', () => {
   test('is loaded once, kept, and tells its age', async () => {
@@ -20,17 +20,8 @@ describe('an answer', () => {
   })
 
   test('is on disk before it is given', async () => {
-    let write = (): void => {}
-    const { cache, source, store } = setUp({}, (inner) => ({
-      getBytes: (params) => inner.getBytes(params),
-      delete: (params) => inner.delete(params),
-      set: async (params) => {
-        await new Promise<void>((resolve) => {
-          write = resolve
-        })
-        return inner.set(params)
-      },
-    }))
+    const { wrap, release: write } = held('set')
+    const { cache, source, store } = setUp({}, wrap)
     source.reply = () => 's1'
     let given = false
     const asking = cache.get(TARGET).then(() => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { SecretStoreError } from '../../src/index'
 import { codeOf } from '../support'
-import { KEPT, settled, setUp, TARGET } from './support'
+import { held, KEPT, settled, setUp, TARGET } from './support'
 
 describe('invalidate', () => {
   test('drops what is kept, on disk', async () => {
@@ -36,15 +36,8 @@ describe('invalidate', () => {
   })
 
   test('keeps an answer away that is being written', async () => {
-    const written: (() => void)[] = []
-    const { cache, source, store } = setUp({}, (inner) => ({
-      getBytes: (params) => inner.getBytes(params),
-      delete: (params) => inner.delete(params),
-      set: async (params) => {
-        await new Promise<void>((resolve) => written.push(resolve))
-        return inner.set(params)
-      },
-    }))
+    const { wrap, release } = held('set')
+    const { cache, source, store } = setUp({}, wrap)
     source.reply = () => `s${source.asked}`
     const asking = cache.get(TARGET)
     await settled()
@@ -52,11 +45,11 @@ describe('invalidate', () => {
     const later = cache.get(TARGET)
     await settled()
     expect(source.asked).toBe(1) // both wait for the write to end, one way or the other
-    written.shift()?.()
+    release()
     await invalidated
     await settled()
     expect(await store.find(KEPT)).toBeUndefined()
-    written.shift()?.()
+    release()
     expect(await asking).toMatchObject({ payload: 's2' })
     expect(await later).toMatchObject({ payload: 's2' })
   })
@@ -85,17 +78,8 @@ describe('invalidate', () => {
   })
 
   test('keeps callers waiting until it is done', async () => {
-    let release = (): void => {}
-    const { cache, source } = setUp({}, (inner) => ({
-      getBytes: (params) => inner.getBytes(params),
-      set: (params) => inner.set(params),
-      delete: async (params) => {
-        await new Promise<void>((resolve) => {
-          release = resolve
-        })
-        return inner.delete(params)
-      },
-    }))
+    const { wrap, release } = held('delete')
+    const { cache, source } = setUp({}, wrap)
     source.reply = () => `s${source.asked}`
     await cache.get(TARGET)
     const invalidated = cache.invalidate(TARGET)
@@ -265,17 +249,8 @@ describe('close', () => {
   })
 
   test('waits for what is being written, and leaves the store open', async () => {
-    let release = (): void => {}
-    const { cache, source, store } = setUp({}, (inner) => ({
-      getBytes: (params) => inner.getBytes(params),
-      delete: (params) => inner.delete(params),
-      set: async (params) => {
-        await new Promise<void>((resolve) => {
-          release = resolve
-        })
-        return inner.set(params)
-      },
-    }))
+    const { wrap, release } = held('set')
+    const { cache, source, store } = setUp({}, wrap)
     source.reply = () => 's1'
     const asking = codeOf(() => cache.get(TARGET))
     await settled()

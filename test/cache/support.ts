@@ -7,6 +7,26 @@ export const TARGET: TargetParams = { scope: account, name: 'api-key' }
 /** Where the answer for it is kept. */
 export const KEPT: TargetParams = { scope: account, name: 'cache:api-key' }
 
+/** A store whose `set` or `delete` waits until the test lets it go on, one after the other. */
+export function held(verb: 'set' | 'delete'): { readonly wrap: (inner: CacheStore) => CacheStore; release(): void } {
+  const waiting: (() => void)[] = []
+  const wait = (): Promise<void> => new Promise((resolve) => void waiting.push(resolve))
+  return {
+    wrap: (inner) => ({
+      getBytes: (params) => inner.getBytes(params),
+      set: async (params) => {
+        if (verb === 'set') await wait()
+        return inner.set(params)
+      },
+      delete: async (params) => {
+        if (verb === 'delete') await wait()
+        return inner.delete(params)
+      },
+    }),
+    release: () => waiting.shift()?.(),
+  }
+}
+
 /** One question to the source, to be answered when the test likes. */
 export interface Question {
   readonly request: LoadRequest
