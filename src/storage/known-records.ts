@@ -1,6 +1,6 @@
 import { mapKey } from '../bytes'
 import { type KnownRecord, withoutPayload } from '../format/record'
-import type { Address } from '../model'
+import { type Address, samePartition, sameScope } from '../model'
 import type { Replacement, Standing } from './replacement'
 import { Sorted } from './sorted'
 
@@ -219,7 +219,12 @@ export class KnownRecords {
   /** The same address, of which partition and scope are those of the one before it if they are alike. */
   #shared(address: Address): Address {
     const before = this.#address
-    if (before !== undefined && isSamePlace(before, address)) return { ...before, name: address.name }
+    if (
+      before !== undefined &&
+      samePartition(before.partition, address.partition) &&
+      sameScope(before.scope, address.scope)
+    )
+      return { ...before, name: address.name }
     this.#address = address
     return address
   }
@@ -304,14 +309,6 @@ export class KnownRecords {
     }
     return false
   }
-}
-
-function isSamePlace(a: Address, b: Address): boolean {
-  return (
-    a.partition.account === b.partition.account &&
-    a.partition.livemode === b.partition.livemode &&
-    (a.scope.type === 'user' ? a.scope.user : undefined) === (b.scope.type === 'user' ? b.scope.user : undefined)
-  )
 }
 
 function entryBytes({ key, record }: Entry): number {
