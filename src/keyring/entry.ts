@@ -5,6 +5,9 @@ import { decodeEntry, encodeEntry } from './entry-secret'
 import { keyringFailure } from './failure'
 import { checkSelects, type EntryClass, type KeyringEntry, loadLibrary } from './library'
 
+/** Runs work while no other program does under the same name, as far as that can be had. */
+export type Alone = <T>(name: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>
+
 /**
  * One question at a time: one that waits at a prompt holds one of the four threads that the process has for its files
  * and its cryptography, and four of them would bring it to a stop.
@@ -50,22 +53,24 @@ export class SecretEntry {
 
   /**
    * As `read`; but where there is no such entry, it is made. That is one question: no turn of another lies between the
-   * look and the write. A locked keyring says "none" without a prompt, so that it is the write that waits at one; past
+   * look and the write, nor another program's that `alone` keeps out. A locked keyring says "none" without a prompt, so that it is the write that waits at one; past
    * `timeoutMs` it is not begun any more, but one that has begun goes on, and may be done much later.
    *
    * @returns `undefined` if it was made.
    */
-  async readOrMake(secret: Uint8Array): Promise<Uint8Array | undefined> {
+  async readOrMake(secret: Uint8Array, alone: Alone): Promise<Uint8Array | undefined> {
     const made = encodeEntry(secret)
     try {
-      const found = await this.#ask(async (entry, signal) => {
+      const lookOrWrite = async (entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> => {
         const bytes = await look(entry, signal)
         if (bytes !== undefined) return bytes
         signal.throwIfAborted()
         await entry.setSecret(made, signal)
         return undefined
-      })
-      return this.#decoded(found)
+      }
+      const ask = (entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> =>
+        alone(this.name, signal, () => lookOrWrite(entry, signal))
+      return this.#decoded(await this.#ask(ask))
     } finally {
       made.fill(0)
     }

@@ -4,9 +4,10 @@ import { corrupt, SecretStoreError } from '../errors'
 import { KEY_BYTES } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
+import { aloneOnMachine } from '../platform/machine-lock'
 import { checkInteger, checkText, optionsOf } from '../validate'
 import { backendOf, type KeyringBackend } from './backend'
-import { type EntryPlace, SecretEntry } from './entry'
+import { type Alone, type EntryPlace, SecretEntry } from './entry'
 import { checkLibrary, type EntryClass, type KeyringLibrary } from './library'
 
 export interface OsKeyringOptions {
@@ -40,8 +41,8 @@ const DEFAULT_TIMEOUT_MS = 60_000
 /** What a timer can wait. */
 const MOST_TIMEOUT_MS = 2_147_483_647
 /**
- * More than a writer takes from finding no entry to having made one, measured as 5 to 190 ms; not if it waits at a
- * prompt (docs/keyring.md, "Two programs at once").
+ * More than a writer mostly takes from finding no entry to having made one, measured as 5 to 190 ms on a machine that
+ * has time; not if it waits at a prompt (docs/keyring.md, "Two programs at once").
  */
 const SETTLE_MS = 500
 
@@ -55,16 +56,22 @@ const SETTLE_MS = 500
  *   `ERR_UNSUPPORTED_VERSION`.
  */
 export function osKeyring(options: OsKeyringOptions): OsKeyring {
-  return keyringProvider(options, (ms) => new Promise((resolve) => setTimeout(resolve, ms)))
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+  return keyringProvider(options, { pause, alone: aloneOnMachine, platform: process.platform })
 }
 
-/** @internal @param pause - Waits so many milliseconds. */
-export function keyringProvider(
-  options: OsKeyringOptions,
-  pause: (ms: number) => Promise<void>,
-  platform: string = process.platform,
-): OsKeyring {
-  const { place, label, library, timeoutMs } = parseOptions(options, platform)
+/** @internal */
+export interface Surroundings {
+  /** Waits so many milliseconds. */
+  readonly pause: (ms: number) => Promise<void>
+  readonly alone: Alone
+  /** As `process.platform`. */
+  readonly platform: string
+}
+
+/** @internal */
+export function keyringProvider(options: OsKeyringOptions, surroundings: Surroundings): OsKeyring {
+  const { place, label, library, timeoutMs } = parseOptions(options, surroundings.platform)
   const { service, account, backend } = place
   const entry = new SecretEntry(place, library, timeoutMs)
   return {
@@ -72,7 +79,7 @@ export function keyringProvider(
     label,
     backend,
     async wrap(rootKey, context) {
-      const secret = await findOrMakeSecret(entry, pause)
+      const secret = await findOrMakeSecret(entry, surroundings)
       try {
         return { service, account, backend, ...wrapRootKey(secret, rootKey, context, systemRandom) }
       } finally {
@@ -116,14 +123,14 @@ function checkName(value: unknown, label: string): string {
 
 /**
  * The secret of the entry, which other stores may depend on. Keyrings have no "create unless it is there", so that two
- * makers can each find nothing, and the one overwrite the other. Hence Fischer's protocol (Lamport, "A fast mutual
- * exclusion algorithm", 1987): write, wait for longer than another may take between its look and its write, and take
- * what then stands.
+ * makers can each find nothing, and the one overwrite the other. Hence a lock of the machine's, and for those that it does
+ * not keep out Fischer's protocol (Lamport, "A fast mutual exclusion algorithm", 1987): write, wait for longer than
+ * another may take between its look and its write, and take what then stands.
  */
-async function findOrMakeSecret(entry: SecretEntry, pause: (ms: number) => Promise<void>): Promise<Uint8Array> {
+async function findOrMakeSecret(entry: SecretEntry, { pause, alone }: Surroundings): Promise<Uint8Array> {
   const made = systemRandom(KEY_BYTES)
   try {
-    const found = await entry.readOrMake(made)
+    const found = await entry.readOrMake(made, alone)
     if (found !== undefined) return found
   } finally {
     made.fill(0)

@@ -9,7 +9,7 @@ const NAME = 'app/main'
 const CONTEXT = { storeId: new Uint8Array(16), slotId: new Uint8Array(8), kind: 'os-keyring' }
 const OURS = /^secret-store:1:[\w-]{43}$/
 
-/** The provider over a fake, on Linux, without the wait for others. */
+/** The provider over a fake, on Linux, without the wait for others and the lock against them. */
 function provider(
   keyring: FakeKeyring,
   more: Partial<OsKeyringOptions> = {},
@@ -17,7 +17,7 @@ function provider(
   platform = 'linux',
 ): OsKeyring {
   const options = { service: 'app', account: 'main', keyring: keyring.library, ...more }
-  return keyringProvider(options, pause, platform)
+  return keyringProvider(options, { pause, platform, alone: (_name, _signal, work) => work() })
 }
 
 /** The error that `work` fails with, as `CODE message`. */

@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto'
+import { createServer, type Server } from 'node:net'
+import { userInfo } from 'node:os'
+
+/** The longest wait for another holder: anybody on the machine could take the name and keep it. */
+const PATIENCE_MS = 5_000
+const RETRY_MS = 20
+
+/**
+ * Runs `work` while no other process of this user, on this machine, runs one of this name. The lock is a socket's name
+ * in no file system (Linux, unix(7), "abstract"; Windows, a named pipe), so that it goes with the process that holds
+ * it. Best effort: on other systems, and behind 5 seconds of waiting, the work is done all the same.
+ */
+export async function aloneOnMachine<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const address = addressOf(name)
+  const lock = address === undefined ? undefined : await acquire(address, signal)
+  try {
+    signal.throwIfAborted()
+    return await work()
+  } finally {
+    lock?.close()
+  }
+}
+
+function addressOf(name: string): string | undefined {
+  const id = createHash('sha256').update(`${userInfo().username}\0${name}`).digest('hex').slice(0, 32)
+  if (process.platform === 'linux') return `\0secret-store-${id}`
+  if (process.platform === 'win32') return `\\\\.\\pipe\\secret-store-${id}`
+  return undefined
+}
+
+async function acquire(address: string, signal: AbortSignal): Promise<Server | undefined> {
+  for (let waited = 0; waited < PATIENCE_MS && !signal.aborted; waited += RETRY_MS) {
+    const server = await listen(address)
+    if (server !== undefined) return server
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+  }
+  return undefined
+}
+
+/** @returns `undefined` if the name is taken, or cannot be. */
+function listen(address: string): Promise<Server | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer((socket) => socket.destroy())
+    server.unref()
+    server.once('error', () => resolve(undefined))
+    server.listen({ path: address, exclusive: true }, () => resolve(server))
+  })
+}
