@@ -1,0 +1,13 @@
+import { mergeConfig } from 'vitest/config'
+import config from './vitest.config'
+
+/** The failure campaigns at full length: `npm run test:faults`. Hours, for the longest of them. */
+export default mergeConfig(config, {
+  test: {
+    include: ['test/faults/**/*.test.ts'],
+    env: { FAULTS: 'long' },
+    testTimeout: 3 * 3_600_000,
+    disableConsoleIntercept: true,
+    reporters: ['verbose'],
+  },
+})
