@@ -26,7 +26,7 @@ import type { RotationReport } from './rekey/rotate'
 import { type KeySlotInfo, slots } from './rekey/slot-info'
 import type { StoreStatus } from './rekey/status'
 import { checkBackupSource, checkBackupTarget, checkLocation, checkSlotId } from './validate'
-import type { VerifyReport } from './verify'
+import type { VerifyReport } from './verify/report'
 import { SecretView } from './view'
 
 /** Asked for at a verb's turn and not before, so that verbs keep the order in which they are called. */
@@ -103,7 +103,7 @@ export class SecretStore extends SecretView {
   }
 
   /**
-   * Reads and authenticates everything there is. Writes wait.
+   * Reads and authenticates everything there is, in bounded memory, while reads and writes go on.
    *
    * @returns What is missing, altered or stray; `ok` if nothing is.
    * @throws {TypeError} On bad options. @throws What `signal` was aborted with.
@@ -112,7 +112,7 @@ export class SecretStore extends SecretView {
   async verify(options: LongOptions = {}): Promise<VerifyReport> {
     const plan = parseLongOptions(options, 'verify')
     this.#store.checkOpen()
-    return this.#store.queue.exclusive(async () => (await onDemand()).verify(this.#store, plan))
+    return (await onDemand()).verify(this.#store, plan)
   }
 
   /**

@@ -18,7 +18,7 @@ describe('verify', () => {
       records: 350,
       problems: [],
     })
-    expect(seen.map(({ done }) => done)).toEqual([0, 100, 200, 300, 350])
+    expect(seen.map(({ done }) => done)).toEqual([0, 64, 128, 192, 256, 320, 350])
     expect(seen.every(({ total }) => total === 350)).toBe(true)
   })
 
@@ -27,7 +27,7 @@ describe('verify', () => {
     await expect(store.verify({ signal: AbortSignal.abort('early') })).rejects.toBe('early')
     const abort = new AbortController()
     const stop = ({ done }: Progress): void => {
-      if (done === 200) abort.abort('enough')
+      if (done === 192) abort.abort('enough')
     }
     await expect(store.verify({ signal: abort.signal, onProgress: stop })).rejects.toBe('enough')
     await store.set({ scope: account, name: 'later', payload: 'p' })

@@ -1,9 +1,11 @@
+import { mapKey } from '../bytes'
 import type { StoreContext } from '../context'
 import { corrupt } from '../errors'
 import type { BackupEntry } from '../format/backup'
 import type { Row } from '../storage/engine'
 import { payloadRow } from '../storage/keyspace'
 import { getNow, openPayload, openRecord } from '../storage/records'
+import type { Standing } from '../storage/replacement'
 import { RecordTally } from '../storage/tally'
 
 /** Bounds how long writers wait for one step, and what is held in memory. */
@@ -32,12 +34,17 @@ export class StoreCopy {
   readonly #context: StoreContext
   readonly #emit: (entries: readonly BackupEntry[]) => Promise<void>
   readonly #tally: RecordTally
+  /** Rows that have changed since they were copied. */
+  readonly #changed = new Map<string, Uint8Array>()
 
   /** @param emit - Takes the entries of one step. */
   constructor(context: StoreContext, emit: (entries: readonly BackupEntry[]) => Promise<void>) {
     this.#context = context
     this.#emit = emit
-    this.#tally = new RecordTally(context.keyring, context.queue)
+    this.#tally = new RecordTally(context.keyring, context.queue, ({ previous, next }) => {
+      const { rowKey } = (previous ?? next) as Standing
+      this.#changed.set(mapKey(rowKey), rowKey)
+    })
   }
 
   get count(): number {
@@ -49,7 +56,7 @@ export class StoreCopy {
     try {
       while (await this.#walk()) onStep()
       for (let round = 0; round < MOST_ROUNDS; round++) {
-        for (let left = this.#tally.changed.size; left >= 0; left -= STEP_ROWS) {
+        for (let left = this.#changed.size; left >= 0; left -= STEP_ROWS) {
           const { entries, complete } = await this.#turn(() => this.#catchUp(Math.min(2 ** round, MOST_FACTOR)))
           // Whoever takes these may be slow; after the turn, the writers need not wait for that.
           await this.#emit(entries)
@@ -95,12 +102,11 @@ export class StoreCopy {
 
   /** The state of rows that have changed; and, if no others have, the head. */
   async #catchUp(factor: number): Promise<Step> {
-    const { changed } = this.#tally
     const entries: BackupEntry[] = []
     let bytes = 0
-    for (const [key, rowKey] of changed) {
+    for (const [key, rowKey] of this.#changed) {
       if (entries.length >= STEP_ROWS * factor || bytes >= STEP_BYTES * factor) return { entries, complete: false }
-      changed.delete(key)
+      this.#changed.delete(key)
       const value = await getNow(this.#context.engine, rowKey)
       const entry =
         value === undefined ? ({ type: 'delete', rowKey } as const) : await this.#putEntry({ key: rowKey, value })

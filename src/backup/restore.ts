@@ -13,15 +13,17 @@ import { readPieces } from '../platform/pieces'
 import type { Progress } from '../progress'
 import { matchKeyring } from '../rekey/match'
 import { replacementChanges } from '../storage/changes'
+import { CommitQueue } from '../storage/commit-queue'
 import { create } from '../storage/creation'
 import type { Change, Engine } from '../storage/engine'
 import { openHead } from '../storage/head-row'
 import { HEAD_ROW, keyspace } from '../storage/keyspace'
+import { KnownRecords } from '../storage/known-records'
 import { LevelEngine } from '../storage/level'
 import { examine } from '../storage/location'
 import { getNow, openPayload, openRecord, type SealedRecord } from '../storage/records'
 import { alreadyThere, system } from '../storage/system'
-import { verify } from '../verify'
+import { verify } from '../verify/verify'
 
 /** The path of a backup, or its bytes in pieces: a stream of Node or of the web. */
 export type BackupSource = string | AsyncIterable<Uint8Array>
@@ -105,7 +107,8 @@ async function fill(
   }
   await writer.end(headValue)
   const names = keyspace(keyring.names, (name) => keyring.nameHash(name))
-  const report = await verify({ engine, keyring, keyspace: names, queue: { head, headValue } })
+  const queue = new CommitQueue(engine, keyring, new KnownRecords(0), head, headValue)
+  const report = await verify({ engine, keyring, keyspace: names, queue })
   if (!report.ok) throw corrupt(`backup: expected a whole store, got one in which ${report.problems[0]?.message}`)
   if (writer.hasOverwritten) await engine.erase()
   onProgress?.({ done: report.records, total: report.records })

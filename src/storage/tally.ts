@@ -5,6 +5,7 @@ import { ROW } from '../format/constants'
 import type { CommitQueue } from './commit-queue'
 import type { Row } from './engine'
 import { prefixRange } from './keyspace'
+import type { Replacement } from './replacement'
 import type { Span } from './walk'
 
 /**
@@ -14,36 +15,50 @@ import type { Span } from './walk'
  * The walk reads at turns of the commit queue, so that no write comes between a row and its being met.
  */
 export class RecordTally {
-  /** Rows below the position that have changed since they were met. */
-  readonly changed: Map<string, Uint8Array> = new Map()
   /** Ends the listening to commits. */
   readonly stop: () => void
   readonly #keyring: Keyring
   readonly #queue: CommitQueue
   readonly #end: Uint8Array
+  /** Rows that were passed over. */
+  readonly #passed = new Set<string>()
   #position: Uint8Array
   #count = 0
   #setHash = 0n
 
-  constructor(keyring: Keyring, queue: CommitQueue) {
+  /** @param onReplaced - Told of each record that changes behind the position, when it has. */
+  constructor(keyring: Keyring, queue: CommitQueue, onReplaced: (replacement: Replacement) => void = () => {}) {
     const { gte, lt } = prefixRange(Uint8Array.of(ROW.record))
     this.#keyring = keyring
     this.#queue = queue
     this.#position = gte
     this.#end = lt
     this.stop = queue.listen((replacements) => {
-      for (const { previous, next } of replacements) {
+      for (const replacement of replacements) {
+        const { previous, next } = replacement
         const rowKey = (previous ?? next)?.rowKey
         if (rowKey === undefined || compare(rowKey, this.#position) >= 0) continue
-        this.changed.set(mapKey(rowKey), rowKey)
-        if (previous !== undefined) this.#subtract(previous.element)
+        // What was passed over was never added.
+        const wasPassed = this.#passed.delete(mapKey(rowKey))
+        if (previous !== undefined && !wasPassed) this.#subtract(previous.element)
         if (next !== undefined) this.#add(next.element)
+        onReplaced(replacement)
       }
     })
   }
 
+  /** Of those that were met. */
   get count(): number {
     return this.#count
+  }
+
+  /** How many were passed over. */
+  get passed(): number {
+    return this.#passed.size
+  }
+
+  get setHash(): bigint {
+    return this.#setHash
   }
 
   /** What is still to be met. */
@@ -54,6 +69,12 @@ export class RecordTally {
   /** The next record in order. */
   meet({ key, value }: Row): void {
     this.#add(this.#keyring.elementHash(key, value))
+    this.#position = concat(key, Uint8Array.of(0))
+  }
+
+  /** The next record in order, which cannot be opened: it is left out of the sum. */
+  pass({ key }: Row): void {
+    this.#passed.add(mapKey(key))
     this.#position = concat(key, Uint8Array.of(0))
   }
 

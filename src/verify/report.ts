@@ -1,0 +1,61 @@
+import { SecretStoreError } from '../errors'
+import type { Scope } from '../model'
+
+/** What can be wrong with a store. */
+export interface VerifyProblem {
+  /**
+   * - `missing`: something that should be there is not.
+   * - `altered`: something is there that was not written that way, or is older than it should be.
+   * - `stray`: something is there that nothing leads to.
+   */
+  readonly kind: 'missing' | 'altered' | 'stray'
+  /** What it is about. `records` is all of them together: the head counts them and sums their hashes. */
+  readonly what: 'record' | 'records' | 'payload' | 'id' | 'expiry' | 'head' | 'row' | 'keyring'
+  /** For people. Never a payload. */
+  readonly message: string
+  /** The row's key, in base64url. */
+  readonly rowKey?: string
+  /** The secret, where it is known. */
+  readonly id?: string
+  readonly name?: string
+  readonly scope?: Scope
+}
+
+export interface VerifyReport {
+  readonly ok: boolean
+  /** How many records were read and found authentic. */
+  readonly records: number
+  /** The first 1,000. */
+  readonly problems: readonly VerifyProblem[]
+  /** How many problems there are besides, if there are. */
+  readonly unlisted?: number
+}
+
+const MOST_LISTED = 1000
+
+/** What was found to be wrong: however much that is, no more of it is kept than is listed. */
+export class Problems {
+  readonly #listed: VerifyProblem[] = []
+  #unlisted = 0
+
+  get listed(): readonly VerifyProblem[] {
+    return this.#listed
+  }
+
+  get unlisted(): number {
+    return this.#unlisted
+  }
+
+  add(problem: VerifyProblem): void {
+    if (this.#listed.length < MOST_LISTED) this.#listed.push(problem)
+    else this.#unlisted++
+  }
+}
+
+/** Of what says that something is wrong with the store. @throws What is no such error, and that it was closed. */
+export function messageOf(error: unknown): string {
+  if (error instanceof SecretStoreError && error.code !== 'ERR_CLOSED' && error.code !== 'ERR_FAILED') {
+    return error.message
+  }
+  throw error
+}
