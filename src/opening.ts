@@ -7,7 +7,7 @@ import { publicRandom, systemRandom } from './crypto/random'
 import { wrapRootKey } from './crypto/slot'
 import { corrupt, SecretStoreError } from './errors'
 import { type Checkpoint, decodeCheckpoint } from './format/checkpoint'
-import { KEY_BYTES, MEMORY_KIND, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
+import { KEY_BYTES, MEMORY_KIND, ROW, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
 import { decodeEnvelope } from './format/envelope'
 import { EMPTY_HEAD, type Head } from './format/head'
 import { unlock } from './keys/unlock'
@@ -17,15 +17,18 @@ import { matchKeyring } from './rekey/match'
 import { CommitQueue } from './storage/commit-queue'
 import type { Engine } from './storage/engine'
 import { openHead, sealHead } from './storage/head-row'
-import { HEAD_ROW } from './storage/keyspace'
+import { HEAD_ROW, prefixRange } from './storage/keyspace'
 import { KnownRecords } from './storage/known-records'
 import { LevelEngine } from './storage/level'
+import { droppedBytes } from './storage/level-log'
 import { claim, dataDirectory, examine, type Location, readKeyring, removeStagedKeyring } from './storage/location'
 import { MemoryEngine } from './storage/memory'
 
 /** The parts of a store that were found at its location, and go together. */
 export interface Opened extends Rekeying {
   readonly known: KnownRecords
+  /** What LevelDB says it has passed over when it was opened, in bytes. */
+  readonly droppedBytes: number
   /** Gives the location back, after the engine is closed. */
   readonly release: () => void
 }
@@ -67,9 +70,19 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
     await removeStagedKeyring(location)
     const { bytes, mac, keyring } = unlocked
     const { head, headValue } = await readHead(engine, keyring)
+    if (settings.verify !== false) await countRecords(engine, head)
     const known = new KnownRecords(settings.indexBytes)
     const queue = new CommitQueue(engine, keyring, known, head, headValue)
-    const opened = { engine, keyring, keyringStorage: { location, bytes }, queue, known, release }
+    const dropped = settings.verify === false ? 0 : await droppedBytes(directory)
+    const opened = {
+      engine,
+      keyring,
+      keyringStorage: { location, bytes },
+      queue,
+      known,
+      droppedBytes: dropped,
+      release,
+    }
     await settle(opened, mac, settings)
     return opened
   } catch (error) {
@@ -156,7 +169,7 @@ export function openMemory(settings: Pick<MemorySettings, 'names' | 'sodium' | '
   const engine = new MemoryEngine([head])
   const known = new KnownRecords(settings.indexBytes)
   const queue = new CommitQueue(engine, keyring, known, EMPTY_HEAD, head.value)
-  return { engine, keyring, keyringStorage, queue, known, release: () => {} }
+  return { engine, keyring, keyringStorage, queue, known, droppedBytes: 0, release: () => {} }
 }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`: a store without its head has lost its last writes, or all of them. */
@@ -165,6 +178,23 @@ async function readHead(engine: Engine, keyring: Keyring): Promise<{ head: Head;
   if (headValue === undefined) throw corrupt('head: expected one, got none (data is missing)')
   checkKeyOfHead(decodeEnvelope(headValue).keyId, keyring)
   return { head: openHead(keyring, headValue), headValue }
+}
+
+/** Up to so many, counting them costs an opening next to nothing. */
+const COUNTED_RECORDS = 1000
+
+/**
+ * LevelDB leaves out what it cannot read, and says nothing. Where there are few records, that is seen at once; where
+ * there are many, `verify` sees it.
+ *
+ * @throws {SecretStoreError} `ERR_CORRUPT`.
+ */
+async function countRecords(engine: Engine, { count }: Head): Promise<void> {
+  if (count > COUNTED_RECORDS) return
+  const keys = await engine.scanKeys({ ...prefixRange(Uint8Array.of(ROW.record)), limit: count + 1 })
+  if (keys.length === count) return
+  const found = keys.length > count ? 'more' : `${keys.length}`
+  throw corrupt(`records: expected ${count}, got ${found} (SecretStore.recover makes a store of what is left)`)
 }
 
 /**

@@ -57,6 +57,12 @@ export interface OpenOptions extends MemoryOptions {
    * states that came after it are refused from now on. @defaultValue `false`
    */
   readonly acceptRollback?: boolean
+  /**
+   * Whether everything is read and authenticated before the store is open, as `verify()` does it; a damaged store is then
+   * refused. Left out, that is done if LevelDB says that it has passed over damage, and up to 1,000 records are counted.
+   * `false` opens a damaged store as far as it goes, to look at it. @defaultValue none
+   */
+  readonly verify?: boolean
 }
 
 /** What everything that takes long takes. */
@@ -94,7 +100,7 @@ export interface ViewOptions {
 export type MemorySettings = Required<MemoryOptions>
 export type OpenSettings = Required<Omit<OpenOptions, OpenWithoutDefault>> & Pick<OpenOptions, OpenWithoutDefault>
 export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
-type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names'
+type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names' | 'verify'
 
 const SWEEP_INTERVAL_MS = 60_000
 const COMPACT_INTERVAL_MS = 3_600_000
@@ -119,6 +125,7 @@ export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   'minimum',
   'checkpoints',
   'acceptRollback',
+  'verify',
 ]
 const LONG_NAMES = ['onProgress', 'signal'] as const
 
@@ -129,7 +136,7 @@ export function parseMemoryOptions(options: unknown): MemorySettings {
 
 export function parseOpenOptions(options: unknown): OpenSettings {
   const given = optionsOf<OpenOptions>(options as OpenOptions, 'options', OPEN_NAMES)
-  const { key, names, minimum, checkpoints } = given
+  const { key, names, minimum, checkpoints, verify } = given
   if (minimum !== undefined && (typeof minimum !== 'string' || decodeCheckpoint(minimum) === undefined)) {
     throw new TypeError('minimum: expected a token from checkpoint(), got something else')
   }
@@ -141,6 +148,7 @@ export function parseOpenOptions(options: unknown): OpenSettings {
     ...(checkpoints === undefined ? {} : { checkpoints: checkCheckpointStorage(checkpoints) }),
     ...(names === undefined ? {} : { names: checkNames(names) }),
     ...(minimum === undefined ? {} : { minimum }),
+    ...(verify === undefined ? {} : { verify: checkBoolean(verify, 'verify') }),
   }
 }
 

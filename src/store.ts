@@ -1,6 +1,7 @@
 import type { BackupReport, BackupTarget } from './backup/backup'
 import type { BackupSource, RestoreReport } from './backup/restore'
 import { checkpointToken } from './checkpoints'
+import { corrupt } from './errors'
 import { sweep } from './expiry/sweep'
 import type { KeyProvider } from './keys/provider'
 import { isOutdated } from './keys/unlock'
@@ -62,6 +63,7 @@ export class SecretStore extends SecretView {
     const nowSeconds = clock(settings.now)
     const opened = await openLocation(path, settings, nowSeconds())
     const store = new SecretStore(new OpenStore(opened, settings, nowSeconds))
+    if (settings.verify || opened.droppedBytes > 0) await store.#expectWhole(opened.droppedBytes)
     await store.#renew(settings.key)
     return store
   }
@@ -224,6 +226,21 @@ export class SecretStore extends SecretView {
     checkBackupSource(source)
     const path = checkLocation(location)
     return (await onDemand()).restore(source, path, plan)
+  }
+
+  /** @throws {SecretStoreError} `ERR_CORRUPT`; the store is closed then. */
+  async #expectWhole(droppedBytes: number): Promise<void> {
+    try {
+      const { problems } = await this.verify()
+      const [first] = problems
+      if (first !== undefined) throw corrupt(`store: expected a whole one, got one in which ${first.message}`, problems)
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+    if (droppedBytes === 0) return
+    const passed = `data: expected whole files, got ones of which LevelDB has passed over ${droppedBytes} bytes`
+    this.#store.report(corrupt(`${passed}; what is left is whole, but may be older than it was`))
   }
 
   /** Has the slots wrapped anew that the key says are outdated. The store is open whether that succeeds or not. */

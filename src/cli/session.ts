@@ -16,6 +16,13 @@ export interface GlobalOptions extends KeyFlags {
   readonly quiet?: boolean
 }
 
+interface OpenFlags {
+  /** The command goes on for long. */
+  readonly sweeping?: boolean
+  /** A damaged store is opened, too, as far as it goes. */
+  readonly damaged?: boolean
+}
+
 /** One run of one command: its options, where it says things, and the store, if it opens one. */
 export class Session {
   readonly io: Io
@@ -61,7 +68,7 @@ export class Session {
   }
 
   /** A place without a store is found out before anybody is asked for a key. */
-  async open(key?: KeyProvider, { sweeping = false }: { readonly sweeping?: boolean } = {}): Promise<SecretStore> {
+  async open(key?: KeyProvider, { sweeping = false, damaged = false }: OpenFlags = {}): Promise<SecretStore> {
     const location = await this.location()
     if (!(await isOccupied(location))) {
       throw refused(
@@ -76,6 +83,7 @@ export class Session {
       createIfMissing: false,
       now: this.io.now,
       ...background(sweeping),
+      ...(damaged && { verify: false }),
     })
     return this.#store
   }

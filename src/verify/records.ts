@@ -7,7 +7,7 @@ import { getNow, openPayload, openRecord } from '../storage/records'
 import { RecordTally } from '../storage/tally'
 import { type Counts, count, noCounts } from './hints'
 import { messageOf, type Problems, type VerifyProblem } from './report'
-import type { Verifiable } from './verify'
+import type { Verifiable } from './verifiable'
 
 /** Bound how long writers wait for one step, and what is held in memory. */
 const STEP_ROWS = 64
@@ -17,7 +17,7 @@ const STEP_BYTES: number = 1024 * 1024
 export class RecordWalk {
   /** The secondary rows that the authentic records should have. */
   readonly expected: Counts = noCounts()
-  /** Those of them that were not found, or not right. */
+  /** Of how many of them it is known that they are not there, or not right. */
   readonly absent: Counts = noCounts()
   readonly #context: Verifiable
   readonly #problems: Problems
@@ -87,7 +87,7 @@ export class RecordWalk {
     for (const { what, key } of [...hints, ...expiry]) {
       const value = await getNow(this.#context.engine, key)
       if (value !== undefined && equal(value, row.key)) continue
-      if (value === undefined) this.absent[what]++
+      this.absent[what]++
       const message = `${what} row: expected one that leads to its secret, got another or none`
       this.#add(row, record, { kind: value === undefined ? 'missing' : 'altered', what, message })
     }
@@ -116,7 +116,7 @@ export class RecordWalk {
     try {
       openPayload(this.#context.keyring, row.key, record, value)
     } catch (error) {
-      if (value === undefined) this.absent.payload++
+      this.absent.payload++
       const kind = value === undefined ? 'missing' : 'altered'
       this.#add(row, record, { kind, what: 'payload', message: messageOf(error) })
     }

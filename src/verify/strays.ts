@@ -5,7 +5,7 @@ import { getNow, openKnown } from '../storage/records'
 import type { Span } from '../storage/walk'
 import { belongs, type Counts, countChanges, noCounts, SECONDARY_ROWS, type Secondary } from './hints'
 import type { Problems } from './report'
-import type { Verifiable } from './verify'
+import type { Verifiable } from './verifiable'
 
 const COUNT_KEYS = 1000
 const LOOK_KEYS = 64

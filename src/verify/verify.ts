@@ -1,21 +1,16 @@
 import { equal } from '../bytes'
-import type { StoreContext } from '../context'
 import type { Progress } from '../progress'
 import { isUnchanged } from '../storage/keyring-storage'
 import { HEAD_ROW } from '../storage/keyspace'
 import { RecordWalk } from './records'
 import { messageOf, Problems, type VerifyProblem, type VerifyReport } from './report'
 import { KeyWalk } from './strays'
+import type { Verifiable } from './verifiable'
 
 export interface VerifyPlan {
   readonly onProgress?: ((progress: Progress) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
-
-/** What is looked at, and what it is held against. */
-export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace' | 'queue'> &
-  // Left out where it has been seen to.
-  Partial<Pick<StoreContext, 'keyringStorage'>>
 
 /**
  * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together

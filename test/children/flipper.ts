@@ -70,7 +70,7 @@ function damagedCopy({ scratch }: Task, { path, offset, mask }: Flip): void {
 }
 
 async function observe({ scratch, targets, scopes }: Task, minimum?: string): Promise<Observation> {
-  const options: OpenOptions = { key: KEY, sweepIntervalMs: 0, compactIntervalMs: 0 }
+  const options: OpenOptions = { key: KEY, sweepIntervalMs: 0, compactIntervalMs: 0, onError: () => {} }
   let store: SecretStore
   try {
     store = await SecretStore.open(scratch, minimum === undefined ? options : { ...options, minimum })

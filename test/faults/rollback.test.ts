@@ -500,7 +500,9 @@ describe('direct access to LevelDB', () => {
     const { make, misread = {}, problems } = attack
     const attacked = await storeToAttack()
     await edit(attacked.location, (rows) => make(rows, attacked))
-    const store = await openStore(attacked.location, { now: attacked.clock.now })
+    const options = { now: attacked.clock.now }
+    expect(await codeOf(() => openStore(attacked.location, { ...options, verify: true }))).toBe('ERR_CORRUPT')
+    const store = await openStore(attacked.location, { ...options, verify: false })
     expect(await misreadings(store)).toEqual(misread)
     const report = await store.verify()
     expect(report.ok).toBe(false)

@@ -125,7 +125,7 @@ async function status(session: Session): Promise<void> {
 
 async function verify(session: Session): Promise<number | undefined> {
   const { output } = session
-  const store = await session.open()
+  const store = await session.open(undefined, { damaged: true })
   const report = await session.long('verify', (options) => store.verify(options))
   const lines = report.problems.map(({ kind, what, name, message }) => {
     return `${kind} ${what}${name === undefined ? '' : ` of '${printable(name)}'`}: ${printable(message)}\n`
@@ -136,7 +136,9 @@ async function verify(session: Session): Promise<number | undefined> {
       `${lines.join('')}${report.ok ? 'sound' : 'DAMAGED'}: ${count(report.records, 'record')} read and authenticated\n`,
   )
   if (report.ok) return undefined
-  await output.note('hint: `secret-store restore` makes a store of a backup; keep this one until that has worked')
+  await output.note(
+    'hint: `secret-store restore` makes a store of a backup, `secret-store recover` one of what is left; keep this one until that has worked',
+  )
   return EXIT.damaged
 }
 
