@@ -818,7 +818,7 @@ describe('a damaged store', () => {
   test.each(damages)('%s is refused, and no file is made', async (_, damage) => {
     const [location, ids] = await closedStore()
     await damage(location, ids)
-    const store = await openStore(location)
+    const store = await openStore(location, { verify: false })
     const code = await codeOf(() => store.backup(`${location}.backup`))
     expect(['ERR_CORRUPT', 'ERR_UNSUPPORTED_VERSION']).toContain(code)
     const kept = new Kept()

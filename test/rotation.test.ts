@@ -900,7 +900,7 @@ describe('what a rotation does not do', () => {
     const engine = await LevelEngine.open(join(location, 'data'))
     await engine.commit([{ type: 'del', key: recordRow('1', scopeOf('1')) }], await engine.get(HEAD_ROW))
     await engine.close()
-    store = await openStore(location)
+    store = await openStore(location, { verify: false })
     expect(await codeOf(() => store.rotate())).toBe('ERR_CORRUPT')
     expect(await dataKeysOf(location)).toEqual([1, 2])
   })
