@@ -5,6 +5,7 @@
 export { backup } from './backup/backup'
 export { restore } from './backup/restore'
 export { createStore } from './creation'
+export { recover } from './recovery/recover'
 export { changeKeyring } from './rekey/change'
 export { rotate } from './rekey/rotate'
 export { addSlot, removeSlot, renewSlots, replaceSlot } from './rekey/slots'

@@ -4,7 +4,7 @@ import type { NameMode } from './format/keyring-file'
 import type { KeyProvider } from './keys/provider'
 import { warnOf } from './platform/warn'
 import type { Progress } from './progress'
-import { checkAccount, checkBoolean, checkFunction, checkInteger, checkUser, optionsOf } from './validate'
+import { checkAccount, checkBoolean, checkFunction, checkInteger, checkLocation, checkUser, optionsOf } from './validate'
 
 /** What every store takes, on disk or in memory. */
 export interface MemoryOptions {
@@ -87,6 +87,17 @@ export interface RestoreOptions extends LongOptions {
   readonly sodium?: boolean
 }
 
+export interface RecoverOptions extends LongOptions {
+  /** One that opens the damaged store. */
+  readonly key: KeyProvider
+  /** Where the new store is to be: a place where there is nothing, or an empty directory, and not in the damaged one. */
+  readonly destination: string
+  /** As in `open`. @defaultValue `true` */
+  readonly sodium?: boolean
+  /** Told how many bytes of the damaged store's files have been read, of how many. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
 export interface ViewOptions {
   /** A connected account, 1 to 5,000 characters. @defaultValue none: the app's own */
   readonly account?: string
@@ -100,6 +111,7 @@ export interface ViewOptions {
 export type MemorySettings = Required<MemoryOptions>
 export type OpenSettings = Required<Omit<OpenOptions, OpenWithoutDefault>> & Pick<OpenOptions, OpenWithoutDefault>
 export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
+export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium'>>
 type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names' | 'verify'
 
 const SWEEP_INTERVAL_MS = 60_000
@@ -172,6 +184,13 @@ export function parseLongOptions(options: unknown, label: string): LongOptions {
 export function parseRestoreOptions(options: unknown): RestoreSettings {
   const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key', 'sodium'])
   return { ...longOptions(given), key: checkProvider(given.key), sodium: checkSodium(given.sodium) }
+}
+
+export function parseRecoverOptions(options: unknown): RecoverSettings {
+  const names = [...LONG_NAMES, 'key', 'destination', 'sodium'] as const
+  const given = optionsOf<RecoverOptions>(options as RecoverOptions, 'recover', names)
+  const destination = checkLocation(given.destination, 'destination')
+  return { ...longOptions(given), key: checkProvider(given.key), destination, sodium: checkSodium(given.sodium) }
 }
 
 function longOptions({ onProgress, signal }: LongOptions): LongOptions {

@@ -15,14 +15,17 @@ import {
   parseLongOptions,
   parseMemoryOptions,
   parseOpenOptions,
+  parseRecoverOptions,
   parseRestoreOptions,
   parseRotateOptions,
   parseViewOptions,
+  type RecoverOptions,
   type RestoreOptions,
   type RotateOptions,
   type ViewOptions,
 } from './options'
 import { Reach } from './reach'
+import type { RecoveryReport } from './recovery/report'
 import type { RotationReport } from './rekey/rotate'
 import { type KeySlotInfo, slots } from './rekey/slot-info'
 import type { StoreStatus } from './rekey/status'
@@ -226,6 +229,23 @@ export class SecretStore extends SecretView {
     checkBackupSource(source)
     const path = checkLocation(location)
     return (await onDemand()).restore(source, path, plan)
+  }
+
+  /**
+   * Makes a new store of what is left of a damaged one, which is only read, and says what is kept and what is not. No
+   * other program may have it open. The same keys open the new store. What was found nowhere in the files cannot be told
+   * from what never was: that a whole state is an older one shows only against a checkpoint (`minimum`).
+   *
+   * @param location - Of the damaged store.
+   * @throws {TypeError} On bad options. @throws What `signal` was aborted with.
+   * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT` if keyring.json is damaged or nothing is left, `ERR_LOCKED`,
+   *   `ERR_NOT_A_STORE`, `ERR_EXISTS`, `ERR_UNSUPPORTED_VERSION`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. Then there is nothing at
+   *   the destination.
+   */
+  static async recover(location: string, options: RecoverOptions): Promise<RecoveryReport> {
+    const path = checkLocation(location)
+    const { destination, ...plan } = parseRecoverOptions(options)
+    return (await onDemand()).recover(path, destination, plan)
   }
 
   /** @throws {SecretStoreError} `ERR_CORRUPT`; the store is closed then. */

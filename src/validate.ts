@@ -155,9 +155,9 @@ export function checkUser(value: unknown): string {
 }
 
 /** A path without a NUL, which would cut it short. */
-export function checkLocation(value: unknown): string {
+export function checkLocation(value: unknown, label = 'location'): string {
   if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw new TypeError('location: expected the path of a directory, got something else')
+    throw new TypeError(`${label}: expected the path of a directory, got something else`)
   }
   return value
 }

@@ -125,11 +125,14 @@ export class LevelEngine implements Engine {
   async erase(): Promise<void> {
     this.checkOwned()
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
-    // In one batch: a crash leaves neither of the two behind.
+    // In one batch: a crash leaves neither of the two behind. The head, as it is, comes last, so that it is LevelDB's last
+    // write at any time: a recovery can tell from it that nothing later is lost.
     const ends = [LOWEST_KEY, HIGHEST_KEY]
+    const head = this.getSync(HEAD_ROW)
     const { batch } = await this.#batchOf([
       ...ends.map((key) => ({ type: 'put', key, value: NO_BYTES }) as const),
       ...ends.map((key) => ({ type: 'del', key }) as const),
+      ...(head === undefined ? [] : [{ type: 'put', key: HEAD_ROW, value: head } as const]),
     ])
     await batch.write({ sync: true })
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)

@@ -74,6 +74,44 @@ export const addCareCommands: AddCommands = (program, run) => {
     .argument('<file>', 'a backup, or `-` for stdin')
     .addHelpText('after', jsonHelp('{"store", "records", "bytes"}.'))
     .action(run(restore))
+
+  program
+    .command('recover')
+    .description('make a new store of what is left of a damaged one, which is only read')
+    .argument('<destination>', 'where the new store is to be')
+    .addHelpText(
+      'after',
+      jsonHelp('{"store", "complete", "kept", "deleted", "lost", "resurrected", "older", "missing", "surplus", …}.'),
+    )
+    .action(run(recover))
+}
+
+async function recover(session: Session, destination: string): Promise<number | undefined> {
+  const { output } = session
+  const location = await session.location()
+  const key = await session.key()
+  const { SecretStore } = await import('secret-store')
+  const report = await session.long('recover', (long) =>
+    SecretStore.recover(location, { ...long, key, destination }),
+  )
+  const lists = [
+    ['lost', report.lost],
+    ['may have been deleted', report.resurrected],
+    ['may be an older version', report.older],
+  ] as const
+  const lines = lists.flatMap(([what, secrets]) =>
+    secrets.map(({ name, rowKey }) => `${what}: ${printable(name ?? `the row ${rowKey}`)}\n`),
+  )
+  const more = [
+    ...(report.missing > 0 ? [`${count(report.missing, 'more secret')} lost, of unknown name\n`] : []),
+    ...(report.surplus > 0 ? [`${count(report.surplus, 'secret')} kept that had been deleted, it is not known which\n`] : []),
+  ]
+  const end = report.complete ? 'complete, as of the last write that was found' : 'INCOMPLETE'
+  await output.result(
+    { store: destination, ...report },
+    () => `${lines.join('')}${more.join('')}recovered: ${count(report.kept, 'record')}, at ${printable(destination)}; ${end}\n`,
+  )
+  return report.complete ? undefined : EXIT.damaged
 }
 
 async function init(session: Session, flags: InitFlags): Promise<void> {

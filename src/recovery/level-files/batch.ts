@@ -1,0 +1,52 @@
+import { Cursor, u32, u64 } from './coding'
+import { looksLikeRow, MOST_KEY_BYTES } from './shape'
+
+/** A write, before it is known of which file. */
+export interface Write {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | undefined
+  readonly sequence: number | undefined
+}
+
+const HEADER_BYTES = 12
+const TAG = { deletion: 0, value: 1 } as const
+
+/**
+ * The writes of a batch whose checksum is right: sequence of the first, count, then one after the other (LevelDB,
+ * db/write_batch.cc).
+ *
+ * @returns `undefined` if it is none.
+ */
+export function decodeBatch(batch: Uint8Array): Write[] | undefined {
+  const first = batch.length < HEADER_BYTES ? undefined : u64(batch, 0)
+  if (first === undefined) return undefined
+  const writes: Write[] = []
+  const cursor = new Cursor(batch, HEADER_BYTES)
+  const count = u32(batch, 8)
+  while (cursor.at < batch.length) {
+    const tag = batch[cursor.at++]
+    const key = cursor.slice()
+    const value = tag === TAG.value ? cursor.slice() : undefined
+    if (cursor.broken || (tag !== TAG.value && tag !== TAG.deletion)) return undefined
+    writes.push({ key, value, sequence: first + writes.length })
+  }
+  return writes.length === count ? writes : undefined
+}
+
+/** What looks like rows that were put, in bytes that once were batches. A deletion whose time is in doubt says nothing. */
+export function* searchBatches(bytes: Uint8Array): Generator<Write, void> {
+  for (let at = 0; at < bytes.length; ) {
+    const cursor = new Cursor(bytes, at + 1)
+    const write = bytes[at] === TAG.value ? putAt(cursor) : undefined
+    if (write !== undefined) yield write
+    at = write === undefined ? at + 1 : cursor.at
+  }
+}
+
+function putAt(cursor: Cursor): Write | undefined {
+  const length = cursor.varint()
+  if (cursor.broken || length > MOST_KEY_BYTES) return undefined
+  const key = cursor.take(length)
+  const value = cursor.slice()
+  return cursor.broken || !looksLikeRow(key, value) ? undefined : { key, value, sequence: undefined }
+}

@@ -1,0 +1,25 @@
+import { ENVELOPE_HEADER_BYTES, FORMAT_VERSION, ROW, TAG_BYTES } from '../../format/constants'
+
+/** Longer than any row key can be (docs/format.md §4): three texts of 5,000 characters, escaped. */
+export const MOST_KEY_BYTES = 200_000
+const LEAST_ENVELOPE_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
+
+/** Whether bytes can be a row of a store: by what every such row has, so that a search among any bytes finds few others. */
+export function looksLikeRow(key: Uint8Array, value: Uint8Array): boolean {
+  switch (key[0]) {
+    case ROW.head:
+      return key.length === 1 && looksLikeEnvelope(value)
+    case ROW.record:
+    case ROW.payload:
+      return key.length > 1 && looksLikeEnvelope(value)
+    case ROW.id:
+    case ROW.expiry:
+      return key.length > 1 && value[0] === ROW.record
+    default:
+      return false
+  }
+}
+
+function looksLikeEnvelope(value: Uint8Array): boolean {
+  return value[0] === FORMAT_VERSION && value.length >= LEAST_ENVELOPE_BYTES
+}
