@@ -34,12 +34,13 @@ function isDeletedAt(deletedAt: number | undefined): (version: Version) => boole
 }
 
 /** Whether a version that is kept may have been deleted. */
-export function mayBeDeleted({ deletedAt }: Traces, { standing, sequence }: Version): boolean {
-  return standing === 'abandoned' || (deletedAt !== undefined && sequence === undefined)
+export function mayBeDeleted({ deletedAt, hasUndatedDeletion }: Traces, { standing, sequence }: Version): boolean {
+  if (standing === 'abandoned' || hasUndatedDeletion) return true
+  return deletedAt !== undefined && sequence === undefined
 }
 
-/** Whether there may have been a later version than the one that is kept. */
-export function mayBeOlder({ unreadableAt, hasUndatedTrace }: Traces, kept: Version, best: Version): boolean {
-  if (kept.revision < best.revision || hasUndatedTrace) return true
+/** Whether there may have been a later version than one that opens. */
+export function mayBeOlder({ unreadableAt, hasUndatedTrace }: Traces, kept: Version): boolean {
+  if (hasUndatedTrace) return true
   return unreadableAt !== undefined && (kept.sequence === undefined || unreadableAt > kept.sequence)
 }

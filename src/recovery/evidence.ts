@@ -1,9 +1,9 @@
 import { ByteReader, ByteWriter, concat, equal } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { SecretStoreError } from '../errors'
-import { ROW } from '../format/constants'
+import { ENVELOPE_HEADER_BYTES, ROW, TAG_BYTES } from '../format/constants'
 import { envelopeTag } from '../format/envelope'
-import type { Head } from '../format/head'
+import { decodeSetHash, encodeSetHash, type Head } from '../format/head'
 import type { StoredRecord } from '../format/record'
 import type { Change, Engine } from '../storage/engine'
 import { openHead } from '../storage/head-row'
@@ -30,14 +30,19 @@ export interface Traces {
   readonly versions: readonly Version[]
   /** The last deletion of it that is beyond doubt. */
   readonly deletedAt: number | undefined
+  /** Whether it was deleted at a time that nobody can say. */
+  readonly hasUndatedDeletion: boolean
   /** The last write of it of which nothing can be opened, and that is beyond doubt. */
   readonly unreadableAt: number | undefined
   /** Whether something that does not open bears its key, at a time that nobody can say. */
   readonly hasUndatedTrace: boolean
+  /** What those that do not open would be in the set hash, if they are the ones that were written. */
+  readonly unreadableElements: readonly bigint[]
   /** Ids that lead to it, as their hints say. */
   readonly ids: readonly string[]
 }
 
+const LEAST_ENVELOPE_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 const COMMIT_ROWS = 500
 const COMMIT_BYTES: number = 4 * 1024 * 1024
 const PAGE_ROWS = 200
@@ -126,14 +131,17 @@ export class Evidence {
   #takeRecord({ key, value, sequence, sound, live }: FoundRow): void {
     const at = sound ? sequence : undefined
     if (value === undefined) {
-      if (at !== undefined) this.#put(rowPart(key, KIND.deletion, number(at)))
+      this.#put(rowPart(key, KIND.deletion, number(at ?? UNDATED)))
       return
     }
     const record = this.#opened(() => openRecord(this.#keyring, key, value))
     if (record !== undefined && equal(this.#keyspace.record(record.address), key)) {
       const version = { revision: record.revision, standing: standingOf(live), sequence: at }
       this.#put(rowPart(key, KIND.version, versionSuffix(version)), value)
-    } else this.#put(rowPart(key, KIND.unreadable, number(at ?? UNDATED)))
+    } else if (value.length >= LEAST_ENVELOPE_BYTES) {
+      const element = encodeSetHash(this.#keyring.elementHash(key, value))
+      this.#put(rowPart(key, KIND.unreadable, concat(number(at ?? UNDATED), element)))
+    }
   }
 
   #takePayload({ key, value }: FoundRow): void {
@@ -157,15 +165,15 @@ export class Evidence {
   }
 
   async #traces(group: Grouped): Promise<Traces> {
-    const { rowKey, versions, deletedAt, unreadableAt, hasUndatedTrace } = group
+    const { hints, unreadable, versions, deletedAt, ...more } = group
     const ids: string[] = []
-    for (const { id, sequence } of group.hints) {
+    for (const { id, sequence } of hints) {
       if (sequence < (deletedAt ?? 0)) continue
       const deleted = await this.#deletedId(id)
       if (deleted === undefined || deleted < sequence) ids.push(new TextDecoder().decode(id))
     }
     const newestFirst = [...versions].sort(compareVersions)
-    return { rowKey, versions: newestFirst, deletedAt, unreadableAt, hasUndatedTrace, ids }
+    return { ...more, versions: newestFirst, deletedAt, unreadableElements: [...unreadable], ids }
   }
 
   /** When the id row was deleted last. */
@@ -203,10 +211,21 @@ interface Grouped {
   deletedAt: number | undefined
   unreadableAt: number | undefined
   hasUndatedTrace: boolean
+  hasUndatedDeletion: boolean
+  readonly unreadable: Set<bigint>
 }
 
 function newGroup(rowKey: Uint8Array): Grouped {
-  return { rowKey, versions: [], hints: [], deletedAt: undefined, unreadableAt: undefined, hasUndatedTrace: false }
+  return {
+    rowKey,
+    versions: [],
+    hints: [],
+    deletedAt: undefined,
+    unreadableAt: undefined,
+    hasUndatedTrace: false,
+    hasUndatedDeletion: false,
+    unreadable: new Set(),
+  }
 }
 
 function addTo(group: Grouped, kind: number, rest: Uint8Array): void {
@@ -220,10 +239,16 @@ function addTo(group: Grouped, kind: number, rest: Uint8Array): void {
   }
   // In the order of the keys: the last one is the greatest.
   const sequence = reader.u64()
-  if (kind === KIND.deletion) group.deletedAt = sequence
-  else if (kind === KIND.hint) group.hints.push({ sequence, id: rest.slice(NUMBER_BYTES) })
-  else if (sequence === UNDATED) group.hasUndatedTrace = true
-  else group.unreadableAt = sequence
+  if (kind === KIND.hint) {
+    group.hints.push({ sequence, id: rest.slice(NUMBER_BYTES) })
+  } else if (kind === KIND.deletion) {
+    if (sequence === UNDATED) group.hasUndatedDeletion = true
+    else group.deletedAt = sequence
+  } else {
+    group.unreadable.add(decodeSetHash(reader.rest()))
+    if (sequence === UNDATED) group.hasUndatedTrace = true
+    else group.unreadableAt = sequence
+  }
 }
 
 /** The newest first; of one revision, what is surest. */

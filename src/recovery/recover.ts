@@ -83,8 +83,7 @@ async function salvage(
       const outdated = lastSequence !== undefined && evidence.lastSequence < lastSequence
       let report: RecoveryReport | undefined
       const build = async (dataDirectory: string): Promise<void> => {
-        const rebuilt = await rebuild(dataDirectory, evidence, keyring, unverified, { outdated, signal })
-        report = { ...rebuilt, outdated, damage }
+        report = { ...(await rebuild(dataDirectory, evidence, keyring, { unverified, outdated, signal })), damage }
       }
       if (!(await create(target, bytes, build, systemRandom))) throw alreadyThere('destination')
       if (report === undefined) throw new Error('recover: expected the new store to be built, got none')

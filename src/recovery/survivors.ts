@@ -1,7 +1,5 @@
 import { toBase64url } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
-import { addElement } from '../crypto/set-hash'
-import type { StoredRecord } from '../format/record'
 import { openRecord } from '../storage/records'
 import { choose, mayBeDeleted, mayBeOlder } from './choice'
 import type { Evidence, Traces, Version } from './evidence'
@@ -17,6 +15,8 @@ export interface Survivor {
   readonly revision: number
   /** Its summand in the set hash. */
   readonly element: bigint
+  /** That of the last version that was found: another one if the payload of that is lost. */
+  readonly lastElement: bigint
   readonly mayBeDeleted: boolean
   readonly mayBeOlder: boolean
   readonly about: RecoveredSecret
@@ -25,6 +25,8 @@ export interface Survivor {
 /** A secret that cannot, or that had been deleted. */
 export interface Departed {
   readonly kind: 'lost' | 'deleted'
+  /** Its summand in the set hash, where enough is left to know it. */
+  readonly lastElement: bigint | undefined
   readonly about: RecoveredSecret
 }
 
@@ -35,25 +37,25 @@ export async function* fates(evidence: Evidence, keyring: Keyring): AsyncGenerat
   for await (const traces of evidence.rows()) {
     const choice = choose(traces)
     if (choice.kind === 'nothing') continue
-    const survivor =
-      choice.kind === 'versions' ? await firstWhole(evidence, keyring, traces, choice.versions) : undefined
-    if (survivor !== undefined) yield survivor
-    else yield { kind: choice.kind === 'deleted' ? 'deleted' : 'lost', about: aboutTraces(traces, keyring) }
+    if (choice.kind === 'versions') yield await bestWhole(evidence, keyring, traces, choice.versions)
+    else yield departed(choice.kind, traces, keyring, onlyOne(traces.unreadableElements))
   }
 }
 
 /** The best version of which the payload is there, too. */
-async function firstWhole(
+async function bestWhole(
   evidence: Evidence,
   keyring: Keyring,
   traces: Traces,
   versions: readonly Version[],
-): Promise<Survivor | undefined> {
+): Promise<Fate> {
   const { rowKey } = traces
-  const [best] = versions as [Version]
+  let lastElement: bigint | undefined
   for (const version of versions) {
     const value = await evidence.record(rowKey, version)
     const record = openRecord(keyring, rowKey, value)
+    const element = keyring.elementHash(rowKey, value)
+    lastElement ??= element
     const payloadValue = await evidence.payload(rowKey, record)
     if (payloadValue === undefined) continue
     return {
@@ -62,32 +64,26 @@ async function firstWhole(
       value,
       payloadValue,
       revision: record.revision,
-      element: keyring.elementHash(rowKey, value),
+      element,
+      lastElement,
       mayBeDeleted: mayBeDeleted(traces, version),
-      mayBeOlder: mayBeOlder(traces, version, best),
-      about: aboutRecord(rowKey, record),
+      mayBeOlder: mayBeOlder(traces, version),
+      about: describe(toBase64url(rowKey), record.address, record.id),
     }
   }
-  return undefined
+  return departed('lost', traces, keyring, lastElement)
 }
 
-function aboutRecord(rowKey: Uint8Array, { address, id }: StoredRecord): RecoveredSecret {
-  return describe(toBase64url(rowKey), address, id)
-}
-
-function aboutTraces({ rowKey, ids }: Traces, keyring: Keyring): RecoveredSecret {
+function departed(
+  kind: Departed['kind'],
+  { rowKey, ids }: Traces,
+  keyring: Keyring,
+  lastElement: bigint | undefined,
+): Departed {
   const address = keyring.names === 'plain' ? placeOf(rowKey) : undefined
-  return describe(toBase64url(rowKey), address, ids.at(-1))
+  return { kind, lastElement, about: describe(toBase64url(rowKey), address, ids.at(-1)) }
 }
 
-/** Count and set hash of records, as in a head. */
-export interface Sum {
-  readonly count: number
-  readonly setHash: bigint
-}
-
-export const NO_SUM: Sum = { count: 0, setHash: 0n }
-
-export function plus({ count, setHash }: Sum, element: bigint): Sum {
-  return { count: count + 1, setHash: addElement(setHash, element) }
+function onlyOne<T>(items: readonly T[]): T | undefined {
+  return items.length === 1 ? items[0] : undefined
 }

@@ -4,8 +4,14 @@ import { ENVELOPE_HEADER_BYTES, FORMAT_VERSION, ROW, TAG_BYTES } from '../../for
 export const MOST_KEY_BYTES = 200_000
 const LEAST_ENVELOPE_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 
-/** Whether bytes can be a row of a store: by what every such row has, so that a search among any bytes finds few others. */
-export function looksLikeRow(key: Uint8Array, value: Uint8Array): boolean {
+/**
+ * Whether bytes can be a write of a store: by what every row has, so that a search among any bytes finds few others. Of
+ * deletions, those of records are looked for.
+ *
+ * @param value - `undefined` for a deletion.
+ */
+export function looksLikeWrite(key: Uint8Array, value: Uint8Array | undefined): boolean {
+  if (value === undefined) return key[0] === ROW.record && key.length > 1
   switch (key[0]) {
     case ROW.head:
       return key.length === 1 && looksLikeEnvelope(value)

@@ -2,7 +2,7 @@ import { concat } from '../../bytes'
 import type { Write } from './batch'
 import { hasChecksum } from './checksum'
 import { Cursor, u32, u64 } from './coding'
-import { looksLikeRow, MOST_KEY_BYTES } from './shape'
+import { looksLikeWrite, MOST_KEY_BYTES } from './shape'
 
 const FOOTER_BYTES = 48
 const MAGIC: readonly number[] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb]
@@ -140,7 +140,7 @@ function entryAt(file: Uint8Array, start: number, end: number, previous: Uint8Ar
 function writeOf({ key, value }: Entry): Write | undefined {
   const end = key.length - SEQUENCE_BYTES
   const sort = key[end]
-  if (sort !== SORT.value && sort !== SORT.deletion) return undefined
+  if (sort !== SORT.value && (sort !== SORT.deletion || value.length > 0)) return undefined
   // One byte of sort, seven of the number above it.
   const packed = Uint8Array.of(...key.subarray(end + 1), 0)
   const sequence = u64(packed, 0)
@@ -170,7 +170,7 @@ class Search {
       if (isBegun && this.#file[this.at] === 0 && blockAt(this.#file, this.at, this.#end) !== undefined) return
       const entry = entryAt(this.#file, this.at, this.#end, this.lastKey)
       const write = entry && writeOf(entry)
-      if (entry === undefined || write?.value === undefined || !looksLikeRow(write.key, write.value)) {
+      if (entry === undefined || write === undefined || !looksLikeWrite(write.key, write.value)) {
         this.at++
         continue
       }
