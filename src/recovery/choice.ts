@@ -25,8 +25,18 @@ export function choose(traces: Traces): Choice {
 }
 
 /** Whether something was written that cannot be read, and not deleted since. */
-function wasThereLast({ ids, unreadableAt, deletedAt }: Traces): boolean {
-  return ids.length > 0 || (unreadableAt !== undefined && unreadableAt > (deletedAt ?? 0))
+function wasThereLast({
+  ids,
+  hintedAt,
+  unreadableAt,
+  hasUndatedTrace,
+  deletedAt,
+  hasUndatedDeletion,
+}: Traces): boolean {
+  if (hintedAt !== undefined || (unreadableAt !== undefined && unreadableAt > (deletedAt ?? 0))) return true
+  // In damaged bytes a hint and what it leads to bear one another out.
+  const isDeleted = hasUndatedDeletion || deletedAt !== undefined
+  return hasUndatedTrace && ids.length > 0 && !isDeleted
 }
 
 function isDeletedAt(deletedAt: number | undefined): (version: Version) => boolean {

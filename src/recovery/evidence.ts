@@ -40,6 +40,8 @@ export interface Traces {
   readonly unreadableElements: readonly bigint[]
   /** Ids that lead to it, as their hints say. */
   readonly ids: readonly string[]
+  /** When the last of those hints was written, as far as that is beyond doubt of any of them. */
+  readonly hintedAt: number | undefined
 }
 
 const LEAST_ENVELOPE_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
@@ -66,6 +68,7 @@ export class Evidence {
   #pendingBytes = 0
   #head: Head | undefined
   #lastSequence = 0
+  #headAt: number | undefined
 
   constructor(engine: Engine, keyring: Keyring, keyspace: Keyspace) {
     this.#engine = engine
@@ -76,6 +79,11 @@ export class Evidence {
   /** The newest one. */
   get head(): Head | undefined {
     return this.#head
+  }
+
+  /** When that was written, by LevelDB's number; `undefined` where that is in doubt. */
+  get headAt(): number | undefined {
+    return this.#headAt
   }
 
   /** LevelDB's number of the last write that is beyond doubt. */
@@ -151,29 +159,38 @@ export class Evidence {
     this.#put(payloadPart(rowKey, envelopeTag(value)), value)
   }
 
-  /** Hints are not sealed: only what is beyond doubt is heeded, and only to give lost secrets a name. */
+  /** Hints are not sealed: they are heeded only to give lost secrets a name. */
   #takeHint({ key, value, sequence, sound }: FoundRow): void {
-    if (!sound || sequence === undefined) return
+    const at = sound ? sequence : undefined
     const id = key.subarray(1)
-    if (value === undefined) this.#put(concat(Uint8Array.of(PART.deletedId), id, NUL, number(sequence)))
-    else if (value[0] === ROW.record) this.#put(rowPart(value, KIND.hint, concat(number(sequence), id)))
+    if (value?.[0] === ROW.record) this.#put(rowPart(value, KIND.hint, concat(number(at ?? UNDATED), id)))
+    else if (value === undefined && at !== undefined) {
+      this.#put(concat(Uint8Array.of(PART.deletedId), id, NUL, number(at)))
+    }
   }
 
-  #takeHead({ value }: FoundRow): void {
+  #takeHead({ value, sequence }: FoundRow): void {
     const head = value && this.#opened(() => openHead(this.#keyring, value))
-    if (head !== undefined && head.sequence >= (this.#head?.sequence ?? 0)) this.#head = head
+    if (head === undefined || head.sequence < (this.#head?.sequence ?? 0)) return
+    // A compaction writes the same one again.
+    const before = head.sequence === this.#head?.sequence ? this.#headAt : undefined
+    this.#headAt = Math.max(sequence ?? 0, before ?? 0) || undefined
+    this.#head = head
   }
 
   async #traces(group: Grouped): Promise<Traces> {
     const { hints, unreadable, versions, deletedAt, ...more } = group
     const ids: string[] = []
+    let hintedAt: number | undefined
     for (const { id, sequence } of hints) {
-      if (sequence < (deletedAt ?? 0)) continue
+      if (sequence !== UNDATED && sequence < (deletedAt ?? 0)) continue
       const deleted = await this.#deletedId(id)
-      if (deleted === undefined || deleted < sequence) ids.push(new TextDecoder().decode(id))
+      if (deleted !== undefined && deleted > sequence) continue // or of an unknown time, and deleted at some time
+      ids.push(new TextDecoder().decode(id))
+      if (sequence !== UNDATED) hintedAt = sequence
     }
     const newestFirst = [...versions].sort(compareVersions)
-    return { ...more, versions: newestFirst, deletedAt, unreadableElements: [...unreadable], ids }
+    return { ...more, versions: newestFirst, deletedAt, unreadableElements: [...unreadable], ids, hintedAt }
   }
 
   /** When the id row was deleted last. */

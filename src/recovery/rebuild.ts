@@ -7,8 +7,8 @@ import { sealHead } from '../storage/head-row'
 import { LevelEngine } from '../storage/level'
 import type { Evidence } from './evidence'
 import { Names, type RecoveryReport } from './report'
-import { isSame, NO_SUM, plus, type Selection, type Stock, type Sum, select, takeStock } from './stock'
-import { fates } from './survivors'
+import { isSame, NO_SUM, plus, type Stock, type Sum, select, takeStock } from './stock'
+import { fates, type Survivor } from './survivors'
 
 export interface RebuildPlan {
   /** keyring.json. */
@@ -26,29 +26,29 @@ export async function rebuild(
   { unverified, outdated, signal }: RebuildPlan,
 ): Promise<Omit<RecoveryReport, 'damage'>> {
   const found = evidence.head
-  const stock = await takeStock(fates(evidence, keyring))
+  const stock = await takeStock(fates(evidence, keyring), evidence.headAt)
   if (found === undefined && stock.survivors === 0) {
     throw corrupt('data: expected a head or a record of this store, got none that opens')
   }
-  const selection = select(outdated ? undefined : found, stock)
+  const lastHead = outdated ? undefined : found
+  const isKept = select(lastHead, stock)
   const engine = await LevelEngine.open(directory, { create: true })
   try {
     const writer = new StoreWriter(engine, keyring, 'recovery')
-    const kept = new Kept()
+    const kept = new Kept(stock.lostSum)
     for await (const fate of fates(evidence, keyring)) {
       signal?.throwIfAborted()
-      if (fate.kind !== 'survivor' || !selection.isKept(fate)) continue
-      const { rowKey, value, payloadValue, element, lastElement, about } = fate
-      await writer.take({ type: 'put', rowKey, value, payloadValue })
-      kept.sum = plus(kept.sum, element)
-      if (fate.mayBeDeleted) kept.resurrected.add(about)
-      if (element !== lastElement) kept.older.add(about)
-      else if (fate.mayBeOlder && !selection.isProven) kept.older.add(about)
+      if (fate.kind !== 'survivor' || !isKept(fate)) continue
+      await writer.take({ type: 'put', ...fate })
+      kept.add(fate)
     }
-    const complete = found !== undefined && !outdated && isSame(kept.sum, found)
+    // What is lost from before the head, and not among what it was sealed over, had been deleted.
+    const complete = lastHead !== undefined && stock.lostSince === 0 && isSame(kept.sum, lastHead)
+    const proven = complete || (lastHead !== undefined && isSame(kept.lastSum, lastHead))
     const head = headOf(kept.sum, complete, stock.lastRevision, found, unverified)
     await writer.finish(head, sealHead(keyring, head).value)
-    return { ...reportOf(found, stock, selection, kept, complete), outdated }
+    const report = reportOf(found, stock, kept, proven)
+    return { ...report, complete, proven, outdated, ...(complete && { lost: [] }) }
   } finally {
     await engine.close()
   }
@@ -57,8 +57,24 @@ export async function rebuild(
 /** What the new store has, and what is to be said of it. */
 class Kept {
   sum: Sum = NO_SUM
+  /** Of the last version of each, and of what is lost. */
+  lastSum: Sum
   readonly resurrected: Names = new Names()
   readonly older: Names = new Names()
+  /** Those, and others of which that cannot be known without a proof. */
+  readonly perhapsOlder: Names = new Names()
+
+  constructor(lostSum: Sum) {
+    this.lastSum = lostSum
+  }
+
+  add({ element, lastElement, mayBeDeleted, mayBeOlder, about }: Survivor): void {
+    this.sum = plus(this.sum, element)
+    this.lastSum = plus(this.lastSum, lastElement)
+    if (mayBeDeleted) this.resurrected.add(about)
+    if (element !== lastElement) this.older.add(about)
+    if (element !== lastElement || mayBeOlder) this.perhapsOlder.add(about)
+  }
 }
 
 /**
@@ -82,21 +98,19 @@ function headOf(
 function reportOf(
   head: Head | undefined,
   { lost, deleted, survivors, lastRevision }: Stock,
-  { isProven }: Selection,
-  { sum, resurrected, older }: Kept,
-  complete: boolean,
-): Omit<RecoveryReport, 'damage' | 'outdated'> {
+  { sum, resurrected, older, perhapsOlder }: Kept,
+  proven: boolean,
+): Omit<RecoveryReport, 'complete' | 'proven' | 'outdated' | 'damage'> {
   const certain = sum.count - resurrected.count
   // A head older than a record says nothing of how many there were when that was written.
-  const counted = isProven || head === undefined || head.sequence < lastRevision ? undefined : head.count
+  const counted = proven || head === undefined || head.sequence < lastRevision ? undefined : head.count
   return {
-    complete,
     head: head === undefined ? null : { sequence: head.sequence, records: head.count },
     kept: sum.count,
     deleted: deleted + survivors - sum.count,
     lost: lost.listed,
-    resurrected: isProven ? [] : resurrected.listed,
-    older: older.listed,
+    resurrected: proven ? [] : resurrected.listed,
+    older: (proven ? older : perhapsOlder).listed,
     missing: counted === undefined ? 0 : Math.max(0, counted - certain - lost.count),
     surplus: counted === undefined ? 0 : Math.max(0, certain - counted),
   }

@@ -29,6 +29,11 @@ export interface RecoveryReport {
    * that had been deleted, each is in its last version.
    */
   readonly complete: boolean
+  /**
+   * Whether the head proves that what is kept, and what is named here, is all there was. If not, there may be older
+   * versions among the others that are kept, some that had been deleted, and more that are lost.
+   */
+  readonly proven: boolean
   /** Whether LevelDB has known of later writes than any that was found: all of it is an older state. */
   readonly outdated: boolean
   /** The newest head that was found: which write it is of, and how many records there were then. */
@@ -43,9 +48,9 @@ export interface RecoveryReport {
   readonly resurrected: readonly RecoveredSecret[]
   /** Kept in a version that is not the last one. The first 1,000. */
   readonly older: readonly RecoveredSecret[]
-  /** How many more secrets there were than are kept or named here, as far as a head says. */
+  /** How many more secrets there were, at least, than are kept or named here, as far as a head says. */
   readonly missing: number
-  /** How many more are kept than a head says there were, and not named as resurrected. */
+  /** How many more are kept, at least, than a head says there were, and not named as resurrected. */
   readonly surplus: number
   /** What of the files was damaged. */
   readonly damage: readonly DamagedFile[]

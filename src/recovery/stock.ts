@@ -28,14 +28,19 @@ export interface Stock {
   /** Of the survivors. */
   readonly lastRevision: number
   readonly lost: Names
+  readonly lostSum: Sum
+  /** How many of those may have been written behind the head. */
+  readonly lostSince: number
   readonly deleted: number
 }
 
-export async function takeStock(fates: AsyncIterable<Fate>): Promise<Stock> {
+/** @param headAt - When the head was written, by LevelDB's number. */
+export async function takeStock(fates: AsyncIterable<Fate>, headAt: number | undefined): Promise<Stock> {
   const lost = new Names()
+  let lostSum = NO_SUM
   let all = NO_SUM
   let certain = NO_SUM
-  let [survivors, deleted, lastRevision] = [0, 0, 0]
+  let [survivors, deleted, lastRevision, lostSince] = [0, 0, 0, 0]
   for await (const fate of fates) {
     if (fate.kind === 'survivor') {
       survivors++
@@ -45,35 +50,30 @@ export async function takeStock(fates: AsyncIterable<Fate>): Promise<Stock> {
     } else if (fate.kind === 'lost') {
       lost.add(fate.about)
       // Without its summand, the sums come to nothing that any head has.
-      all = plus(all, fate.lastElement ?? 0n)
-      certain = plus(certain, fate.lastElement ?? 0n)
+      const element = fate.lastElement ?? 0n
+      if (headAt === undefined || fate.seenAt === undefined || fate.seenAt > headAt) lostSince++
+      lostSum = plus(lostSum, element)
+      all = plus(all, element)
+      certain = plus(certain, element)
     } else {
       deleted++
     }
   }
-  return { survivors, all, certain, lastRevision, lost, deleted }
-}
-
-/** Which survivors are kept. */
-export interface Selection {
-  readonly isKept: (survivor: Survivor) => boolean
-  /** Whether that, and what is lost, is all that the head was sealed over: then nothing else was there. */
-  readonly isProven: boolean
+  return { survivors, all, certain, lastRevision, lost, lostSum, lostSince, deleted }
 }
 
 /**
- * Which of the survivors had been deleted can be known from the head: if without them, or without one that is too many,
- * the rest is what it was sealed over, to the last bit of the set hash.
+ * Which survivors had been deleted can be known from the head: if without them, or without one that is too many, the rest
+ * is what it was sealed over, to the last bit of the set hash.
  *
  * @param head - The one of the last write that there was, if it was found.
+ * @returns Which of them are kept.
  */
-export function select(head: Head | undefined, { all, certain, lastRevision }: Stock): Selection {
-  const everything = { isKept: () => true, isProven: false }
+export function select(head: Head | undefined, { all, certain, lastRevision }: Stock): (survivor: Survivor) => boolean {
   // A head from before the last records says nothing of them.
-  if (head === undefined || head.sequence < lastRevision) return everything
-  if (isSame(all, head)) return { ...everything, isProven: true }
-  if (isSame(certain, head)) return { isKept: ({ mayBeDeleted }) => !mayBeDeleted, isProven: true }
-  if (all.count !== head.count + 1) return everything
+  if (head === undefined || head.sequence < lastRevision || isSame(all, head)) return () => true
+  if (isSame(certain, head)) return ({ mayBeDeleted }) => !mayBeDeleted
+  if (all.count !== head.count + 1) return () => true
   const extra = removeElement(all.setHash, head.setHash)
-  return { isKept: ({ lastElement }) => lastElement !== extra, isProven: false }
+  return ({ lastElement }) => lastElement !== extra
 }

@@ -27,6 +27,8 @@ export interface Departed {
   readonly kind: 'lost' | 'deleted'
   /** Its summand in the set hash, where enough is left to know it. */
   readonly lastElement: bigint | undefined
+  /** When it was there last, by LevelDB's number, where that is beyond doubt. */
+  readonly seenAt: number | undefined
   readonly about: RecoveredSecret
 }
 
@@ -76,12 +78,15 @@ async function bestWhole(
 
 function departed(
   kind: Departed['kind'],
-  { rowKey, ids }: Traces,
+  { rowKey, ids, versions, hintedAt, unreadableAt, hasUndatedTrace }: Traces,
   keyring: Keyring,
   lastElement: bigint | undefined,
 ): Departed {
   const address = keyring.names === 'plain' ? placeOf(rowKey) : undefined
-  return { kind, lastElement, about: describe(toBase64url(rowKey), address, ids.at(-1)) }
+  const times = [...versions.map(({ sequence }) => sequence), hintedAt, unreadableAt].flatMap((time) => time ?? [])
+  const isDated = !hasUndatedTrace && versions.every(({ sequence }) => sequence !== undefined) && times.length > 0
+  const seenAt = isDated ? Math.max(...times) : undefined
+  return { kind, lastElement, seenAt, about: describe(toBase64url(rowKey), address, ids.at(-1)) }
 }
 
 function onlyOne<T>(items: readonly T[]): T | undefined {

@@ -16,6 +16,7 @@ function traces(of: Partial<Traces>): Traces {
     hasUndatedTrace: false,
     unreadableElements: [],
     ids: [],
+    hintedAt: undefined,
     ...of,
   }
 }
@@ -58,7 +59,10 @@ describe('of the versions of a row', () => {
 
 describe('a row of which nothing opens', () => {
   test.each([
-    ['with a hint that leads to it', { ids: ['appsecret_1'] }, 'lost'],
+    ['with a hint that leads to it', { ids: ['appsecret_1'], hintedAt: 5 }, 'lost'],
+    ['with a hint in damaged bytes', { ids: ['appsecret_1'] }, 'nothing'],
+    ['with a hint and a trace in damaged bytes', { ids: ['appsecret_1'], hasUndatedTrace: true }, 'lost'],
+    ['with both, and a deletion', { ids: ['a'], hasUndatedTrace: true, hasUndatedDeletion: true }, 'nothing'],
     ['with a write of it', { unreadableAt: 50 }, 'lost'],
     ['with a write of it behind its deletion', { unreadableAt: 50, deletedAt: 40 }, 'lost'],
     ['with a write of it before its deletion', { unreadableAt: 50, deletedAt: 60 }, 'nothing'],

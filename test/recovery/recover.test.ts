@@ -118,7 +118,10 @@ test('what is damaged is lost by its name, and the rest is kept', async () => {
 })
 
 test('with sealed names it is lost without one', async () => {
-  const { location } = await sampleStore('sealed')
+  const location = await newLocation()
+  const store = await openStore(location, { names: 'sealed' })
+  for (const name of ['a', 'b', 'c']) await store.set({ scope: account, name, payload: name })
+  await store.close()
   const rows = await allRows(location)
   const [row] = [...rows.keys()].filter((key) => key.startsWith('r'))
   const value = rows.get(row as string) as Buffer
@@ -127,7 +130,7 @@ test('with sealed names it is lost without one', async () => {
     if (at >= 0) await writeFile(join(location, path), flipped(bytes, at + 40))
   }
   const { report } = await recover(location)
-  expect(report).toMatchObject({ complete: false, kept: 32, lost: [{ rowKey: expect.any(String) }] })
+  expect(report).toMatchObject({ complete: false, kept: 2, lost: [{ rowKey: expect.any(String) }] })
   expect(report.lost[0]?.name).toBeUndefined()
 })
 

@@ -1,5 +1,4 @@
 import { Cursor, u32, u64 } from './coding'
-import { looksLikeWrite, MOST_KEY_BYTES } from './shape'
 
 /** A write, before it is known of which file. */
 export interface Write {
@@ -31,23 +30,4 @@ export function decodeBatch(batch: Uint8Array): Write[] | undefined {
     writes.push({ key, value, sequence: first + writes.length })
   }
   return writes.length === count ? writes : undefined
-}
-
-/** What looks like writes of rows, in bytes that once were batches. */
-export function* searchBatches(bytes: Uint8Array): Generator<Write, void> {
-  for (let at = 0; at < bytes.length; ) {
-    const cursor = new Cursor(bytes, at)
-    const write = writeAt(cursor)
-    if (write !== undefined) yield write
-    at = write === undefined ? at + 1 : cursor.at
-  }
-}
-
-function writeAt(cursor: Cursor): Write | undefined {
-  const [tag] = cursor.take(1)
-  const length = cursor.varint()
-  if ((tag !== TAG.value && tag !== TAG.deletion) || cursor.broken || length > MOST_KEY_BYTES) return undefined
-  const key = cursor.take(length)
-  const value = tag === TAG.value ? cursor.slice() : undefined
-  return cursor.broken || !looksLikeWrite(key, value) ? undefined : { key, value, sequence: undefined }
 }

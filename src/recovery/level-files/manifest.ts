@@ -1,5 +1,5 @@
 import { Cursor } from './coding'
-import { logRecords } from './log'
+import { logParts } from './log'
 
 /** Which files make up a database. */
 export interface Manifest {
@@ -10,6 +10,8 @@ export interface Manifest {
   readonly previousLog: number
   /** The number of the last write, when it was written. */
   readonly lastSequence: number
+  /** Files from this number on are later than what it says. */
+  readonly nextFile: number
 }
 
 const TAG = {
@@ -30,10 +32,10 @@ const TAG = {
  */
 export function decodeManifest(file: Uint8Array): Manifest | undefined {
   const tables = new Set<number>()
-  const numbers = { log: 0, previousLog: 0, lastSequence: 0 }
+  const numbers = { log: 0, previousLog: 0, lastSequence: 0, nextFile: 0 }
   let edits = 0
-  for (const { bytes, sound } of logRecords(file)) {
-    if (!sound || !apply(new Cursor(bytes), tables, numbers)) return undefined
+  for (const part of logParts(file)) {
+    if ('damaged' in part || !apply(new Cursor(part.record), tables, numbers)) return undefined
     edits++
   }
   return edits === 0 ? undefined : { tables, ...numbers }
@@ -54,7 +56,7 @@ function apply(cursor: Cursor, tables: Set<number>, numbers: Numbers): boolean {
         numbers.previousLog = cursor.varint()
         break
       case TAG.nextFile:
-        cursor.varint()
+        numbers.nextFile = cursor.varint()
         break
       case TAG.sequence:
         numbers.lastSequence = cursor.varint()

@@ -1,9 +1,10 @@
 import { type DataFile, readDataFile } from '../../platform/data-files'
-import { decodeBatch, searchBatches, type Write } from './batch'
 import type { FoundRow } from './found'
-import { logRecords } from './log'
+import { beginsLikeLog, logStretches, withoutHeaders } from './log'
 import { decodeManifest, type Manifest } from './manifest'
-import { isTable, tableParts } from './table'
+import { searchWrites } from './search'
+import { damaged, type Stretch } from './stretch'
+import { beginsLikeTable, isTable, tableStretches } from './table'
 
 /** Also of those that `repair` has put away. */
 const NUMBERED = /^(?:lost\/)?0*(\d+)\.(?:log|ldb|sst)$/
@@ -40,11 +41,12 @@ export async function readLevelFiles(files: readonly DataFile[], finder: Finder)
     if (bytes === undefined || isBookkeeping(file.name, bytes)) continue
     const live = manifest === undefined ? undefined : isLive(file, manifest)
     let damagedBytes = 0
-    for (const part of parts(bytes)) {
-      damagedBytes += part.damagedBytes
-      for (const { key, value, sequence } of part.writes) {
-        const { sound } = part
-        await finder.take({ key, value, sequence: sound ? sequence : undefined, sound, live, file: file.name })
+    for (const stretch of stretches(bytes)) {
+      damagedBytes += stretch.damagedBytes
+      for (const write of stretch.writes) await finder.take({ ...write, sound: true, live, file: file.name })
+      if (stretch.damaged === undefined) continue
+      for (const write of searchWrites(stretch.damaged)) {
+        await finder.take({ ...write, sound: false, live, file: file.name })
       }
     }
     finder.onFile({ file: file.name, bytes: bytes.length, damagedBytes, isMissing: false })
@@ -53,38 +55,13 @@ export async function readLevelFiles(files: readonly DataFile[], finder: Finder)
   return manifest?.lastSequence
 }
 
-interface Part {
-  readonly writes: Iterable<Write>
-  readonly sound: boolean
-  readonly damagedBytes: number
-}
-
-/**
- * By what is in it: its name may be another's. What looks like neither, as a table does whose writing was cut off, is
- * searched as both.
- */
-function* parts(bytes: Uint8Array): Generator<Part, void> {
-  const isLog = !isTable(bytes) && hasSoundRecord(bytes)
-  if (isLog) {
-    yield* logParts(bytes)
-    return
-  }
-  yield* tableParts(bytes)
-  if (isTable(bytes)) return
-  for (const part of logParts(bytes)) yield { ...part, damagedBytes: 0 }
-}
-
-function hasSoundRecord(bytes: Uint8Array): boolean {
-  for (const { sound } of logRecords(bytes)) if (sound) return true
-  return false
-}
-
-function* logParts(bytes: Uint8Array): Generator<Part, void> {
-  for (const record of logRecords(bytes)) {
-    const writes = record.sound ? decodeBatch(record.bytes) : undefined
-    const { damagedBytes } = record
-    if (writes !== undefined) yield { writes, sound: true, damagedBytes }
-    else yield { writes: searchBatches(record.bytes), sound: false, damagedBytes }
+/** By content, since a name may be wrong. What is neither log nor table any more is searched for what is left of both. */
+export function* stretches(file: Uint8Array): Generator<Stretch, void> {
+  if (isTable(file) || beginsLikeTable(file)) yield* tableStretches(file)
+  else if (beginsLikeLog(file)) yield* logStretches(file)
+  else {
+    yield* tableStretches(file)
+    yield damaged(withoutHeaders(file), 0)
   }
 }
 
@@ -107,12 +84,13 @@ async function readManifest(files: readonly DataFile[]): Promise<Manifest | unde
   return bytes && decodeManifest(bytes)
 }
 
-/** Under a name of another sort it can be any of them. */
-function isLive({ name }: DataFile, { tables, log, previousLog }: Manifest): boolean | undefined {
+/** Under a name of another sort it can be any of them, and a MANIFEST that has lost its end says nothing of later tables. */
+function isLive({ name }: DataFile, { tables, log, previousLog, nextFile }: Manifest): boolean | undefined {
   const number = numberOf(name, NUMBERED)
   if (number < 0) return undefined
   if (name.includes('/')) return false
-  return name.endsWith('.log') ? number >= log || number === previousLog : tables.has(number)
+  if (name.endsWith('.log')) return number >= log || number === previousLog
+  return tables.has(number) || (number >= nextFile ? undefined : false)
 }
 
 /** The names of files that should be there. */

@@ -1,8 +1,19 @@
 import { ENVELOPE_HEADER_BYTES, FORMAT_VERSION, ROW, TAG_BYTES } from '../../format/constants'
 
-/** Longer than any row key can be (docs/format.md §4): three texts of 5,000 characters, escaped. */
-export const MOST_KEY_BYTES = 200_000
+/** At least as long as any row key can be (docs/format.md §14). */
+export const MOST_KEY_BYTES = 65_536
+const SORTS: ReadonlySet<number> = new Set(Object.values(ROW))
 const LEAST_ENVELOPE_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
+
+/** Whether every key that begins so is of no sort of row. */
+export function isForeignKey(first: number | undefined): boolean {
+  return first === undefined || !SORTS.has(first)
+}
+
+/** Whether some sort of row has a value that begins so. */
+export function canBeValue(first: number | undefined): boolean {
+  return first === FORMAT_VERSION || first === ROW.record
+}
 
 /**
  * Whether bytes can be a write of a store: by what every row has, so that a search among any bytes finds few others. Of
