@@ -37,7 +37,8 @@ export function carriedPackages(directory) {
 /** Only the command line is built in files of its own beside those of the library. */
 function entryOf(name, code) {
   if (name.startsWith('stripe.')) return '`secret-store/stripe`'
-  return code.startsWith('#!') ? 'the command line' : 'the CommonJS files'
+  if (code.startsWith('#!')) return 'the command line'
+  return name.endsWith('.cjs') ? 'the CommonJS files' : 'the ES modules'
 }
 
 /**

@@ -12,7 +12,15 @@ export { type RawKeyOptions, rawKey } from './keys/raw-key'
 export { generateRecoveryCode, type RecoveryCodeOptions, recoveryCode } from './keys/recovery-code'
 export type { Listing } from './list'
 export { account, type ChangeEvent, type DeletedSecret, type Scope, type Secret, type SecretList, user } from './model'
-export type { LongOptions, MemoryOptions, OpenOptions, RecoverOptions, RestoreOptions, RotateOptions, ViewOptions } from './options'
+export type {
+  LongOptions,
+  MemoryOptions,
+  OpenOptions,
+  RecoverOptions,
+  RestoreOptions,
+  RotateOptions,
+  ViewOptions,
+} from './options'
 export type { Progress } from './progress'
 export type { DamagedFile, RecoveredSecret, RecoveryReport } from './recovery/report'
 export type { RotationReport } from './rekey/rotate'

@@ -4,7 +4,15 @@ import type { NameMode } from './format/keyring-file'
 import type { KeyProvider } from './keys/provider'
 import { warnOf } from './platform/warn'
 import type { Progress } from './progress'
-import { checkAccount, checkBoolean, checkFunction, checkInteger, checkLocation, checkUser, optionsOf } from './validate'
+import {
+  checkAccount,
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkLocation,
+  checkUser,
+  optionsOf,
+} from './validate'
 
 /** What every store takes, on disk or in memory. */
 export interface MemoryOptions {

@@ -32,7 +32,7 @@ const FORBIDDEN = [
 const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:url']
 
 /** A little more than there is: it is not to grow unnoticed. */
-const AT_START_BYTES = 28_700
+const AT_START_BYTES = 29_500
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string
@@ -117,7 +117,8 @@ describe.each(['js', 'cjs'])('index.%s', (extension) => {
       'rotation: expected all records under key',
       'slot: expected another one to remain',
       'backup: expected one of secret-store',
-      'backup: expected a whole store',
+      'expected a whole store, got one in which',
+      'data: expected a head or a record of this store',
       'head: expected the one of the last write',
     ]) {
       expect(atStart.code).not.toContain(message)

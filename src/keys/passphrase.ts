@@ -90,14 +90,14 @@ function chooseKdf(kdf: unknown, cost: Readonly<Record<string, number | undefine
   return chosen
 }
 
-/** In default passphrases. A slot whose numbers are none asks for nothing: it is refused. */
+/** In default passphrases. A slot whose numbers are none, or negative, asks for nothing: it is refused. */
 function work({ kdf, N, r, p, m, t }: SlotParams): number {
   const { scrypt, argon2id } = { scrypt: SCRYPT.default, argon2id: ARGON2ID.default }
   const asked =
     kdf === 'scrypt'
       ? (Number(N) * Number(r) * Number(p)) / (scrypt.N * scrypt.r * scrypt.p)
       : (Number(m) * Number(t)) / (argon2id.m * argon2id.t)
-  return Number.isFinite(asked) ? asked : 0
+  return Number.isFinite(asked) ? Math.max(0, asked) : 0
 }
 
 /** The numbers a slot asks for; `stretch` holds them against the bounds. */

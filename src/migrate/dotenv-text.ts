@@ -16,7 +16,9 @@ const BLANK = /\s*/y
 const UNQUOTED = /[^#\n]+/y
 /** What may stand behind a payload, up to the end of its line. */
 const END = /\s*(?:#.*)?$/my
-const QUOTED = /^(['"`])([\s\S]*)\1$/gm
+/** At the begin and at the end of a line, of which U+2028 and U+2029 make more. */
+const OPENING_QUOTE = /(?<=^|[\u2028\u2029])['"`]/g
+const CLOSING_QUOTE = /['"`](?=$|[\u2028\u2029])/g
 
 /**
  * The assignments, each name once with the last payload it is given, as dotenv has it.
@@ -79,8 +81,26 @@ function readPayload(text: string, from: number): { readonly payload: string; re
   }
   const unquotedEnd = endOf(UNQUOTED, text, from) ?? from
   const content = text.slice(from, unquotedEnd).trim()
-  const payload = withoutEscapes(content.replaceAll(QUOTED, '$2'), content[0])
+  const payload = withoutEscapes(withoutQuotes(content), content[0])
   return { payload, end: endOf(END, text, unquotedEnd) as number }
+}
+
+/**
+ * What is between a quote at the begin of a line and the last one of its sort at the end of one, as /^(['"`])(.*)\1$/gms has
+ * it, in one pass.
+ */
+function withoutQuotes(content: string): string {
+  const lastEnds = new Map<string, number>()
+  for (const { 0: quote, index } of content.matchAll(CLOSING_QUOTE)) lastEnds.set(quote, index)
+  let result = ''
+  let at = 0
+  for (const { 0: quote, index } of content.matchAll(OPENING_QUOTE)) {
+    const end = lastEnds.get(quote) ?? -1
+    if (index < at || end <= index) continue
+    result += content.slice(at, index) + content.slice(index + 1, end)
+    at = end + 1
+  }
+  return result + content.slice(at)
 }
 
 /** The first one without a backslash before it; failing that, the others, from the last to the first. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { buf as crc32c } from 'crc-32/crc32c.js'
+import crc32c from 'crc-32/crc32c.js'
 import { describe, expect, test } from 'vitest'
 import { dataFiles } from '../../src/platform/data-files'
 import type { FoundRow } from '../../src/recovery/level-files/found'
@@ -42,7 +42,7 @@ function find(file: Uint8Array): Found {
 }
 
 function masked(bytes: Uint8Array): Buffer {
-  const crc = crc32c(bytes) >>> 0
+  const crc = crc32c.buf(bytes) >>> 0
   const checksum = Buffer.alloc(4)
   checksum.writeUInt32LE((((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0)
   return checksum

@@ -4,6 +4,7 @@ import { type CacheAnswer, type CacheOptions, type LoadRequest, SecretCache } fr
 import type {
   BatchOperation,
   ChangeEvent,
+  DamagedFile,
   DeletedSecret,
   FindParams,
   KeyProvider,
@@ -13,6 +14,8 @@ import type {
   OpenOptions,
   PassphraseOptions,
   RawKeyOptions,
+  RecoveredSecret,
+  RecoveryReport,
   Scope,
   Secret,
   SecretList,
@@ -81,6 +84,10 @@ export async function verbs(store: SecretStore, view: SecretView): Promise<void>
   same<void>()(await store.compact())
   const report = await store.verify()
   same<VerifyReport>()(report)
+  const recovered = await SecretStore.recover('a', { key: rawKey(new Uint8Array(32)), destination: 'b' })
+  same<RecoveryReport>()(recovered)
+  same<readonly RecoveredSecret[]>()(recovered.lost)
+  same<readonly DamagedFile[]>()(recovered.damage)
   same<readonly VerifyProblem[]>()(report.problems)
   same<string>()(await store.checkpoint())
   same<void>()(await store.close())

@@ -91,9 +91,7 @@ async function recover(session: Session, destination: string): Promise<number | 
   const location = await session.location()
   const key = await session.key()
   const { SecretStore } = await import('secret-store')
-  const report = await session.long('recover', (long) =>
-    SecretStore.recover(location, { ...long, key, destination }),
-  )
+  const report = await session.long('recover', (long) => SecretStore.recover(location, { ...long, key, destination }))
   const lists = [
     ['lost', report.lost],
     ['may have been deleted', report.resurrected],
@@ -104,12 +102,15 @@ async function recover(session: Session, destination: string): Promise<number | 
   )
   const more = [
     ...(report.missing > 0 ? [`${count(report.missing, 'more secret')} lost, of unknown name\n`] : []),
-    ...(report.surplus > 0 ? [`${count(report.surplus, 'secret')} kept that had been deleted, it is not known which\n`] : []),
+    ...(report.surplus > 0
+      ? [`${count(report.surplus, 'secret')} kept that had been deleted, it is not known which\n`]
+      : []),
   ]
   const end = report.complete ? 'complete, as of the last write that was found' : 'INCOMPLETE'
   await output.result(
     { store: destination, ...report },
-    () => `${lines.join('')}${more.join('')}recovered: ${count(report.kept, 'record')}, at ${printable(destination)}; ${end}\n`,
+    () =>
+      `${lines.join('')}${more.join('')}recovered: ${count(report.kept, 'record')}, at ${printable(destination)}; ${end}\n`,
   )
   return report.complete ? undefined : EXIT.damaged
 }

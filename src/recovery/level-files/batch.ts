@@ -27,7 +27,8 @@ export function decodeBatch(batch: Uint8Array): Write[] | undefined {
     const key = cursor.slice()
     const value = tag === TAG.value ? cursor.slice() : undefined
     if (cursor.broken || (tag !== TAG.value && tag !== TAG.deletion)) return undefined
-    writes.push({ key, value, sequence: first + writes.length })
+    const sequence = first + writes.length
+    writes.push({ key, value, sequence: Number.isSafeInteger(sequence) ? sequence : undefined })
   }
   return writes.length === count ? writes : undefined
 }

@@ -1,4 +1,4 @@
-import { buf as crc32c } from 'crc-32/crc32c.js'
+import crc32c from 'crc-32/crc32c.js'
 import { u32 } from './coding'
 
 const MASK_DELTA = 0xa282ead8
@@ -9,7 +9,7 @@ const MASK_DELTA = 0xa282ead8
  * @param at - Where the four bytes of the checksum are.
  */
 export function hasChecksum(bytes: Uint8Array, at: number, start: number, end: number): boolean {
-  const crc = crc32c(bytes.subarray(start, end)) >>> 0
+  const crc = crc32c.buf(bytes.subarray(start, end)) >>> 0
   const masked = (((crc >>> 15) | (crc << 17)) + MASK_DELTA) >>> 0
   return masked === u32(bytes, at)
 }

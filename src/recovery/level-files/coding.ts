@@ -31,7 +31,7 @@ export class Cursor {
       if (this.at >= this.end) break
       const byte = this.bytes[this.at++] as number
       value += (byte & 0x7f) * factor
-      if (byte < 0x80) return value
+      if (byte < 0x80 && Number.isSafeInteger(value)) return value
     }
     this.broken = true
     return 0
