@@ -54,7 +54,13 @@ export async function locateCursor(
     if (still === undefined || !equal(still, rowKey)) throw noCursor(parameter)
     throw corrupt('id row: expected it to lead to its secret, got another or none')
   }
-  if (isExpired(record, context.nowSeconds()) || maySee?.(record.address.name) === false) throw noCursor(parameter)
+  // What has expired since it was read may have been replaced since.
+  for (let seen: KnownRecord = record; isExpired(seen, context.nowSeconds()); ) {
+    const again = await read(context.engine, lookUpKnown(context, rowKey))
+    if (again?.id !== cursor.id || again.revision === seen.revision) throw noCursor(parameter)
+    seen = again
+  }
+  if (maySee?.(record.address.name) === false) throw noCursor(parameter)
   const inScope = context.keyspace.record({ partition, scope, name: record.address.name })
   if (!equal(inScope, rowKey)) throw noCursor(parameter)
   return { direction: cursor.direction, key: mapKey(rowKey) }
@@ -81,8 +87,12 @@ export async function readPage(
     // One more than asked for tells whether there is more.
     const wanted = maySee === undefined ? limit + 1 - items.length : MAX_PAGE
     const span = { gte, lt, limit: wanted, reverse }
+    const asked = context.nowSeconds()
     const rows =
       (expandPayload ? undefined : context.known.scan(span)) ?? (await readRows(context, span, expandPayload))
+    // What has expired since it was asked for may have been replaced since: then the page is read again, of one moment.
+    if (rows.some(({ record }) => record && !isExpired(record, asked) && isExpired(record, context.nowSeconds())))
+      continue
     for (const { key, record } of rows) {
       if (record === undefined || maySee?.(record.address.name) === false || isGone(context, key, record)) continue
       const item = expandPayload && items.length < limit ? await expand(context, key, record) : { key, record }

@@ -21,7 +21,15 @@ import { HEAD_ROW, prefixRange } from './storage/keyspace'
 import { KnownRecords } from './storage/known-records'
 import { LevelEngine } from './storage/level'
 import { droppedBytes } from './storage/level-log'
-import { claim, dataDirectory, examine, type Location, readKeyring, removeStagedKeyring } from './storage/location'
+import {
+  claim,
+  dataDirectory,
+  examine,
+  expectReadableLogs,
+  type Location,
+  readKeyring,
+  removeStagedKeyring,
+} from './storage/location'
 import { MemoryEngine } from './storage/memory'
 
 /** The parts of a store that were found at its location, and go together. */
@@ -64,6 +72,7 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
   try {
     const directory = await dataDirectory(location)
     release = await claim(directory)
+    await expectReadableLogs(directory)
     engine = await LevelEngine.open(directory)
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)

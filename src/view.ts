@@ -1,4 +1,5 @@
 import type { StoreContext } from './context'
+import { live } from './expiry/live'
 import { Listing } from './list'
 import {
   type Address,
@@ -7,7 +8,6 @@ import {
   isExpired,
   type Scope,
   type Secret,
-  type SecretRecord,
   toSecret,
 } from './model'
 import { deleteOperation, setOperation } from './operations'
@@ -239,7 +239,7 @@ export class SecretView {
       return found && toSecret(found.record, payloadText(found.payload))
     }
     const { rowKey, context } = this.#locate(request)
-    const record = this.#live(rowKey, yield* lookUpKnown(context, rowKey))
+    const record = yield* live(context, rowKey, yield* lookUpKnown(context, rowKey), lookUpKnown)
     return record && toSecret(record)
   }
 
@@ -250,9 +250,11 @@ export class SecretView {
 
   *#lookUp(target: Target): Lookup<Found | undefined> {
     const { rowKey, context } = this.#locate(target)
-    const record = this.#live(rowKey, yield* lookUpStored(context, rowKey))
-    const found = record && (yield* lookUpPayload(context, rowKey, record))
-    return found && this.#live(rowKey, found.record) && found
+    for (;;) {
+      const record = yield* live(context, rowKey, yield* lookUpStored(context, rowKey), lookUpStored)
+      const found = record && (yield* lookUpPayload(context, rowKey, record))
+      if (found === undefined || !isExpired(found.record, context.nowSeconds())) return found
+    }
   }
 
   /** Where a secret lives, if this view may go there. */
@@ -262,13 +264,6 @@ export class SecretView {
     this.#reach.check(scope, name)
     const address: Address = { partition: this.#reach.partition, scope, name }
     return { context, address, rowKey: context.keyspace.record(address) }
-  }
-
-  /** Expired is gone: the read that meets it answers so, and has it deleted. */
-  #live<R extends SecretRecord>(rowKey: Uint8Array, record: R | undefined): R | undefined {
-    if (record === undefined || !isExpired(record, this.#context.nowSeconds())) return record
-    this.#context.expireLazily(rowKey, record)
-    return undefined
   }
 }
 

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { account, type BatchOperation } from '../src/index'
@@ -151,4 +151,31 @@ test('a wrong key finds nothing out and changes nothing', async () => {
   const digest = await directoryDigest(location)
   expect(await codeOf(() => openStore(location, { key: testKey(8), verify: true }))).toBe('ERR_WRONG_KEY')
   expect(await directoryDigest(location)).toBe(digest)
+})
+
+test.skipIf(process.platform === 'win32' || process.getuid?.() === 0)(
+  'a log that may not be read is ERR_IO, and is still there afterwards',
+  async () => {
+    const location = await storeOf(5)
+    const names = (await readdir(join(location, 'data'))).filter((name) => name.endsWith('.log'))
+    for (const name of names) await chmod(join(location, 'data', name), 0o000)
+    expect(await codeOf(() => openStore(location))).toBe('ERR_IO')
+    for (const name of names) await chmod(join(location, 'data', name), 0o600)
+    expect((await (await openStore(location)).status()).records).toBe(5)
+  },
+)
+
+test('a log that cannot be read is ERR_IO, and is still there afterwards', async () => {
+  const location = await storeOf(5)
+  const names = (await readdir(join(location, 'data'))).filter((name) => name.endsWith('.log'))
+  const [log] = names
+  const path = join(location, 'data', log as string)
+  const bytes = await readFile(path)
+  // What no user, not even root, can read.
+  await rm(path)
+  await mkdir(path)
+  expect(await codeOf(() => openStore(location))).not.toBe('no error')
+  await rmdir(path)
+  await writeFile(path, bytes)
+  expect((await (await openStore(location)).status()).records).toBe(5)
 })

@@ -76,6 +76,19 @@ export async function readRegularFile(path: string, mostBytes: number): Promise<
   }
 }
 
+/** Reads a file, and keeps nothing of it. */
+export async function readToEnd(path: string): Promise<void> {
+  const file = await open(path, constants.O_RDONLY)
+  try {
+    const buffer = new Uint8Array(READ_BYTES)
+    while ((await file.read(buffer, 0, buffer.length)).bytesRead > 0);
+  } finally {
+    await file.close()
+  }
+}
+
+const READ_BYTES: number = 256 * 1024
+
 /** Removes a file; that there is none is no failure. */
 export async function removeFile(path: string): Promise<void> {
   await rm(path, { force: true })

@@ -46,6 +46,9 @@ function escapeBars(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('|', '%7C')
 }
 
+/** The lowest key and the highest. A compaction puts them and deletes them again; they carry nothing (docs/format.md §4). */
+export const ERASURE_ROWS: readonly [Uint8Array, Uint8Array] = [Uint8Array.of(0), new Uint8Array(64).fill(0xff)]
+
 export const HEAD_ROW: Uint8Array = Uint8Array.of(ROW.head)
 
 /** The row of a payload too large for its record's row. */

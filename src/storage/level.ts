@@ -3,7 +3,7 @@ import { equal } from '../bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { fileGeneration, isLockedByThisProcess, joinPath, openAttempts, removeTree } from '../platform/files'
 import type { Change, Engine, Range, Row } from './engine'
-import { HEAD_ROW } from './keyspace'
+import { ERASURE_ROWS, HEAD_ROW } from './keyspace'
 
 /** What `level` is on Node; its types promise no more than what it is in browsers too. */
 type Database = Level<Uint8Array, Uint8Array> & {
@@ -14,8 +14,7 @@ type Batch = Omit<ReturnType<Level<Uint8Array, Uint8Array>['batch']>, 'write'> &
 }
 
 const NO_BYTES: Uint8Array = new Uint8Array()
-const LOWEST_KEY = Uint8Array.of(0)
-const HIGHEST_KEY: Uint8Array = new Uint8Array(64).fill(0xff)
+const [LOWEST_KEY, HIGHEST_KEY] = ERASURE_ROWS
 const SCAN_WATERMARK_BYTES = 1024 * 1024
 const RETAKE_ATTEMPTS = 40
 const RETRY_PAUSE_MS = 50
@@ -106,7 +105,7 @@ export class LevelEngine implements Engine {
     }
     const before = this.#head
     this.#head = undefined // until it is certain
-    await batch.write({ sync: true })
+    await written(batch)
     this.#head = head ?? before
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
     // written may be in one that nobody reads any more. It must not be acknowledged.
@@ -119,24 +118,38 @@ export class LevelEngine implements Engine {
   }
 
   /**
-   * Compacting a range picks its depth before it flushes the memtable, and MANIFEST and LOG keep key names: hence two
-   * compactions with a write of the lowest and highest key between them, and two openings.
+   * Deleted names are in tables, in logs, and in what MANIFEST and LOG say of them; and for each level MANIFEST names the
+   * key up to which it was compacted last, for ever if it is never compacted again. Hence two compactions through all
+   * levels, of which the last key is none of a secret's: a row at either end is put before the first, and deleted before the
+   * second. Opening the files puts what is in the log into the topmost level, and begins MANIFEST and LOG anew.
    */
   async erase(): Promise<void> {
     this.checkOwned()
+    await this.#writeEnds((key) => ({ type: 'put', key, value: NO_BYTES }))
+    await this.#openAnew()
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
-    // In one batch: a crash leaves neither of the two behind. The head, as it is, comes last, so that it is LevelDB's last
-    // write at any time: a recovery can tell from it that nothing later is lost.
-    const ends = [LOWEST_KEY, HIGHEST_KEY]
+    await this.#writeEnds((key) => ({ type: 'del', key }))
+    await this.#openAnew()
+    await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
+    await this.#openAnew()
+    await removeTree(joinPath(this.#directory, 'lost'))
+  }
+
+  /**
+   * The head, as it is, comes last, so that it is LevelDB's last write at any time: a recovery can tell from it that
+   * nothing later is lost.
+   */
+  async #writeEnds(change: (key: Uint8Array) => Change): Promise<void> {
     const head = this.getSync(HEAD_ROW)
     const { batch } = await this.#batchOf([
-      ...ends.map((key) => ({ type: 'put', key, value: NO_BYTES }) as const),
-      ...ends.map((key) => ({ type: 'del', key }) as const),
+      ...ERASURE_ROWS.map(change),
       ...(head === undefined ? [] : [{ type: 'put', key: HEAD_ROW, value: head } as const]),
     ])
-    await batch.write({ sync: true })
-    await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
+    await written(batch)
     this.checkOwned()
+  }
+
+  async #openAnew(): Promise<void> {
     this.#reopening = this.#reopen()
     try {
       await this.#reopening
@@ -158,13 +171,10 @@ export class LevelEngine implements Engine {
 
   async #reopen(): Promise<void> {
     await Promise.allSettled(this.#reads)
-    for (let time = 0; time < 2; time++) {
-      await this.close()
-      this.#database = await openDatabase(this.#directory, false, RETAKE_ATTEMPTS)
-    }
+    await this.close()
+    this.#database = await openDatabase(this.#directory, false, RETAKE_ATTEMPTS)
     this.#generation = generationOf(this.#directory)
     this.#head = undefined
-    await removeTree(joinPath(this.#directory, 'lost'))
   }
 
   async #read<T>(ask: (database: Database) => Promise<T>): Promise<T> {
@@ -227,6 +237,15 @@ async function openDatabase(directory: string, create: boolean, attempts: number
       if (attempt >= attempts || coded.code === 'ERR_CORRUPT') throw coded
       await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS * Math.ceil(attempt / 8)))
     }
+  }
+}
+
+/** @throws {SecretStoreError} `ERR_IO`. */
+async function written(batch: Batch): Promise<void> {
+  try {
+    await batch.write({ sync: true })
+  } catch (cause) {
+    throw new SecretStoreError('ERR_IO', 'data: expected to write it, got a refusal by the system', { cause })
   }
 }
 

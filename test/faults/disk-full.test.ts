@@ -1,12 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, type SecretStore } from '../../src/index'
-import { codeOf, openStore } from '../support'
+import { codeOf, openStore, temporaryDirectory } from '../support'
+import { campaign, conclude, type Draws, isLong, progressOf } from './campaign'
+import { flawOf } from './shim/flaws'
+import { judge } from './shim/judge'
+import { attempt, type Event, makeTemplate, OPERATIONS, type Operation } from './shim/operations'
 
 const refusal = refusalToMount()
 if (refusal !== undefined) console.warn(`disk-full: skipped, a small file system cannot be mounted: ${refusal}`)
@@ -184,4 +188,80 @@ test.skipIf(refusal !== undefined)(
     await store.set({ scope: account, name: 'name', payload: 'payload' })
     await store.close()
   },
+)
+
+const PAGE_BYTES = 4096
+/** What the greatest operation takes, and as much again. */
+const AMPLE_PAGES: number = (32 * 1024 * 1024) / PAGE_BYTES
+/** Beyond so many pages, the long run leaves some out, too. */
+const EVERY_PAGES = 160
+
+/** How much room there is to be, from none on. */
+function* rooms(draws: Draws): Generator<number> {
+  for (let pages = 0; pages <= AMPLE_PAGES; ) {
+    yield pages
+    if (isLong && pages < EVERY_PAGES) pages++
+    else pages += 1 + draws.below(isLong ? 1 + pages / 8 : 4 + pages)
+  }
+}
+
+interface Outcome {
+  /** Whether nothing failed. */
+  readonly enough: boolean
+  readonly problems: readonly string[]
+  readonly steps: string
+}
+
+/** Tries an operation on a disk with so much room, gives it room again, and looks at what is there. */
+async function attemptWithRoom(disk: string, template: string, operation: Operation, pages: number): Promise<Outcome> {
+  const place = join(disk, 'place')
+  const ballast = join(disk, 'ballast')
+  cpSync(template, place, { recursive: true })
+  const events: Event[] = []
+  const arming = {
+    arm(): void {
+      const { bavail, bsize } = statfsSync(disk)
+      writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - pages * PAGE_BYTES)))
+    },
+    disarm: (): void => rmSync(ballast),
+  }
+  await attempt(operation, place, arming, (event) => events.push(event))
+  const enough = events.every((event) => !('ended' in event) || event.outcome === 'done')
+  const problems = await judge(place, events, { survived: true, harmless: false, tidy: true })
+  rmSync(place, { recursive: true })
+  return { enough, problems, steps: events.map((event) => JSON.stringify(event)).join('\n') }
+}
+
+test.skipIf(refusal !== undefined)(
+  'however little room there is, nothing acknowledged is lost and nothing is half-made',
+  () =>
+    campaign('disk-full.test.ts', async (draws) => {
+      const template = join(await temporaryDirectory(), 'template')
+      mkdirSync(template)
+      await makeTemplate(template)
+      const disk = mkdtempSync(join(tmpdir(), 'secret-store-disk-'))
+      mount(disk, (AMPLE_PAGES * PAGE_BYTES * 2) / 1024)
+      onTestFinished(() => {
+        execFileSync('umount', ['-l', disk])
+        rmdirSync(disk)
+      })
+      const progress = progressOf('disk-full')
+      const failures: string[] = []
+      let [tried, refused] = [0, 0]
+      for (const [index, operation] of OPERATIONS.entries()) {
+        for (const pages of rooms(draws)) {
+          const { enough, problems, steps } = await attemptWithRoom(disk, template, operation, pages)
+          tried++
+          if (!enough) refused++
+          if (problems.some((message) => flawOf({ message, operation: operation.name }) === undefined)) {
+            failures.push(`${operation.name} with ${pages} pages of room: ${problems.join('\n')}\n${steps}`)
+          }
+          if (enough) break
+        }
+        progress(index + 1, OPERATIONS.length)
+      }
+      expect(failures).toEqual([])
+      conclude('disk-full', { attempts: tried, 'of them with too little room': refused, lost: 0 })
+      expect(refused).toBeGreaterThan(OPERATIONS.length)
+    }),
 )

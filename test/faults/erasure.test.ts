@@ -1,13 +1,15 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { Level } from 'level'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ROW } from '../../src/format/constants'
-import { account, type OpenOptions, type SecretStore, user } from '../../src/index'
+import { account, type OpenOptions, SecretStore, user } from '../../src/index'
+import { LevelEngine } from '../../src/storage/level'
 import { afterEachStep } from '../engine-spy'
-import { copyStore, filesOf, newLocation, openStore, startChild, TestClock } from '../support'
+import { codeOf, copyStore, filesOf, newLocation, openStore, startChild, TestClock, testKey } from '../support'
+import { campaign, conclude, isLong, progressOf, times } from './campaign'
 
 /** Something to look for in the files, and what it is. At least 8 bytes. */
 interface Trace {
@@ -61,13 +63,25 @@ function tracesOfValue(what: string, value: Uint8Array): Trace[] {
   return pieces
 }
 
+/** LevelDB, at work in the background, may take away a file that is being copied: then all of them are copied again. */
+async function copyBusy(from: string, to: string): Promise<void> {
+  for (;;) {
+    try {
+      return await copyStore(from, to)
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+      await rm(to, { recursive: true, force: true })
+    }
+  }
+}
+
 /**
  * The sealed rows of the records with these names, by way of a copy: opening the files themselves would rewrite them.
  * The store may be open.
  */
 async function sealedTraces(location: string, names: ReadonlySet<string>): Promise<Trace[]> {
   const copy = `${location}-copy`
-  await copyStore(location, copy)
+  await copyBusy(location, copy)
   const database = new Level<Uint8Array, Uint8Array>(join(copy, 'data'), { keyEncoding: 'view', valueEncoding: 'view' })
   const traces: Trace[] = []
   for await (const [key, value] of database.iterator()) {
@@ -129,14 +143,20 @@ async function expectKept(store: SecretStore, kept: ReadonlyMap<string, string>)
 
 const small = (): string => randomBytes(20).toString('hex')
 const medium = (): string => randomBytes(1000).toString('hex')
+const page = (): string => randomBytes(2048).toString('hex')
 const large = (): string => randomBytes(150_000).toString('hex')
+const huge = (): string => randomBytes(2.5 * 1024 * 1024).toString('hex')
 
 describe('after compact(), nothing of what is gone is in any file', () => {
   test.each([
+    ['one small secret', 1, small],
     ['a few small secrets', 3, small],
     ['5,000 small secrets', 5000, small],
+    ...(isLong ? ([['20,000 small secrets', 20_000, small]] as const) : []),
     ['300 secrets with payloads in rows of their own', 300, medium],
-    ['large payloads', 8, large],
+    ['payloads of 4 KiB', 40, page],
+    ['payloads of 300 kB', 8, large],
+    ['payloads of 5 MiB', 1, huge],
   ] as const)('%s', async (_, count, payload) => {
     const location = await newLocation()
     const store = await openStore(location)
@@ -274,6 +294,184 @@ describe('after compact(), nothing of what is gone is in any file', () => {
       expect(await search(path, traces), `after step ${step}`).toEqual([])
       await expectKept(interrupted, kept)
     }
+  })
+})
+
+/**
+ * LevelDB keeps in MANIFEST, for each level, the last key that it has compacted from there, and carries it along from
+ * one MANIFEST to the next until it compacts that level again.
+ */
+test('after compact(), no name of what is gone is where LevelDB remembers how far it has compacted', async () => {
+  const location = await newLocation()
+  const store = await openStore(location)
+  const traces: Trace[] = []
+  const names: string[] = []
+  // More than LevelDB holds in memory, several times over, so that it compacts by itself.
+  for (let count = 0; count < 24; count++) {
+    const { name, traces: left } = await plant(store, randomBytes(512 * 1024).toString('hex'))
+    names.push(name)
+    traces.push(...left)
+  }
+  await deleteAll(store, names)
+  await store.compact()
+  expect(await search(location, traces)).toEqual([])
+})
+
+describe('after compact(), nothing of what is gone is in any file, whatever has happened', () => {
+  test('rotated before and after it was deleted: nor what was sealed under the keys that are destroyed', async () => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    const { gone, kept, traces } = await plantBoth(location, store, 30, medium)
+    traces.push(...(await sealedTraces(location, new Set(kept.keys()))))
+    await store.rotate()
+    await deleteAll(store, gone.slice(0, 15))
+    await store.rotate({ root: true, keys: [testKey()] })
+    traces.push(...(await sealedTraces(location, new Set(gone))))
+    await deleteAll(store, gone.slice(15))
+    await store.compact()
+    expect(await search(location, traces)).toEqual([])
+    await expectKept(store, kept)
+  })
+
+  test('users, with the last of their secrets', async () => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    const users = Array.from({ length: 12 }, () => `usr_${newName()}`)
+    const traces = users.map((id) => traceOfText(`the user ${id}`, id))
+    for (const id of users) {
+      await store.set({ scope: user(id), name: 'one', payload: small() })
+      await store.set({ scope: user(id), name: 'two', payload: medium() })
+    }
+    expect((await search(location, traces)).length).toBeGreaterThan(0)
+    for (const id of users) {
+      await store.batch(['one', 'two'].map((name) => ({ type: 'delete', scope: user(id), name }) as const))
+    }
+    await store.compact()
+    expect(await search(location, traces)).toEqual([])
+  })
+
+  test('a write failed after it had reached the disk, and the store was opened again', async () => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    const { gone, kept, traces } = await plantBoth(location, store, 10, medium)
+    await deleteAll(store, gone)
+    const { commit } = LevelEngine.prototype
+    const failing = vi.spyOn(LevelEngine.prototype, 'commit').mockImplementationOnce(async function (
+      this: LevelEngine,
+      changes,
+      expectedHead,
+    ) {
+      await commit.call(this, changes, expectedHead)
+      throw new Error('no space left on device')
+    })
+    const name = newName()
+    expect(await codeOf(() => store.set({ scope: account, name, payload: medium() }))).toBe('ERR_FAILED')
+    failing.mockRestore()
+    expect(await codeOf(() => store.compact())).toBe('ERR_FAILED')
+    await store.close()
+    traces.push(traceOfText(`the name ${name}`, name), ...(await sealedTraces(location, new Set([name]))))
+    const again = await openStore(location)
+    await again.delete({ scope: account, name })
+    await again.compact()
+    expect(await search(location, traces)).toEqual([])
+    await expectKept(again, kept)
+  })
+
+  test('it was recovered from a copy in which it was deleted but still on disk', async () => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    const { gone, kept, traces } = await plantBoth(location, store, 60, medium)
+    await deleteAll(store, gone)
+    await store.close()
+    expect((await search(location, traces)).length).toBeGreaterThan(0)
+    const destination = `${location}-recovered`
+    expect(await SecretStore.recover(location, { key: testKey(), destination })).toMatchObject({
+      complete: true,
+      kept: kept.size,
+    })
+    expect((await readdir(dirname(location))).sort()).toEqual(['secrets', 'secrets-recovered'])
+    expect(await search(destination, traces)).toEqual([])
+    const recovered = await openStore(destination)
+    await expectKept(recovered, kept)
+    expect(await search(destination, traces)).toEqual([])
+  })
+
+  test('a bit of everything in any order', { timeout: 3 * 3_600_000 }, async () => {
+    await campaign('erasure.test.ts', async (draws, seed) => {
+      const lives = times(6, 400)
+      const progress = progressOf('erasure')
+      let searched = 0
+      for (let life = 0; life < lives; life++) {
+        const location = await newLocation()
+        const clock = new TestClock()
+        let store = await openStore(location, { now: clock.now })
+        const kept = new Map<string, { payload: string; traces: readonly Trace[] }>()
+        const traces: Trace[] = []
+        const forget = (name: string): void => {
+          traces.push(...(kept.get(name)?.traces ?? []))
+          kept.delete(name)
+        }
+        const verbs: readonly (() => Promise<unknown>)[] = [
+          async () => {
+            const payload = draws.pick([small, small, medium, page, large])()
+            const { name, traces: left } = await plant(store, payload)
+            const sealed = await sealedTraces(location, new Set([name]))
+            kept.set(name, { payload, traces: [...left, ...sealed] })
+          },
+          async () => {
+            const payload = draws.pick([small, medium])()
+            const { name, traces: left } = await plant(store, payload, clock.seconds + 1)
+            traces.push(...left, ...(await sealedTraces(location, new Set([name]))))
+            clock.advanceSeconds(1)
+          },
+          async () => {
+            if (kept.size === 0) return
+            const name = draws.pick([...kept.keys()])
+            await store.delete({ scope: account, name })
+            forget(name)
+          },
+          async () => {
+            if (kept.size === 0) return
+            const name = draws.pick([...kept.keys()])
+            const payload = draws.pick([small, medium, page])()
+            // Its name and id stay; what was sealed does not.
+            const before = kept.get(name) as { readonly traces: readonly Trace[] }
+            const [ofName, ofId, ...sealed] = before.traces as [Trace, Trace, ...Trace[]]
+            await store.set({ scope: account, name, payload })
+            traces.push(...sealed)
+            const next = await sealedTraces(location, new Set([name]))
+            kept.set(name, { payload, traces: [ofName, ofId, ...next] })
+          },
+          async () => {
+            await store.close()
+            store = await openStore(location, { now: clock.now })
+          },
+          () => store.sweep(),
+          () => store.compact(),
+          async () => {
+            for (const each of kept.values()) traces.push(...each.traces.slice(2))
+            await store.rotate()
+            for (const [name, { payload, traces: old }] of kept) {
+              const next = await sealedTraces(location, new Set([name]))
+              kept.set(name, { payload, traces: [...old.slice(0, 2), ...next] })
+            }
+          },
+        ]
+        const steps = Array.from({ length: 8 + draws.below(10) }, () =>
+          draws.below(3) === 0 ? 0 : draws.below(verbs.length),
+        )
+        for (const step of steps) await (verbs[step] as () => Promise<unknown>)()
+        await store.compact()
+        expect(await search(location, traces), `seed ${seed}, life ${life}, steps ${steps}`).toEqual([])
+        await expectKept(store, new Map([...kept].map(([name, { payload }]) => [name, payload])))
+        await store.close()
+        expect(await search(location, traces), `seed ${seed}, life ${life}, steps ${steps}, closed`).toEqual([])
+        searched += traces.length
+        progress(life, lives)
+      }
+      conclude('erasure', { lives, 'traces searched for': searched })
+      expect(searched).toBeGreaterThan(lives)
+    })
   })
 })
 

@@ -1,14 +1,20 @@
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
+import { createInterface } from 'node:readline'
 import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
-import { account, type SecretStore } from '../../src/index'
+import { account, SecretStore } from '../../src/index'
+import { COUNTER, type Job, type Report } from '../children/lock-racer'
 import type { Answer, Command } from '../children/opener'
 import type { ThreadCommand } from '../children/opening-thread'
 import type { Round } from '../children/racing-threads'
-import { codeOf, newLocation, openStore, startChild, temporaryDirectory } from '../support'
+import { codeOf, newLocation, openStore, startChild, temporaryDirectory, testKey } from '../support'
+import { campaign, conclude, type Draws, progressOf, times } from './campaign'
+import { flawOf } from './shim/flaws'
+import { bundled } from './shim/shim'
 
 const POSIX = process.platform !== 'win32'
 if (!POSIX) console.warn('lock: skipped what is about POSIX locks and links, this is Windows')
@@ -241,4 +247,159 @@ test('many who create one store at once make exactly one, and leave nothing besi
 /** Opens and closes at once. */
 async function openOnce(location: string): Promise<string> {
   return codeOf(async () => (await openStore(location)).close()).then((code) => (code === 'no error' ? 'opened' : code))
+}
+
+/** Of the owner, while the others wait. */
+const OWNERS_KILLED = times(16, 400)
+const RACERS = 3
+const OWNERS_PER_STORE = 8
+/** A turn takes about a third of so many. */
+const MOST_REPORTS = 100
+
+/** All that one process said, in the order of its doing. */
+interface Racer {
+  readonly number: number
+  readonly reports: readonly Report[]
+}
+
+/** The time in which somebody can have held the store: from the first of it that was heard to the last. */
+interface Tenure {
+  readonly racer: number
+  readonly from: number
+  readonly to: number
+}
+
+function tenuresOf({ number, reports }: Racer): Tenure[] {
+  const tenures: Tenure[] = []
+  let [from, to] = [undefined as number | undefined, 0]
+  for (const report of reports) {
+    if ('refused' in report || 'closed' in report) continue
+    if ('opened' in report) from = report.at
+    to = report.at
+    if (!('closing' in report) || from === undefined) continue
+    tenures.push({ racer: number, from, to })
+    from = undefined
+  }
+  return from === undefined ? tenures : [...tenures, { racer: number, from, to }]
+}
+
+/**
+ * Holds the history of all against one store with one owner at a time.
+ *
+ * @returns What is wrong with it, the highest count that was acknowledged, and the highest that was begun.
+ */
+function judgeHistory(racers: readonly Racer[]): {
+  readonly problems: readonly string[]
+  readonly acknowledged: number
+  readonly begun: number
+} {
+  const problems: string[] = []
+  const tenures = racers.flatMap(tenuresOf).sort((a, b) => a.from - b.from)
+  for (const [index, { racer, from }] of tenures.entries()) {
+    const before = tenures[index - 1]
+    if (before !== undefined && before.to > from) problems.push(`racer ${racer} held it with racer ${before.racer}`)
+  }
+  const reports = racers.flatMap(({ reports }) => reports).sort((a, b) => a.at - b.at)
+  let [acknowledged, begun] = [0, 0]
+  for (const report of reports) {
+    if ('counting' in report) begun = Math.max(begun, report.counting)
+    if ('refused' in report && report.refused !== 'ERR_LOCKED') {
+      const message = `opening: expected ERR_LOCKED, got ${report.refused}`
+      if (flawOf({ message, operation: 'open' }) === undefined) problems.push(message)
+    }
+    if ('failed' in report) problems.push(`failed: ${report.failed}`)
+    if ('opened' in report && report.opened < acknowledged) {
+      problems.push(`opened at ${report.opened} after ${acknowledged} was acknowledged`)
+    }
+    if (!('counted' in report)) continue
+    if (report.counted <= acknowledged) problems.push(`${report.counted} acknowledged after ${acknowledged}`)
+    acknowledged = report.counted
+  }
+  return { problems, acknowledged, begun }
+}
+
+/** Starts racers for one store, and kills who holds it, again and again. @returns All that was said. */
+async function race(start: () => ChildProcess, job: Omit<Job, 'racer'>, kills: number, draws: Draws): Promise<Racer[]> {
+  const racers: (Racer & { readonly child: ChildProcess })[] = []
+  let killed = 0
+  await new Promise<void>((resolve, reject) => {
+    let left = draws.below(MOST_REPORTS)
+    const enter = (): void => {
+      const racer = { number: racers.length, reports: [] as Report[], child: start() }
+      racers.push(racer)
+      createInterface({ input: racer.child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+        const report = JSON.parse(line) as Report
+        racer.reports.push(report)
+        if ('failed' in report) reject(new Error(report.failed))
+        if ('refused' in report || 'closed' in report || left-- > 0 || killed >= kills) return
+        left = draws.below(MOST_REPORTS)
+        // It holds the store, or is about to close it.
+        racer.child.kill('SIGKILL')
+        if (++killed >= kills) resolve()
+        else enter()
+      })
+      racer.child.send({ ...job, racer: racer.number } satisfies Job)
+    }
+    for (let racer = 0; racer < RACERS; racer++) enter()
+  })
+  await Promise.all(
+    racers.map(async ({ child }) => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const closed = once(child, 'close')
+      child.kill('SIGKILL')
+      await closed
+    }),
+  )
+  return racers
+}
+
+test('of many processes at most one holds the store, whoever is killed, and no count is lost or given twice', () =>
+  campaign('lock.test.ts', async (draws) => {
+    const program = await bundled(await temporaryDirectory(), 'lock-racer.ts', 'race')
+    const start = (): ChildProcess => {
+      const child = program.start()
+      child.stderr?.resume()
+      onTestFinished(() => void child.kill('SIGKILL'))
+      return child
+    }
+    const progress = progressOf('lock')
+    let [counts, tenures, backups] = [0, 0, 0]
+    for (let killed = 0; killed < OWNERS_KILLED; killed += OWNERS_PER_STORE) {
+      const directory = await temporaryDirectory()
+      // There is no store yet: they race to create it.
+      const location = join(directory, 'secrets')
+      const racers = await race(start, { location, directory }, OWNERS_PER_STORE, draws)
+      const { problems, acknowledged, begun } = judgeHistory(racers)
+      expect(problems, `after ${killed} owners were killed before`).toEqual([])
+      const store = await openStore(location, { createIfMissing: false })
+      const count = Number(await store.get({ scope: account, name: COUNTER }))
+      expect(count).toBeGreaterThanOrEqual(acknowledged)
+      expect(count).toBeLessThanOrEqual(begun)
+      for (let n = 1; n <= count; n++)
+        expect(await store.get({ scope: account, name: `count-${n}` }), `${n}`).toBeDefined()
+      expect(await store.verify()).toMatchObject({ ok: true, records: count + 1 })
+      await store.close()
+      for (const report of racers.flatMap(({ reports }) => reports)) {
+        if (!('backup' in report)) continue
+        await expectBackup(join(directory, report.backup), report.count)
+        backups++
+      }
+      counts += acknowledged
+      tenures += racers.flatMap(tenuresOf).length
+      progress(killed, OWNERS_KILLED)
+    }
+    conclude('lock', { 'owners killed': OWNERS_KILLED, tenures, counts, backups, lost: 0, doubled: 0 })
+    expect(counts).toBeGreaterThan(OWNERS_KILLED)
+    expect(backups).toBeGreaterThan(0)
+  }))
+
+/** It is whole, and no older than the moment it was asked for. */
+async function expectBackup(path: string, leastCount: number): Promise<void> {
+  const restored = `${path}-restored`
+  await SecretStore.restore(path, restored, { key: testKey() })
+  const store = await openStore(restored, { createIfMissing: false })
+  const count = Number((await store.get({ scope: account, name: COUNTER })) ?? 0)
+  expect(count).toBeGreaterThanOrEqual(leastCount)
+  for (let n = 1; n <= count; n++) expect(await store.get({ scope: account, name: `count-${n}` })).toBeDefined()
+  await store.close()
 }
