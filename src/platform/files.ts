@@ -1,5 +1,5 @@
 import { constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { chmod, lstat, open, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { chmod, type FileHandle, lstat, open, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 /** The file system, as little of it as a store needs. Errors are Node's own; the caller gives them their code. */
@@ -60,7 +60,8 @@ export function entries(directory: string): Promise<string[]> {
 export async function readRegularFile(path: string, mostBytes: number): Promise<Uint8Array | undefined> {
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
   if ((await status(path)).kind !== 'file') return undefined
-  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  const file = await openIfThere(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  if (file === undefined) return undefined
   try {
     if (!(await file.stat()).isFile()) return undefined
     const buffer = new Uint8Array(mostBytes + 1)
@@ -76,14 +77,25 @@ export async function readRegularFile(path: string, mostBytes: number): Promise<
   }
 }
 
-/** Reads a file, and keeps nothing of it. */
+/** Reads a file, and keeps nothing of it; that there is none is no failure. */
 export async function readToEnd(path: string): Promise<void> {
-  const file = await open(path, constants.O_RDONLY)
+  const file = await openIfThere(path, constants.O_RDONLY)
+  if (file === undefined) return
   try {
     const buffer = new Uint8Array(READ_BYTES)
     while ((await file.read(buffer, 0, buffer.length)).bytesRead > 0);
   } finally {
     await file.close()
+  }
+}
+
+/** Whoever else opens a database may have removed it by now. */
+async function openIfThere(path: string, flags: number): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, flags)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
   }
 }
 
