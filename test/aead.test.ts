@@ -1,4 +1,5 @@
 import { mkdir, realpath, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -12,7 +13,7 @@ import { systemRandom } from '../src/crypto/random'
 import { open as openWith, seal as sealWith } from '../src/crypto/seal'
 import { NONCE_BYTES, TAG_BYTES } from '../src/format/constants'
 import { platformChaCha } from '../src/platform/chacha20-poly1305'
-import { findSodium, loadSodium } from '../src/platform/sodium'
+import { findSodium, loadSodium, type Sodium } from '../src/platform/sodium'
 import { temporaryDirectory } from './support'
 import { type Verdict, vectors } from './vectors'
 
@@ -21,11 +22,14 @@ const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 type AeadCase = Verdict & Readonly<Record<'key' | 'iv' | 'aad' | 'msg' | 'ct' | 'tag', string>>
 
+/** Asked for from where the packages really are, which may be behind a link, as in a sandbox. */
+const sodium = loadSodium(createRequire(import.meta.url).resolve('vitest/package.json'))
+
 /** Every library there is here, by its name; what is missing is said, and is none of the tests. */
 const libraries = Object.entries({
   '@noble/ciphers': nobleAead,
   'node:crypto': platformChaCha && nodeAead(platformChaCha),
-  'sodium-native': ((sodium) => sodium && sodiumAead(sodium))(loadSodium()),
+  'sodium-native': sodium && sodiumAead(sodium),
   'the fastest': chooseAead({ sodium: true }),
 }).flatMap(([name, aead]) => {
   if (aead === undefined) console.warn(`skipped: ${name} is not on this machine`)
@@ -117,7 +121,7 @@ describe('all libraries', () => {
     return out
   }
 
-  test.skipIf(loadSodium() === undefined)('there are three of them here', () => {
+  test.skipIf(sodium === undefined)('there are three of them here', () => {
     expect(libraries.map(([name]) => name)).toEqual(['@noble/ciphers', 'node:crypto', 'sodium-native', 'the fastest'])
   })
 
@@ -204,6 +208,86 @@ describe('what is used', () => {
     },
   )
 
+  /** Chosen in a process of its own, where these are all that there is; with what was sealed and opened by sodium-native. */
+  async function chosenAmong(there: { readonly sodium: boolean; readonly node: boolean }) {
+    const calls: string[] = []
+    const lookUps = { sodium: 0 }
+    const stand: Sodium = {
+      crypto_aead_xchacha20poly1305_ietf_encrypt(out, plaintext, context, _, nonce, key) {
+        calls.push(`seal ${plaintext.length}`)
+        nobleAead.encrypt(key, nonce, plaintext, context, out)
+      },
+      crypto_aead_xchacha20poly1305_ietf_decrypt(out, _, sealed, context, nonce, key) {
+        calls.push(`open ${out.length}`)
+        const plaintext = nobleAead.decrypt(key, nonce, sealed, context)
+        if (plaintext === undefined) throw new Error('could not verify data')
+        out.set(plaintext)
+      },
+    }
+    vi.resetModules()
+    vi.doMock('../src/platform/sodium', () => ({
+      loadSodium() {
+        lookUps.sodium++
+        return there.sodium ? stand : undefined
+      },
+    }))
+    vi.doMock('../src/platform/chacha20-poly1305', () => ({ platformChaCha: there.node ? platformChaCha : undefined }))
+    onTestFinished(() => {
+      vi.doUnmock('../src/platform/sodium')
+      vi.doUnmock('../src/platform/chacha20-poly1305')
+      vi.resetModules()
+    })
+    const { chooseAead: choose } = await import('../src/crypto/aeads')
+    const aead = choose({ sodium: true })
+    calls.length = 0
+    return { aead, calls, lookUps, choose }
+  }
+
+  test('is sodium-native below 8 KiB of plaintext, and node:crypto from there on', async () => {
+    const { aead, calls } = await chosenAmong({ sodium: true, node: true })
+    const [key, nonce, context] = [systemRandom(32), systemRandom(NONCE_BYTES), systemRandom(9)]
+    for (const length of [0, 8191, 8192, 8193]) {
+      const plaintext = systemRandom(length)
+      const sealed = new Uint8Array(length + TAG_BYTES)
+      aead.encrypt(key, nonce, plaintext, context, sealed)
+      const opened = aead.decrypt(key, nonce, sealed, context) as Uint8Array
+      expect(equal(opened, plaintext)).toBe(true)
+      expect(equal(nobleAead.decrypt(key, nonce, sealed, context) as Uint8Array, plaintext)).toBe(true)
+    }
+    expect(calls).toEqual(['seal 0', 'open 0', 'seal 8191', 'open 8191'])
+  })
+
+  test.each([
+    [{ sodium: true, node: true }, ['sodium-native', 'node:crypto']],
+    [{ sodium: true, node: false }, ['sodium-native']],
+    [{ sodium: false, node: true }, ['node:crypto']],
+    [{ sodium: false, node: false }, ['@noble/ciphers']],
+  ])('where there is %j is %j, looked for once', async (there, names) => {
+    const warnings = spyOnWarnings()
+    const { aead, choose, lookUps } = await chosenAmong(there)
+    for (const chosen of [aead, choose({ sodium: true })]) {
+      expect(chosen.uses.map(({ library }) => library)).toEqual(names)
+      expect(chosen.uses[0]?.fromBytes).toBe(0)
+    }
+    expect(lookUps.sodium).toBe(1)
+    expect(choose({ sodium: false }).uses[0]?.library).toBe(there.node ? 'node:crypto' : '@noble/ciphers')
+    expect(warnings).toEqual([])
+  })
+
+  test('is never sodium-native if that may not be loaded, which is then not looked for', async () => {
+    const { choose, lookUps } = await chosenAmong({ sodium: true, node: true })
+    vi.resetModules()
+    const { chooseAead: first } = await import('../src/crypto/aeads')
+    lookUps.sodium = 0
+    expect(first({ sodium: false }).uses).toEqual([{ library: 'node:crypto', fromBytes: 0 }])
+    expect(lookUps.sodium).toBe(0)
+    expect(choose({ sodium: true }).uses).toHaveLength(2)
+  })
+
+  test.each(libraries.filter(([name]) => name !== 'the fastest'))('%s says its name, for any length', (name, aead) => {
+    expect(aead.uses).toEqual([{ library: name, fromBytes: 0 }])
+  })
+
   test.each(libraries)('%s gives the known answers', (_, aead) => {
     expect(givesKnownAnswers(aead)).toBe(true)
   })
@@ -213,9 +297,27 @@ describe('what is used', () => {
       decrypt: (key, nonce, sealed, context) =>
         nobleAead.decrypt(key, nonce, sealed, context) ?? new Uint8Array(sealed.length - TAG_BYTES),
     },
+    'opens what was altered at its beginning': {
+      decrypt: (key, nonce, sealed, context) =>
+        nobleAead.decrypt(key, nonce, sealed, context) ??
+        nobleAead.decrypt(key, nonce, sealed.with(0, (sealed[0] as number) ^ 1), context),
+    },
+    'opens what was altered at its end': {
+      decrypt: (key, nonce, sealed, context) =>
+        nobleAead.decrypt(key, nonce, sealed, context) ??
+        nobleAead.decrypt(key, nonce, sealed.with(-1, (sealed.at(-1) as number) ^ 1), context),
+    },
+    'opens no more than 4 KiB': {
+      decrypt: (key, nonce, sealed, context) =>
+        sealed.length > 4096 ? undefined : nobleAead.decrypt(key, nonce, sealed, context),
+    },
     'opens nothing': { decrypt: () => undefined },
     'leaves the context out': {
       encrypt: (key, nonce, plaintext, _, out) => nobleAead.encrypt(key, nonce, plaintext, new Uint8Array(), out),
+    },
+    'leaves the context out, both ways': {
+      encrypt: (key, nonce, plaintext, _, out) => nobleAead.encrypt(key, nonce, plaintext, new Uint8Array(), out),
+      decrypt: (key, nonce, sealed) => nobleAead.decrypt(key, nonce, sealed, new Uint8Array()),
     },
     'leaves out the tail behind 4 KiB': {
       encrypt(key, nonce, plaintext, context, out) {
@@ -250,6 +352,32 @@ function spyOnWarnings(): string[] {
   onTestFinished(() => spy.mockRestore())
   return warnings
 }
+
+describe('sodium-native', () => {
+  test.skipIf(sodium === undefined)('opens into the memory it is given, if that is long enough', () => {
+    const aead = sodiumAead(sodium as Sodium)
+    const [key, nonce, context, plaintext] = [
+      systemRandom(32),
+      systemRandom(NONCE_BYTES),
+      systemRandom(3),
+      utf8('plain'),
+    ]
+    const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
+    aead.encrypt(key, nonce, plaintext, context, sealed)
+    for (const [room, inPlace] of [
+      [4, false],
+      [5, true],
+      [6, true],
+    ] as const) {
+      const out = new Uint8Array(room)
+      const opened = aead.decrypt(key, nonce, sealed, context, out) as Uint8Array
+      expect(opened).toEqual(plaintext)
+      expect(opened.buffer === out.buffer).toBe(inPlace)
+      expect(out.subarray(0, 5)).toEqual(inPlace ? plaintext : new Uint8Array(room))
+      expect(out.subarray(5)).toEqual(new Uint8Array(Math.max(0, room - 5)))
+    }
+  })
+})
 
 describe('sodium-native is taken', () => {
   async function tree(...files: readonly string[]): Promise<string> {

@@ -4,15 +4,18 @@ import { hkdf } from '@noble/hashes/hkdf.js'
 import { scrypt } from '@noble/hashes/scrypt.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { concat, utf8 } from '../src/bytes'
+import type { Aead } from '../src/crypto/aead'
+import { nobleAead } from '../src/crypto/aead-noble'
 import { createKeyringFile } from '../src/crypto/data-keys'
 import { derive, mac, portableMac } from '../src/crypto/derive'
 import { costProblem, type Kdf, portableScrypt, stretch } from '../src/crypto/kdf'
-import { Keyring } from '../src/crypto/keyring'
+import { Keyring, readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../src/crypto/keyring'
 import { publicRandom, systemRandom } from '../src/crypto/random'
 import { seal } from '../src/crypto/seal'
 import { addElement, elementHash, removeElement } from '../src/crypto/set-hash'
+import { unwrapRootKey, wrapRootKey } from '../src/crypto/slot'
 import { LABEL } from '../src/format/constants'
 import { EMPTY_HEAD } from '../src/format/head'
 import { codeOf } from './support'
@@ -206,6 +209,8 @@ describe('set hash', () => {
   })
 })
 
+const SLOT = { id: new Uint8Array(8), kind: 'raw-key', label: null, created: 0, params: {} }
+
 describe('keyring', () => {
   const rootKey = new Uint8Array(32).fill(1)
 
@@ -288,13 +293,95 @@ describe('keyring', () => {
     }
   })
 
+  test('keyring.json is vouched for by the root key alone, in every byte', async () => {
+    const fields = { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [SLOT] } as const
+    const file = createKeyringFile(rootKey, fields, systemRandom)
+    const unverified = readKeyringFile(sealKeyringFile(file, rootKey))
+    expect(verifyKeyringFile(unverified, rootKey)).toEqual(file)
+    for (const [altered, key] of [
+      [unverified, new Uint8Array(32)],
+      [{ ...unverified, macInput: concat(unverified.macInput, Uint8Array.of(0)) }, rootKey],
+      [{ ...unverified, mac: unverified.mac.toReversed() }, rootKey],
+    ] as const) {
+      expect(await codeOf(() => verifyKeyringFile(altered, key))).toBe('ERR_CORRUPT')
+    }
+  })
+
+  test('rows are sealed and opened by the library it was given, @noble/ciphers if by none', () => {
+    const fields = { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] } as const
+    const file = createKeyringFile(rootKey, fields, systemRandom)
+    const calls: string[] = []
+    const given: Aead = {
+      uses: [],
+      encrypt: (...args) => {
+        calls.push('seal')
+        nobleAead.encrypt(...args)
+      },
+      decrypt: (...args) => {
+        calls.push('open')
+        return nobleAead.decrypt(...args)
+      },
+    }
+    const keyring = new Keyring(file, rootKey, systemRandom, given)
+    expect(keyring.openRow(utf8('row'), keyring.sealRow(utf8('row'), utf8('p')))).toEqual(utf8('p'))
+    expect(calls).toEqual(['seal', 'open'])
+    expect(keyring.aead).toBe(given)
+    expect(newKeyring().aead).toBe(nobleAead)
+  })
+
   test('the keys are not to be seen on the keyring', () => {
     expect(JSON.stringify(newKeyring())).not.toContain('ey')
     expect(Object.keys(newKeyring())).toEqual(['storeId', 'names'])
   })
 })
 
+describe('slot', () => {
+  const context = { storeId: new Uint8Array(16), slotId: new Uint8Array(8), kind: 'raw-key' }
+  const secret = new Uint8Array(32).fill(1)
+  const rootKey = new Uint8Array(32).fill(2)
+  const wrapped = wrapRootKey(secret, rootKey, context, systemRandom)
+
+  test('gives the root key to the secret it was made with, and nothing to others', () => {
+    expect(unwrapRootKey(secret, wrapped, context)).toEqual(rootKey)
+    expect(unwrapRootKey(new Uint8Array(32), wrapped, context)).toBeNull()
+  })
+
+  test('moved to another store, id or kind is nobody’s', () => {
+    for (const moved of [
+      { ...context, storeId: new Uint8Array(16).fill(1) },
+      { ...context, slotId: new Uint8Array(8).fill(1) },
+      { ...context, kind: 'raw-kez' },
+    ]) {
+      expect(unwrapRootKey(secret, wrapped, moved)).toBeNull()
+    }
+  })
+
+  test('that is damaged says so, and where', () => {
+    const other = wrapRootKey(new Uint8Array(32), rootKey, context, systemRandom)
+    for (const [params, message] of [
+      [{ ...wrapped, wrapped: other.wrapped }, 'slot wrapped: expected the root key under the committed key, '],
+      [{ ...wrapped, commitment: '' }, 'slot commitment: expected 32 bytes in base64url, '],
+      [{ ...wrapped, wrapped: '' }, 'slot wrapped: expected 72 bytes in base64url, '],
+      [{}, 'slot commitment: expected 32 bytes in base64url, '],
+    ] as const) {
+      expect(() => unwrapRootKey(secret, params, context)).toThrow(message)
+    }
+  })
+})
+
 describe('random bytes that may be known', () => {
+  test('are drawn from the platform 4 KiB at a time, and more than that at once', () => {
+    const spy = vi.spyOn(crypto, 'getRandomValues')
+    const drawn = (): number[] => spy.mock.calls.map(([bytes]) => (bytes as Uint8Array).length)
+    for (let time = 0; time < 1000; time++) publicRandom(32)
+    expect(drawn().every((length) => length === 4096)).toBe(true)
+    expect([7, 8]).toContain(drawn().length)
+    spy.mockClear()
+    expect(publicRandom(4097)).toHaveLength(4097)
+    expect(drawn()).toEqual([4097])
+    spy.mockRestore()
+  })
+
   test('are as many as asked for, all different, and shared with nobody', () => {
     const drawn = Array.from({ length: 2000 }, (_, index) => publicRandom(24 + (index % 9)))
     expect(drawn.map(({ length }) => length)).toEqual(drawn.map((_, index) => 24 + (index % 9)))

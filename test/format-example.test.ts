@@ -10,7 +10,18 @@ import type { Random } from '../src/crypto/random'
 import { open } from '../src/crypto/seal'
 import { unwrapRootKey, wrapRootKey } from '../src/crypto/slot'
 import { decodeCheckpoint, encodeCheckpoint } from '../src/format/checkpoint'
-import { ARGON2ID, ENVELOPE_HEADER_BYTES, KEY_BYTES, LABEL, SCRYPT, TAG_BYTES } from '../src/format/constants'
+import {
+  ARGON2ID,
+  DATA_DIRECTORY,
+  ENVELOPE_HEADER_BYTES,
+  ID_PREFIX,
+  KEY_BYTES,
+  KEYRING_FILE,
+  LABEL,
+  SCRYPT,
+  STAGED_KEYRING_FILE,
+  TAG_BYTES,
+} from '../src/format/constants'
 import { RowContext, SetElement } from '../src/format/envelope'
 import { decodeHead, EMPTY_HEAD, encodeHead, encodeSetHash } from '../src/format/head'
 import type { KeySlot } from '../src/format/keyring-file'
@@ -278,4 +289,14 @@ describe('docs/format.md', () => {
     expect(pageBytes('small-envelope').length).toBe(29 + pageBytes('small-plaintext').length + 16)
     expect(encodePayload(LARGE.payload.bytes).length).toBe(pageBytes('large-payload-envelope').length - 45)
   })
+})
+
+test.each([
+  [KEYRING_FILE, 'keyring.json'],
+  [STAGED_KEYRING_FILE, 'keyring.json.new'],
+  [`${DATA_DIRECTORY}/`, 'data/'],
+  [ID_PREFIX, 'appsecret_'],
+])('the page names %s, as it is on disk', (name, expected) => {
+  expect(name).toBe(expected)
+  expect(page).toContain(`\`${expected}\``)
 })

@@ -16,7 +16,14 @@ import {
   WRAPPED_KEY_BYTES,
 } from '../src/format/keyring-file'
 import { isPadded, pad, padmeLength } from '../src/format/padding'
-import { decodePayload, decodeRecord, encodePayload, encodeRecord, type StoredRecord } from '../src/format/record'
+import {
+  decodePayload,
+  decodeRecord,
+  encodePayload,
+  encodeRecord,
+  type StoredRecord,
+  withoutPayload,
+} from '../src/format/record'
 import { SecretStoreError, type SecretStoreErrorCode } from '../src/index'
 
 const safe = fc.maxSafeNat()
@@ -119,13 +126,37 @@ describe('envelope', () => {
     )
   })
 
-  test('a context that is used again is what a new one is', () => {
-    const used = new RowContext(new Uint8Array(16).fill(9))
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 900 }), (row) => {
-        expect([...used.of(row)]).toEqual([...new RowContext(new Uint8Array(16).fill(9)).of(row)])
-      }),
-    )
+  /** Around the usual length of a row key, for which there is room, and well beyond it, there and back. */
+  const ROW_LENGTHS = [0, 1, 255, 256, 257, 300, 301, 600, 40, 5000, 3, 0]
+
+  test('a context is version, store, length and row key, whatever it was used for before', () => {
+    const storeId = new Uint8Array(16).fill(9)
+    const used = new RowContext(storeId)
+    for (const length of ROW_LENGTHS) {
+      const row = new Uint8Array(length).fill(length)
+      const expected = [1, ...storeId, 0, 0, length >> 8, length & 0xff, ...row]
+      expect([...used.of(row)]).toEqual(expected)
+      expect([...new RowContext(storeId).of(row)]).toEqual(expected)
+    }
+  })
+
+  test('so is an element, for row keys of any length', () => {
+    const used = new SetElement()
+    const encoding = encodeEnvelope({ keyId: 5, sealed: Uint8Array.from({ length: 60 }, (_, n) => n) })
+    for (const length of ROW_LENGTHS) {
+      const row = new Uint8Array(length).fill(length)
+      const expected = [
+        0,
+        0,
+        length >> 8,
+        length & 0xff,
+        ...row,
+        ...encoding.slice(0, 29),
+        ...encoding.slice(-TAG_BYTES),
+      ]
+      expect([...used.of(row, encoding)]).toEqual(expected)
+      expect([...new SetElement().of(row, encoding)]).toEqual(expected)
+    }
   })
 })
 
@@ -210,6 +241,26 @@ describe('record', () => {
     proveHostile(encodeRecord(value), (near) => encodeRecord(decodeRecord(near)))
   })
 
+  test('without its payload is the same record, and says of a payload row what it vouches for', () => {
+    fc.assert(
+      fc.property(record, (value) => {
+        const { payload, ...rest } = value
+        const { type } = payload
+        const kept = 'tag' in payload ? { type, lengthBytes: payload.lengthBytes, tag: payload.tag } : { type }
+        expect(withoutPayload(value)).toEqual({ ...rest, payload: kept })
+      }),
+    )
+  })
+
+  test('without its payload keeps nothing of the plaintext, which is overwritten', () => {
+    const plaintext = encodeRecord(examples[1] as StoredRecord).slice()
+    const kept = withoutPayload(decodeRecord(plaintext))
+    plaintext.fill(0)
+    expect(kept).toEqual(examples[1])
+    const address = { ...kept.address, name: 'other' }
+    expect(withoutPayload(kept, address)).toEqual({ ...examples[1], address })
+  })
+
   test('arbitrary bytes are refused, or are canonical', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (near) => {
@@ -238,35 +289,56 @@ describe('payload', () => {
 })
 
 describe('head', () => {
-  const head: fc.Arbitrary<Head> = fc.record({
+  const created: fc.Arbitrary<Head> = fc.record({
     sequence: safe,
     count: safe,
     superseded: safe,
     setHash: fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
   })
+  const mark = fc.record({ generation: fc.maxSafeNat().map((n) => Math.max(1, n)), mac: bytes(32) })
+  const changed: fc.Arbitrary<Head> = fc.tuple(created, mark).map(([head, keyring]) => ({ ...head, keyring }))
 
-  test('decoding is the inverse of encoding', () => {
+  test.each([
+    ['a keyring.json as it was created', created, 56],
+    ['one that has replaced another', changed, 96],
+  ])('of %s: decoding is the inverse of encoding', (_, head, length) => {
     fc.assert(
       fc.property(head, (value) => {
         const encoding = encodeHead(value)
-        expect(encoding.length).toBe(56)
+        expect(encoding.length).toBe(length)
         expect(decodeHead(encoding)).toEqual(value)
       }),
     )
   })
 
-  test('every neighbour is refused, or is canonical', () => {
-    proveHostile(encodeHead({ sequence: 3, count: 2, superseded: 1, setHash: 2n ** 255n + 1n }), (near) =>
-      encodeHead(decodeHead(near)),
-    )
+  const example: Head = { sequence: 3, count: 2, superseded: 1, setHash: 2n ** 255n + 1n }
+  const changedExample: Head = { ...example, keyring: { generation: 1, mac: new Uint8Array(32).fill(7) } }
+
+  test.each([[example], [changedExample]])('every neighbour is refused, or is canonical', (value) => {
+    proveHostile(encodeHead(value), (near) => encodeHead(decodeHead(near)))
   })
 
-  test('a number above 2^53 - 1 is refused as corrupt', () => {
-    for (const offset of [0, 8, 16]) {
-      const encoding = encodeHead({ sequence: 1, count: 1, superseded: 1, setHash: 0n })
+  test('of another length is refused as such', async () => {
+    for (const length of [0, 55, 57, 64, 95, 97, 200]) {
+      expect(() => decodeHead(new Uint8Array(length).fill(1))).toThrow(`head: expected 56 or 96 bytes, got ${length}`)
+    }
+  })
+
+  test('a number above 2^53 - 1, and a keyring.json of no generation, are refused as corrupt', () => {
+    for (const offset of [0, 8, 16, 56]) {
+      const encoding = encodeHead(changedExample)
       encoding[offset] = 1
       expect(codeOfSync(() => decodeHead(encoding))).toBe('ERR_CORRUPT')
     }
+    const none = encodeHead({ ...example, keyring: { generation: 0, mac: new Uint8Array(32) } })
+    expect(codeOfSync(() => decodeHead(none))).toBe('ERR_CORRUPT')
+  })
+
+  test('what is read keeps nothing of the plaintext, which is overwritten', () => {
+    const plaintext = encodeHead(changedExample)
+    const read = decodeHead(plaintext)
+    plaintext.fill(0)
+    expect(read).toEqual(changedExample)
   })
 
   test('a set hash is a number of 32 bytes, the most significant first', () => {
@@ -369,6 +441,8 @@ describe('padding', () => {
     const content = new Uint8Array(100).fill(1)
     const padded = pad(content)
     expect(padded.length).toBe(104)
+    expect(padded.subarray(0, 100)).toEqual(content)
+    expect(pad(padded)).toBe(padded)
     expect(isPadded(padded, 100)).toBe(true)
     expect(isPadded(padded, 99)).toBe(false)
     expect(isPadded(padded.subarray(0, 103), 100)).toBe(false)
@@ -419,7 +493,7 @@ describe('keyring.json', () => {
   const refusal = (change: (json: Record<string, unknown>) => unknown): string =>
     codeOfSync(() => readKeyringFile(forged(change)))
 
-  const keyringFile: fc.Arbitrary<KeyringFile> = fc.record({
+  const createdFile: fc.Arbitrary<KeyringFile> = fc.record({
     storeId: bytes(16),
     created: safe,
     names: fc.constantFrom('plain' as const, 'sealed' as const),
@@ -449,6 +523,11 @@ describe('keyring.json', () => {
       .map((keys) => keys.sort((a, b) => a.id - b.id)),
     indexKey: bytes(WRAPPED_KEY_BYTES),
   })
+  const change = fc.record({ generation: fc.maxSafeNat().map((n) => Math.max(1, n)), sequence: safe })
+  const keyringFile: fc.Arbitrary<KeyringFile> = fc.oneof(
+    createdFile,
+    fc.tuple(createdFile, change).map(([file, change]) => ({ ...file, change })),
+  )
 
   test('decoding is the inverse of encoding', () => {
     fc.assert(
@@ -456,6 +535,7 @@ describe('keyring.json', () => {
         const encoding = encodeKeyringFile(file, sha256, (input) => mac(macKey, input))
         const decoded = decodeKeyringFile(encoding, sha256)
         expect(decoded.file).toEqual(file)
+        expect('change' in decoded.file).toBe('change' in file)
         expect(decoded.mac).toEqual(mac(macKey, decoded.macInput))
         expect(encodeAgain(decoded)).toEqual(encoding)
       }),
@@ -496,7 +576,17 @@ describe('keyring.json', () => {
     for (const version of ['1', null, 1.5, 2 ** 60, true, [1], undefined]) {
       expect(refusal((json) => ({ ...json, version }))).toBe('ERR_CORRUPT')
     }
-    for (const other of ['{}', 'null', '1', '[]', '', '{"format":"x","version":2}', '{"version":2}', '{"format":']) {
+    for (const other of [
+      '{}',
+      'null',
+      '1',
+      '[]',
+      '',
+      '{"format":"x","version":2}',
+      '{"format":"x","version":77}',
+      '{"version":77}',
+      '{"format":',
+    ]) {
       expect(codeOfSync(() => readKeyringFile(utf8(other)))).toBe('ERR_CORRUPT')
     }
   })
@@ -566,6 +656,82 @@ describe('keyring.json', () => {
     }
     expect(codeOfSync(() => readKeyringFile(closed('[1')))).toBe('ERR_CORRUPT')
     expect(codeOfSync(() => readKeyringFile(closed('{"format": "secret-store"')))).toBe('ERR_CORRUPT')
+  })
+
+  test('one that has replaced another says how often, and since when; one as it was created says neither', () => {
+    const changed = (fields: object) => (json: Record<string, unknown>) => {
+      const { format, store, created, names, slots, keys, indexKey } = json
+      return { format, version: 2, store, created, names, ...fields, slots, keys, indexKey }
+    }
+    const read = readKeyringFile(forged(changed({ generation: 1, sequence: 0 })))
+    expect(read.file).toEqual({ ...example, change: { generation: 1, sequence: 0 } })
+    for (const fields of [
+      {},
+      { generation: 1 },
+      { sequence: 0 },
+      { generation: 0, sequence: 0 },
+      { generation: 1.5, sequence: 0 },
+      { generation: '1', sequence: 0 },
+      { generation: 1, sequence: -1 },
+      { generation: 1, sequence: null },
+    ]) {
+      expect([fields, refusal(changed(fields))]).toEqual([fields, 'ERR_CORRUPT'])
+    }
+    expect(refusal((json) => ({ ...json, generation: 1, sequence: 0 }))).toBe('ERR_CORRUPT')
+    const forging = (fields: object) => () => readKeyringFile(forged(changed(fields)))
+    expect(forging({ generation: 0, sequence: 0 })).toThrow('generation: expected an integer from 1 ')
+    expect(forging({ generation: 1, sequence: -1 })).toThrow('sequence: expected an integer from 0 ')
+  })
+
+  test('a file that would be too large to be read is not made', () => {
+    const { label: _, ...rest } = slot
+    const sized = (length: number): Uint8Array =>
+      encodeKeyringFile({ ...example, slots: [{ ...rest, label: 'x'.repeat(length) }] }, sha256, sha256)
+    const most = MAX_KEYRING_BYTES - sized(0).length
+    expect(sized(most).length).toBe(MAX_KEYRING_BYTES)
+    expect(() => sized(most + 1)).toThrow(RangeError)
+  })
+
+  test('bytes that are no text are told from text that is damaged', () => {
+    expect(() => readKeyringFile(Uint8Array.of(0xff))).toThrow('keyring.json: expected UTF-8, got other bytes')
+    expect(() => readKeyringFile(utf8('x'))).toThrow('keyring.json: expected a checksum and a MAC at its end, got none')
+  })
+
+  test('a refusal says which field is wrong, and how', () => {
+    const first = (json: Record<string, unknown>, list: string): object => (json[list] as object[])[0] as object
+    const of = (name: string, value: unknown) => (json: Record<string, unknown>) => ({ ...json, [name]: value })
+    const ofSlot = (name: string, value: unknown) => (json: Record<string, unknown>) =>
+      of('slots', [{ ...first(json, 'slots'), [name]: value }])(json)
+    const ofKey = (name: string, value: unknown) => (json: Record<string, unknown>) =>
+      of('keys', [{ ...first(json, 'keys'), [name]: value }])(json)
+    const refusals: readonly [(json: Record<string, unknown>) => unknown, string][] = [
+      [of('version', 3), 'keyring.json: expected format version 1 or 2, got 3'],
+      [of('extra', 1), 'keyring.json: expected the fields format, version, store, created, names, slots, keys, '],
+      [({ created, ...json }) => ({ ...json, made: created }), 'keyring.json: expected the fields '],
+      [of('store', ''), 'store: expected 16 bytes in base64url, '],
+      [of('created', -1), 'created: expected an integer from 0 to 9007199254740991, '],
+      [of('slots', []), 'slots: expected a list of 1 to 32, '],
+      [of('keys', []), 'keys: expected a list of 1 to 1024, '],
+      [of('indexKey', ''), 'indexKey: expected 72 bytes in base64url, '],
+      [of('slots', ['x']), 'slot: expected an object, '],
+      [of('slots', [null]), 'slot: expected an object, '],
+      [of('slots', [['x']]), 'slot: expected an object, '],
+      [of('slots', [{}]), 'slot: expected the fields id, kind, label, created, params, '],
+      [ofSlot('id', ''), 'slot id: expected 8 bytes in base64url, '],
+      [ofSlot('created', -1), 'slot created: expected an integer from 0 '],
+      [of('keys', [1]), 'key: expected an object, '],
+      [of('keys', [{}]), 'key: expected the fields id, created, wrapped, '],
+      [ofKey('id', 0), 'key id: expected an integer from 1 to 4294967295, '],
+      [ofKey('created', -1), 'key created: expected an integer from 0 '],
+      [ofKey('wrapped', ''), 'key wrapped: expected 72 bytes in base64url, '],
+    ]
+    for (const [change, message] of refusals) expect(() => readKeyringFile(forged(change))).toThrow(message)
+    expect(() => readKeyringFile(closed('{"format": "secret-store"'))).toThrow('version: expected an integer, ')
+    expect(() => readKeyringFile(closed('[1'))).toThrow('keyring.json: expected JSON, ')
+    const shortMac = utf8(
+      new TextDecoder().decode(exampleBytes).replace(/"mac": "[^"]{42}./, `${'"mac": "'.padEnd(50, 'A')}B`),
+    )
+    expect(() => readKeyringFile(shortMac)).toThrow('mac: expected 32 bytes in base64url, ')
   })
 
   test('duplicate ids are refused, of slots and of keys', () => {

@@ -14,6 +14,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import { describe, expect, onTestFinished, type TestContext, test, vi } from 'vitest'
 import { MAX_KEYRING_BYTES } from '../src/format/constants'
 import { account, SecretStore } from '../src/index'
@@ -72,6 +73,7 @@ describe('a new store', () => {
 
   test('is made for its owner alone, whatever the umask and the empty directory allow', async (context) => {
     skipUnless(context, posix, 'Windows has no modes')
+    skipUnless(context, isMainThread, 'a thread cannot set the umask')
     const umask = process.umask(0)
     onTestFinished(() => void process.umask(umask))
     for (const location of [await newLocation(), await temporaryDirectory()]) {
@@ -124,6 +126,7 @@ describe('a new store', () => {
 
   test('below a directory that refuses is ERR_IO', async (context) => {
     skipUnless(context, posix, 'Windows directories refuse by access lists')
+    skipUnless(context, !root || isMainThread, 'a thread of root stays root')
     const directory = await temporaryDirectory()
     await chmod(directory, 0o500)
     // Root may write everywhere: it acts as nobody meanwhile, who may enter this directory and no more.

@@ -221,6 +221,17 @@ describe('STREAM', () => {
     }
   })
 
+  test('damage in the middle is told from what may be a missing end', async () => {
+    const work = async (bytes: Uint8Array): Promise<void> => {
+      for await (const _ of openChunks(KEY, readerOf(bytes)));
+    }
+    const altered = stream.slice()
+    altered[CHUNK + TAG] = (altered[CHUNK + TAG] as number) ^ 1
+    await expect(work(altered)).rejects.toThrow('expected chunk 1 as it was written, got altered bytes')
+    const short = stream.subarray(0, stream.length - 1)
+    await expect(work(short)).rejects.toThrow('expected chunk 3 as it was written, got one that is altered or cut off')
+  })
+
   test('an error of the source comes through as it is', async () => {
     const failure = new Error('source: lost')
     async function* source(): AsyncGenerator<Uint8Array> {
@@ -400,6 +411,18 @@ describe('the header of a backup', () => {
     expect(await headerCode(unsafe.fill(0xff, 25, 33))).toBe('ERR_CORRUPT')
   })
 
+  test('with a keyring.json of the largest size is read', async () => {
+    const largest = { keyring: new Uint8Array(262_144).fill(7), records: 0, nonce: bytesOf(32) }
+    const { header: read } = await decodeBackupHeader(readerOf(encodeBackupHeader(largest)))
+    expect(Buffer.compare(read.keyring, largest.keyring)).toBe(0)
+  })
+
+  test('of a later version says so', async () => {
+    const later = example.slice()
+    later[20] = 2
+    await expect(decodeBackupHeader(readerOf(later))).rejects.toThrow('backup: expected version 1, got 2')
+  })
+
   test('anything else is no backup', async () => {
     for (const bytes of [
       new Uint8Array(),
@@ -484,6 +507,26 @@ describe('the entries of a backup', () => {
       }
       expect(await codeOf(work)).toBe('ERR_CORRUPT')
       expect(asked).toBe(0)
+    }
+  })
+
+  test('a row key of the greatest length is read', async () => {
+    const longest = { type: 'delete', rowKey: new Uint8Array(65_536).fill(7) } as const
+    const [found] = await entriesOf(encodeAll([longest, { type: 'head', value: bytesOf(3) }]))
+    expect(Buffer.compare((found as typeof longest).rowKey, longest.rowKey)).toBe(0)
+  })
+
+  test('a value of the greatest length is asked for, and its absence is the end of the stream', async () => {
+    // 1 GiB and 1 MiB: a payload of the greatest size, sealed.
+    const failing = entriesOf(Uint8Array.of(3, 0x40, 0x10, 0, 0))
+    await expect(failing).rejects.toThrow('backup: expected more bytes, got its end')
+  })
+
+  test('an entry that is kept keeps no more of the stream than its own bytes', async () => {
+    for (const entry of await entriesOf(encodeAll(example))) {
+      for (const part of Object.values(entry)) {
+        if (part instanceof Uint8Array) expect(part.buffer.byteLength).toBe(part.length)
+      }
     }
   })
 
