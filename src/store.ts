@@ -112,7 +112,7 @@ export class SecretStore extends SecretView {
    *
    * @returns What is missing, altered or stray; `ok` if nothing is.
    * @throws {TypeError} On bad options. @throws What `signal` was aborted with.
-   * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`.
+   * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`.
    */
   async verify(options: LongOptions = {}): Promise<VerifyReport> {
     const plan = parseLongOptions(options, 'verify')

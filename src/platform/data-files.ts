@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { lstat, open, readdir } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A file of a database that is read without opening the database. */
@@ -26,8 +26,9 @@ export async function dataFiles(directory: string): Promise<DataFile[]> {
   const files: DataFile[] = []
   for (const name of [...names, ...lost.map((one) => `${LOST_DIRECTORY}/${one}`)]) {
     const path = join(directory, name)
-    const found = await lstat(path, { bigint: true })
-    if (name === LOCK_FILE || !found.isFile()) continue
+    // Whoever has the database open may have removed it by now.
+    const found = await lstat(path, { bigint: true }).catch(ignoreMissing)
+    if (name === LOCK_FILE || !found?.isFile()) continue
     files.push({ name, path, bytes: Number(found.size), version: `${found.ino}:${found.size}:${found.mtimeNs}` })
   }
   return files
@@ -37,13 +38,47 @@ async function namesIn(directory: string): Promise<string[]> {
   return (await lstat(directory)).isDirectory() ? (await readdir(directory)).sort() : []
 }
 
-/** All of it; no link is followed. @returns `undefined` if it is no regular file any more. */
+/** What a disk gives or fails to give at once. */
+const PIECE_BYTES = 4096
+
+/**
+ * All of it, with zeros where the disk cannot read it any more; no link is followed.
+ *
+ * @returns `undefined` if there is no regular file any more.
+ */
 export async function readDataFile({ path }: DataFile): Promise<Uint8Array | undefined> {
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
-  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(ignoreMissing)
+  if (file === undefined) return undefined
   try {
-    return (await file.stat()).isFile() ? new Uint8Array(await file.readFile()) : undefined
+    if (!(await file.stat()).isFile()) return undefined
+    try {
+      return new Uint8Array(await file.readFile())
+    } catch (error) {
+      if (!isBadSector(error)) throw error
+      return await readPieces(file)
+    }
   } finally {
     await file.close()
   }
+}
+
+async function readPieces(file: FileHandle): Promise<Uint8Array> {
+  const bytes = new Uint8Array((await file.stat()).size)
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    try {
+      await file.read(bytes, at, Math.min(PIECE_BYTES, bytes.length - at), at)
+    } catch (error) {
+      if (!isBadSector(error)) throw error
+    }
+  }
+  return bytes
+}
+
+function isBadSector(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EIO'
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }

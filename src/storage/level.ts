@@ -4,6 +4,7 @@ import { corrupt, SecretStoreError } from '../errors'
 import { fileGeneration, isLockedByThisProcess, joinPath, openAttempts, removeTree } from '../platform/files'
 import type { Change, Engine, Range, Row } from './engine'
 import { ERASURE_ROWS, HEAD_ROW } from './keyspace'
+import { expectReadableLogs } from './location'
 
 /** What `level` is on Node; its types promise no more than what it is in browsers too. */
 type Database = Level<Uint8Array, Uint8Array> & {
@@ -125,6 +126,8 @@ export class LevelEngine implements Engine {
    */
   async erase(): Promise<void> {
     this.checkOwned()
+    // Whatever was acknowledged goes into a table: a log that cannot be read as the files are opened again is deleted.
+    await this.#database.compactRange(LOWEST_KEY, LOWEST_KEY)
     await this.#writeEnds((key) => ({ type: 'put', key, value: NO_BYTES }))
     await this.#openAnew()
     await this.#database.compactRange(LOWEST_KEY, HIGHEST_KEY)
@@ -172,6 +175,7 @@ export class LevelEngine implements Engine {
   async #reopen(): Promise<void> {
     await Promise.allSettled(this.#reads)
     await this.close()
+    await expectReadableLogs(this.#directory)
     this.#database = await openDatabase(this.#directory, false, RETAKE_ATTEMPTS)
     this.#generation = generationOf(this.#directory)
     this.#head = undefined
@@ -253,6 +257,9 @@ function lockLost(other: string): SecretStoreError {
   return new SecretStoreError('ERR_LOCKED', `store: expected to be its only opener, got ${other}`)
 }
 
+/** Files that are missing, and what LevelDB itself finds wrong with them. */
+const DAMAGE = /No such file|does not exist|Corruption|corrupted|exists \(error_if_exists/
+
 function openError(error: unknown): SecretStoreError {
   if (error instanceof SecretStoreError) return error
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
@@ -260,8 +267,7 @@ function openError(error: unknown): SecretStoreError {
   if (code === 'LEVEL_LOCKED') {
     return new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one', { cause })
   }
-  const fault = /No such file|does not exist|Corruption|corrupted|exists \(error_if_exists/.test(cause.message)
-  if (code === 'LEVEL_IO_ERROR' && !fault) {
+  if (code === 'LEVEL_IO_ERROR' && !DAMAGE.test(cause.message)) {
     return new SecretStoreError('ERR_IO', 'data: expected to open its files, got a refusal by the system', { cause })
   }
   return corrupt('data: expected a whole database, got a damaged one', cause)
@@ -273,7 +279,8 @@ function readError(error: unknown): Error {
   if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') {
     return closed(error)
   }
-  if (code === 'LEVEL_CORRUPTION') return corrupt('data: expected whole files, got damaged ones', error)
+  if (code === 'LEVEL_CORRUPTION' || DAMAGE.test(String(error)))
+    return corrupt('data: expected whole files, got damaged ones', error)
   return new SecretStoreError('ERR_IO', 'data: expected to read its files, got a refusal by the system', {
     cause: error,
   })

@@ -52,10 +52,11 @@ export class Problems {
   }
 }
 
-/** Of what says that something is wrong with the store. @throws What is no such error, and that it was closed. */
+/** These say nothing of the store: it was closed, or the system refused to let it be read. */
+const NO_PROBLEM: ReadonlySet<string> = new Set(['ERR_CLOSED', 'ERR_FAILED', 'ERR_IO'])
+
+/** Of what says that something is wrong with the store. @throws Everything else. */
 export function messageOf(error: unknown): string {
-  if (error instanceof SecretStoreError && error.code !== 'ERR_CLOSED' && error.code !== 'ERR_FAILED') {
-    return error.message
-  }
+  if (error instanceof SecretStoreError && !NO_PROBLEM.has(error.code)) return error.message
   throw error
 }

@@ -15,9 +15,10 @@ export interface VerifyPlan {
 /**
  * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together
  * against the head. It goes in steps, each at a turn of the commit queue, between which reads and writes go on: what
- * they change behind it is counted as they do it. What it holds in memory is one step, and the problems it lists.
+ * they change behind it is counted as they do it. What it holds in memory is one step, the problems it lists, and the keys
+ * of records that do not open.
  *
- * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`. @throws What `signal` was aborted with, or `onProgress` throws.
+ * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`. @throws What `signal` was aborted with, or `onProgress` throws.
  */
 export async function verify(context: Verifiable, { onProgress, signal }: VerifyPlan = {}): Promise<VerifyReport> {
   const { queue } = context
