@@ -65,6 +65,11 @@ export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0
 }
 
+/** The least key above another. */
+export function keyAfter(key: Uint8Array): Uint8Array {
+  return concat(key, Uint8Array.of(0))
+}
+
 /** The least byte string above every string that starts with `prefix`, which must not be all 0xff. */
 export function successor(prefix: Uint8Array): Uint8Array {
   let end = prefix.length

@@ -1,6 +1,7 @@
 import { equal, fromMapKey, mapKey } from './bytes'
 import type { StoreContext } from './context'
 import { corrupt, SecretStoreError } from './errors'
+import { live } from './expiry/live'
 import type { KnownRecord, StoredRecord } from './format/record'
 import { isExpired, type Partition, type Scope } from './model'
 import { idRow, prefixRange } from './storage/keyspace'
@@ -54,13 +55,12 @@ export async function locateCursor(
     if (still === undefined || !equal(still, rowKey)) throw noCursor(parameter)
     throw corrupt('id row: expected it to lead to its secret, got another or none')
   }
-  // What has expired since it was read may have been replaced since.
-  for (let seen: KnownRecord = record; isExpired(seen, context.nowSeconds()); ) {
-    const again = await read(context.engine, lookUpKnown(context, rowKey))
-    if (again?.id !== cursor.id || again.revision === seen.revision) throw noCursor(parameter)
-    seen = again
-  }
-  if (maySee?.(record.address.name) === false) throw noCursor(parameter)
+  // A cursor is a place, not a read of its secret: one that has expired is left for others to delete.
+  const stays = await read(
+    context.engine,
+    live(context, rowKey, record, lookUpKnown, () => {}),
+  )
+  if (stays?.id !== cursor.id || maySee?.(record.address.name) === false) throw noCursor(parameter)
   const inScope = context.keyspace.record({ partition, scope, name: record.address.name })
   if (!equal(inScope, rowKey)) throw noCursor(parameter)
   return { direction: cursor.direction, key: mapKey(rowKey) }

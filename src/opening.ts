@@ -7,7 +7,7 @@ import { publicRandom, systemRandom } from './crypto/random'
 import { wrapRootKey } from './crypto/slot'
 import { corrupt, SecretStoreError } from './errors'
 import { type Checkpoint, decodeCheckpoint } from './format/checkpoint'
-import { KEY_BYTES, MEMORY_KIND, ROW, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
+import { KEY_BYTES, MEMORY_KIND, SLOT_ID_BYTES, STORE_ID_BYTES } from './format/constants'
 import { decodeEnvelope } from './format/envelope'
 import { EMPTY_HEAD, type Head } from './format/head'
 import { unlock } from './keys/unlock'
@@ -17,7 +17,7 @@ import { matchKeyring } from './rekey/match'
 import { CommitQueue } from './storage/commit-queue'
 import type { Engine } from './storage/engine'
 import { openHead, sealHead } from './storage/head-row'
-import { HEAD_ROW, prefixRange } from './storage/keyspace'
+import { HEAD_ROW, RECORD_ROWS } from './storage/keyspace'
 import { KnownRecords } from './storage/known-records'
 import { LevelEngine } from './storage/level'
 import { droppedBytes } from './storage/level-log'
@@ -79,18 +79,12 @@ async function openStore(location: Location, settings: OpenSettings, known: Unlo
     await removeStagedKeyring(location)
     const { bytes, mac, keyring } = unlocked
     const { head, headValue } = await readHead(engine, keyring)
-    if (settings.verify !== false) await countRecords(engine, head)
     const known = new KnownRecords(settings.indexBytes)
     const queue = new CommitQueue(engine, keyring, known, head, headValue)
-    const dropped = settings.verify === false ? 0 : await droppedBytes(directory)
+    const parts = { engine, keyring, keyringStorage: { location, bytes }, queue, known, release }
     const opened = {
-      engine,
-      keyring,
-      keyringStorage: { location, bytes },
-      queue,
-      known,
-      droppedBytes: dropped,
-      release,
+      ...parts,
+      droppedBytes: settings.verify === false ? 0 : await lookAtFiles(engine, head, directory),
     }
     await settle(opened, mac, settings)
     return opened
@@ -193,17 +187,20 @@ async function readHead(engine: Engine, keyring: Keyring): Promise<{ head: Head;
 const COUNTED_RECORDS = 1000
 
 /**
- * LevelDB leaves out what it cannot read, and says nothing. Where there are few records, that is seen at once; where
- * there are many, `verify` sees it.
+ * LevelDB leaves out what it cannot read. Where there are few records, that is seen at once; where there are many,
+ * `verify` sees it.
  *
- * @throws {SecretStoreError} `ERR_CORRUPT`.
+ * @returns How many bytes LevelDB says it has passed over.
+ * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_IO`.
  */
-async function countRecords(engine: Engine, { count }: Head): Promise<void> {
-  if (count > COUNTED_RECORDS) return
-  const keys = await engine.scanKeys({ ...prefixRange(Uint8Array.of(ROW.record)), limit: count + 1 })
-  if (keys.length === count) return
-  const found = keys.length > count ? 'more' : `${keys.length}`
-  throw corrupt(`records: expected ${count}, got ${found} (SecretStore.recover makes a store of what is left)`)
+async function lookAtFiles(engine: Engine, { count }: Head, directory: string): Promise<number> {
+  const limit = count + 1
+  const found = count > COUNTED_RECORDS ? count : (await engine.scanKeys({ ...RECORD_ROWS, limit })).length
+  if (found !== count) {
+    const got = found > count ? 'more' : `${found}`
+    throw corrupt(`records: expected ${count}, got ${got} (SecretStore.recover makes a store of what is left)`)
+  }
+  return droppedBytes(directory)
 }
 
 /**

@@ -9,18 +9,20 @@ import type { Lookup } from '../storage/records'
  * none, or one that is live, or the same.
  *
  * @param lookUp - How it was read.
+ * @param onExpired - Told of one that has.
  */
 export function* live<R extends KnownRecord>(
   context: StoreContext,
   rowKey: Uint8Array,
   record: R | undefined,
   lookUp: (context: StoreContext, rowKey: Uint8Array) => Lookup<R | undefined>,
+  onExpired: (record: R) => void = (expired) => context.expireLazily(rowKey, expired),
 ): Lookup<R | undefined> {
   for (let seen = record; seen !== undefined; ) {
     if (!isExpired(seen, context.nowSeconds())) return seen
     const again: R | undefined = yield* lookUp(context, rowKey)
     if (again?.revision === seen.revision) {
-      context.expireLazily(rowKey, seen)
+      onExpired(seen)
       return undefined
     }
     seen = again

@@ -42,7 +42,8 @@ export function decodeEnvelope(value: Uint8Array): Envelope {
 }
 
 /** What tells an envelope from every other one for its row: header ‖ tag. It is what the set hash covers. */
-const IDENTITY_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
+/** Its parts that are always there: no envelope is shorter. */
+export const IDENTITY_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 
 export function envelopeTag(value: Uint8Array): Uint8Array {
   return value.subarray(value.length - TAG_BYTES)

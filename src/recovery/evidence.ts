@@ -1,8 +1,8 @@
 import { ByteReader, ByteWriter, concat, equal } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { SecretStoreError } from '../errors'
-import { ENVELOPE_HEADER_BYTES, ROW, TAG_BYTES } from '../format/constants'
-import { envelopeTag } from '../format/envelope'
+import { ROW } from '../format/constants'
+import { envelopeTag, IDENTITY_BYTES } from '../format/envelope'
 import { decodeSetHash, encodeSetHash, type Head } from '../format/head'
 import type { StoredRecord } from '../format/record'
 import type { Change, Engine } from '../storage/engine'
@@ -44,7 +44,6 @@ export interface Traces {
   readonly hintedAt: number | undefined
 }
 
-const LEAST_ENVELOPE_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 const COMMIT_ROWS = 500
 const COMMIT_BYTES: number = 4 * 1024 * 1024
 const PAGE_ROWS = 200
@@ -146,7 +145,7 @@ export class Evidence {
     if (record !== undefined && equal(this.#keyspace.record(record.address), key)) {
       const version = { revision: record.revision, standing: standingOf(live), sequence: at }
       this.#put(rowPart(key, KIND.version, versionSuffix(version)), value)
-    } else if (value.length >= LEAST_ENVELOPE_BYTES) {
+    } else if (value.length >= IDENTITY_BYTES) {
       const element = encodeSetHash(this.#keyring.elementHash(key, value))
       this.#put(rowPart(key, KIND.unreadable, concat(number(at ?? UNDATED), element)))
     }

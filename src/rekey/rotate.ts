@@ -2,7 +2,7 @@ import { orAborted } from '../abort'
 import type { StoreContext } from '../context'
 import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../crypto/data-keys'
 import { corrupt } from '../errors'
-import { KEY_BYTES, MAX_DATA_KEYS, ROW, SLOT_ID_BYTES } from '../format/constants'
+import { KEY_BYTES, MAX_DATA_KEYS, SLOT_ID_BYTES } from '../format/constants'
 import { decodeEnvelope } from '../format/envelope'
 import type { KeySlot } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
@@ -11,7 +11,7 @@ import { checkWork, fillSlot } from '../keys/wrap'
 import { isExpired } from '../model'
 import type { Progress } from '../progress'
 import type { Row } from '../storage/engine'
-import { payloadRow, prefixRange } from '../storage/keyspace'
+import { payloadRow, RECORD_ROWS } from '../storage/keyspace'
 import { openRecord } from '../storage/records'
 import { RecordTally } from '../storage/tally'
 import type { Operation } from '../storage/transaction'
@@ -42,7 +42,6 @@ const RESEAL_ROWS = 8
 const RESEAL_BYTES: number = 1024 * 1024
 const WALK_ROWS = 256
 const PROOF_ROWS = 64
-const RECORDS = prefixRange(Uint8Array.of(ROW.record))
 
 /**
  * Puts everything under a new data key, and destroys the old ones. Done at a turn of `rotations`.
@@ -125,7 +124,7 @@ async function resealAll(
   let walked = 0
   let resealed = 0
   let failure: unknown
-  for await (const rows of walkRows(context.engine, RECORDS, WALK_ROWS)) {
+  for await (const rows of walkRows(context.engine, RECORD_ROWS, WALK_ROWS)) {
     for (const batch of batchesToReseal(context, rows, (error) => (failure ??= error))) {
       context.checkOpen()
       signal?.throwIfAborted()

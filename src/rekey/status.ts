@@ -1,9 +1,8 @@
 import type { StoreContext } from '../context'
 import type { AeadUse } from '../crypto/aead'
-import { ROW } from '../format/constants'
 import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
-import { prefixRange } from '../storage/keyspace'
+import { RECORD_ROWS } from '../storage/keyspace'
 import { walkRows } from '../storage/walk'
 import { type KeySlotInfo, slots } from './slot-info'
 
@@ -55,7 +54,7 @@ export async function status(context: StoreContext): Promise<StoreStatus> {
 /** How many records say that they are sealed under each data key; under 0, which is no key, what is no envelope. */
 async function countByKey(context: StoreContext): Promise<ReadonlyMap<number, number>> {
   const counts = new Map<number, number>()
-  for await (const rows of walkRows(context.engine, prefixRange(Uint8Array.of(ROW.record)), COUNT_ROWS)) {
+  for await (const rows of walkRows(context.engine, RECORD_ROWS, COUNT_ROWS)) {
     context.checkOpen()
     for (const { value } of rows) {
       const keyId = keyIdOf(value)

@@ -3,6 +3,12 @@ import { ROW } from '../format/constants'
 import type { NameMode } from '../format/keyring-file'
 import type { Address, Partition, Scope } from '../model'
 
+/** A part of the keyspace: from `gte` to below `lt`. */
+export interface Span {
+  readonly gte: Uint8Array
+  readonly lt: Uint8Array
+}
+
 /** Address → row key (docs/format.md §4): injective, the rows of a scope contiguous. */
 export interface Keyspace {
   record(address: Address): Uint8Array
@@ -46,6 +52,9 @@ function escapeBars(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('|', '%7C')
 }
 
+/** All record rows, and no others. */
+export const RECORD_ROWS: Span = prefixRange(Uint8Array.of(ROW.record))
+
 /** The lowest key and the highest. A compaction puts them and deletes them again; they carry nothing (docs/format.md §4). */
 export const ERASURE_ROWS: readonly [Uint8Array, Uint8Array] = [Uint8Array.of(0), new Uint8Array(64).fill(0xff)]
 
@@ -76,6 +85,6 @@ export function expiryPrefix(expiresAt: number): Uint8Array {
 }
 
 /** Every key that starts with `prefix`. */
-export function prefixRange(prefix: Uint8Array): { readonly gte: Uint8Array; readonly lt: Uint8Array } {
+export function prefixRange(prefix: Uint8Array): Span {
   return { gte: prefix, lt: successor(prefix) }
 }

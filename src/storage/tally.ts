@@ -1,12 +1,10 @@
-import { compare, concat, mapKey } from '../bytes'
+import { compare, keyAfter, mapKey } from '../bytes'
 import type { Keyring } from '../crypto/keyring'
 import { addElement, removeElement } from '../crypto/set-hash'
-import { ROW } from '../format/constants'
 import type { CommitQueue } from './commit-queue'
 import type { Row } from './engine'
-import { prefixRange } from './keyspace'
+import { RECORD_ROWS, type Span } from './keyspace'
 import type { Replacement } from './replacement'
-import type { Span } from './walk'
 
 /**
  * Count and set hash of the records that a walk has met, kept right while writes go on: by the same additions as the head
@@ -28,7 +26,7 @@ export class RecordTally {
 
   /** @param onReplaced - Told of each record that changes behind the position, when it has. */
   constructor(keyring: Keyring, queue: CommitQueue, onReplaced: (replacement: Replacement) => void = () => {}) {
-    const { gte, lt } = prefixRange(Uint8Array.of(ROW.record))
+    const { gte, lt } = RECORD_ROWS
     this.#keyring = keyring
     this.#queue = queue
     this.#position = gte
@@ -69,13 +67,13 @@ export class RecordTally {
   /** The next record in order. */
   meet({ key, value }: Row): void {
     this.#add(this.#keyring.elementHash(key, value))
-    this.#position = concat(key, Uint8Array.of(0))
+    this.#position = keyAfter(key)
   }
 
   /** The next record in order, which cannot be opened: it is left out of the sum. */
   pass({ key }: Row): void {
     this.#passed.add(mapKey(key))
-    this.#position = concat(key, Uint8Array.of(0))
+    this.#position = keyAfter(key)
   }
 
   /** There are no more. */

@@ -1,11 +1,6 @@
-import { compare, concat } from '../bytes'
+import { compare, keyAfter } from '../bytes'
 import type { Engine, Row } from './engine'
-
-/** A part of the keyspace. */
-export interface Span {
-  readonly gte: Uint8Array
-  readonly lt: Uint8Array
-}
+import type { Span } from './keyspace'
 
 /** All rows of a span in their order, some at a time. Writes go on meanwhile: what is written ahead of it is met. */
 export function walkRows(engine: Engine, span: Span, pageRows: number): AsyncGenerator<readonly Row[], void> {
@@ -38,6 +33,6 @@ async function* walk<T>(
     yield items
     const last = items.at(-1)
     if (last === undefined || items.length < limit) return
-    gte = concat(keyOf(last), Uint8Array.of(0))
+    gte = keyAfter(keyOf(last))
   }
 }

@@ -33,13 +33,13 @@ export function belongs(what: Secondary, key: Uint8Array, record: KnownRecord): 
 
 /** The secondary rows that a commit has put, and those it has deleted, below a position. */
 export function countChanges(counts: Counts, { previous, next }: Replacement, position: Uint8Array): void {
-  const before = secondaryRows(previous)
-  const after = secondaryRows(next)
+  const before = rowsOf(previous)
+  const after = rowsOf(next)
   for (const [key, row] of before) if (!after.has(key)) add(counts, row, -1, position)
   for (const [key, row] of after) if (!before.has(key)) add(counts, row, 1, position)
 }
 
-interface SecondaryRow {
+export interface SecondaryRow {
   readonly what: Secondary
   readonly key: Uint8Array
 }
@@ -48,11 +48,15 @@ function add(counts: Counts, { what, key }: SecondaryRow, by: 1 | -1, position: 
   if (compare(key, position) < 0) counts[what] += by
 }
 
-function secondaryRows(standing: Standing | undefined): ReadonlyMap<string, SecondaryRow> {
+function rowsOf(standing: Standing | undefined): ReadonlyMap<string, SecondaryRow> {
   if (standing === undefined) return new Map()
   const { rowKey, record } = standing
-  const rows: SecondaryRow[] = [{ what: 'id', key: idRow(record.id) }]
-  if (record.expires_at !== null) rows.push({ what: 'expiry', key: expiryRow(record.expires_at, record.id) })
-  if ('tag' in record.payload) rows.push({ what: 'payload', key: payloadRow(rowKey) })
-  return new Map(rows.map((row) => [mapKey(row.key), row]))
+  const payload = 'tag' in record.payload ? [{ what: 'payload', key: payloadRow(rowKey) } as const] : []
+  return new Map([...hintRows(record), ...payload].map((row) => [mapKey(row.key), row]))
+}
+
+/** The rows that lead to a record. */
+export function hintRows({ id, expires_at }: KnownRecord): readonly SecondaryRow[] {
+  const idHint = { what: 'id', key: idRow(id) } as const
+  return expires_at === null ? [idHint] : [idHint, { what: 'expiry', key: expiryRow(expires_at, id) }]
 }

@@ -2,10 +2,10 @@ import { equal, toBase64url } from '../bytes'
 import type { Head } from '../format/head'
 import type { StoredRecord } from '../format/record'
 import type { Row } from '../storage/engine'
-import { expiryRow, idRow, payloadRow } from '../storage/keyspace'
+import { payloadRow } from '../storage/keyspace'
 import { getNow, openPayload, openRecord } from '../storage/records'
 import { RecordTally } from '../storage/tally'
-import { type Counts, count, noCounts } from './hints'
+import { type Counts, count, hintRows, noCounts } from './hints'
 import { messageOf, type Problems, type VerifyProblem } from './report'
 import type { Verifiable } from './verifiable'
 
@@ -81,10 +81,7 @@ export class RecordWalk {
 
   /** Every record has its id row and its expiry row. */
   async #checkHints(row: Row, record: StoredRecord): Promise<void> {
-    const hints = [{ what: 'id', key: idRow(record.id) } as const]
-    const expiry =
-      record.expires_at === null ? [] : [{ what: 'expiry', key: expiryRow(record.expires_at, record.id) } as const]
-    for (const { what, key } of [...hints, ...expiry]) {
+    for (const { what, key } of hintRows(record)) {
       const value = await getNow(this.#context.engine, key)
       if (value !== undefined && equal(value, row.key)) continue
       this.absent[what]++

@@ -1,8 +1,8 @@
-import { concat, equal, toBase64url } from '../bytes'
+import { concat, equal, keyAfter, toBase64url } from '../bytes'
 import { ROW } from '../format/constants'
-import { ERASURE_ROWS, HEAD_ROW, prefixRange } from '../storage/keyspace'
+import { ERASURE_ROWS, HEAD_ROW, prefixRange, type Span } from '../storage/keyspace'
 import { getNow, openKnown } from '../storage/records'
-import type { Span } from '../storage/walk'
+
 import { belongs, type Counts, countChanges, noCounts, SECONDARY_ROWS, type Secondary } from './hints'
 import type { Problems } from './report'
 import type { Verifiable } from './verifiable'
@@ -47,7 +47,7 @@ export class KeyWalk {
       }
     }
     const last = keys.at(-1)
-    this.#position = last === undefined || keys.length < COUNT_KEYS ? HIGHEST_KEY : after(last)
+    this.#position = last === undefined || keys.length < COUNT_KEYS ? HIGHEST_KEY : keyAfter(last)
     return keys.length === COUNT_KEYS
   }
 
@@ -87,7 +87,7 @@ export class StrayWalk {
         const message = `${this.#what} row: expected a record it belongs to, got none`
         this.#problems.add({ kind: 'stray', what: this.#what, message, rowKey: toBase64url(key) })
       }
-      this.#ahead = { ...this.#ahead, gte: after(key) }
+      this.#ahead = { ...this.#ahead, gte: keyAfter(key) }
     }
     return keys.length === LOOK_KEYS
   }
@@ -106,8 +106,4 @@ export class StrayWalk {
       return false // reported already, as an altered record
     }
   }
-}
-
-function after(key: Uint8Array): Uint8Array {
-  return concat(key, Uint8Array.of(0))
 }

@@ -1,9 +1,9 @@
-import { ENVELOPE_HEADER_BYTES, FORMAT_VERSION, ROW, TAG_BYTES } from '../../format/constants'
+import { FORMAT_VERSION, ROW } from '../../format/constants'
+import { IDENTITY_BYTES } from '../../format/envelope'
 
 /** At least as long as any row key can be (docs/format.md §14). */
 export const MOST_KEY_BYTES = 65_536
 const SORTS: ReadonlySet<number> = new Set(Object.values(ROW))
-const LEAST_ENVELOPE_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 
 /** Whether every key that begins so is of no sort of row. */
 export function isForeignKey(first: number | undefined): boolean {
@@ -38,5 +38,5 @@ export function looksLikeWrite(key: Uint8Array, value: Uint8Array | undefined): 
 }
 
 function looksLikeEnvelope(value: Uint8Array): boolean {
-  return value[0] === FORMAT_VERSION && value.length >= LEAST_ENVELOPE_BYTES
+  return value[0] === FORMAT_VERSION && value.length >= IDENTITY_BYTES
 }
