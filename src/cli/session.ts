@@ -63,19 +63,23 @@ export class Session {
     return location
   }
 
+  /** Where something is. @throws {Failure} If there is nothing. */
+  async occupiedLocation(): Promise<string> {
+    const location = await this.location()
+    if (await isOccupied(location)) return location
+    throw refused(
+      `there is no store at ${location}`,
+      'make one with `secret-store init`, or name another with --store or SECRET_STORE',
+    )
+  }
+
   key(): Promise<KeyProvider> {
     return openingKey(this.io, this.output, this.options)
   }
 
   /** A place without a store is found out before anybody is asked for a key. */
   async open(key?: KeyProvider, { sweeping = false, damaged = false }: OpenFlags = {}): Promise<SecretStore> {
-    const location = await this.location()
-    if (!(await isOccupied(location))) {
-      throw refused(
-        `there is no store at ${location}`,
-        'make one with `secret-store init`, or name another with --store or SECRET_STORE',
-      )
-    }
+    const location = await this.occupiedLocation()
     const provider = key ?? (await this.key())
     const { SecretStore } = await import('secret-store')
     this.#store = await SecretStore.open(location, {

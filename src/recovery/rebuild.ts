@@ -3,10 +3,11 @@ import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
 import type { Head } from '../format/head'
 import type { UnverifiedKeyringFile } from '../format/keyring-file'
+import { Shortlist } from '../shortlist'
 import { sealHead } from '../storage/head-row'
 import { LevelEngine } from '../storage/level'
 import type { Evidence } from './evidence'
-import { Names, type RecoveryReport } from './report'
+import type { RecoveredSecret, RecoveryReport } from './report'
 import { isSame, NO_SUM, plus, type Stock, type Sum, select, takeStock } from './stock'
 import { fates, type Survivor } from './survivors'
 
@@ -47,8 +48,7 @@ export async function rebuild(
     const proven = complete || (lastHead !== undefined && isSame(kept.lastSum, lastHead))
     const head = headOf(kept.sum, complete, stock.lastRevision, found, unverified)
     await writer.finish(head, sealHead(keyring, head).value)
-    const report = reportOf(found, stock, kept, proven)
-    return { ...report, complete, proven, outdated, ...(complete && { lost: [] }) }
+    return { outdated, ...reportOf(found, stock, kept, { complete, proven }) }
   } finally {
     await engine.close()
   }
@@ -59,10 +59,10 @@ class Kept {
   sum: Sum = NO_SUM
   /** Of the last version of each, and of what is lost. */
   lastSum: Sum
-  readonly resurrected: Names = new Names()
-  readonly older: Names = new Names()
+  readonly resurrected: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
+  readonly older: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
   /** Those, and others of which that cannot be known without a proof. */
-  readonly perhapsOlder: Names = new Names()
+  readonly perhapsOlder: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
 
   constructor(lostSum: Sum) {
     this.lastSum = lostSum
@@ -95,22 +95,33 @@ function headOf(
   return { sequence, ...sum, superseded: 0, ...mark }
 }
 
+const NOBODY = new Shortlist<RecoveredSecret>()
+
 function reportOf(
   head: Head | undefined,
   { lost, deleted, survivors, lastRevision }: Stock,
   { sum, resurrected, older, perhapsOlder }: Kept,
-  proven: boolean,
-): Omit<RecoveryReport, 'complete' | 'proven' | 'outdated' | 'damage'> {
+  { complete, proven }: Pick<RecoveryReport, 'complete' | 'proven'>,
+): Omit<RecoveryReport, 'outdated' | 'damage'> {
   const certain = sum.count - resurrected.count
   // A head older than a record says nothing of how many there were when that was written.
   const counted = proven || head === undefined || head.sequence < lastRevision ? undefined : head.count
+  const lists = {
+    lost: complete ? NOBODY : lost,
+    resurrected: proven ? NOBODY : resurrected,
+    older: proven ? older : perhapsOlder,
+  }
+  const unlisted = Object.values(lists).reduce((sum, list) => sum + list.unlisted, 0)
   return {
+    complete,
+    proven,
     head: head === undefined ? null : { sequence: head.sequence, records: head.count },
     kept: sum.count,
     deleted: deleted + survivors - sum.count,
-    lost: lost.listed,
-    resurrected: proven ? [] : resurrected.listed,
-    older: (proven ? older : perhapsOlder).listed,
+    lost: lists.lost.listed,
+    resurrected: lists.resurrected.listed,
+    older: lists.older.listed,
+    ...(unlisted > 0 && { unlisted }),
     missing: counted === undefined ? 0 : Math.max(0, counted - certain - lost.count),
     surplus: counted === undefined ? 0 : Math.max(0, certain - counted),
   }

@@ -52,29 +52,10 @@ export interface RecoveryReport {
   readonly missing: number
   /** How many more are kept, at least, than a head says there were, and not named as resurrected. */
   readonly surplus: number
+  /** How many secrets belong to those lists besides, if there are. */
+  readonly unlisted?: number
   /** What of the files was damaged. */
   readonly damage: readonly DamagedFile[]
-}
-
-const MOST_LISTED = 1000
-
-/** A list of which no more is kept than is shown, however long it gets. */
-export class Names {
-  readonly #listed: RecoveredSecret[] = []
-  #count = 0
-
-  get listed(): readonly RecoveredSecret[] {
-    return this.#listed
-  }
-
-  get count(): number {
-    return this.#count
-  }
-
-  add(secret: RecoveredSecret): void {
-    this.#count++
-    if (this.#listed.length < MOST_LISTED) this.#listed.push(secret)
-  }
 }
 
 export function describe(rowKey: string, address: Address | undefined, id: string | undefined): RecoveredSecret {

@@ -27,11 +27,18 @@ export async function readDamagedKeyring(directory: string): Promise<DamagedKeyr
       if (bytes === undefined) throw corrupt(`${KEYRING_FILE}: expected a file, got none (without it nothing opens)`)
       return { bytes, unverified: readKeyringFile(bytes) }
     } catch (error) {
-      if (!(error instanceof SecretStoreError && error.code === 'ERR_CORRUPT')) throw error
+      if (!isDamage(error)) throw error
       failure ??= error
     }
   }
   throw failure
+}
+
+/** Bad bytes, or a disk that cannot read them; not what may be otherwise in a moment, for the other file is an older one. */
+function isDamage(error: unknown): boolean {
+  if (!(error instanceof SecretStoreError)) return false
+  const { cause } = error
+  return error.code === 'ERR_CORRUPT' || (cause instanceof Error && 'code' in cause && cause.code === 'EIO')
 }
 
 /**

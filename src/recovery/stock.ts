@@ -1,6 +1,7 @@
 import { addElement, removeElement } from '../crypto/set-hash'
 import type { Head } from '../format/head'
-import { Names } from './report'
+import { Shortlist } from '../shortlist'
+import type { RecoveredSecret } from './report'
 import type { Fate, Survivor } from './survivors'
 
 /** Count and set hash of records, as in a head. */
@@ -27,7 +28,7 @@ export interface Stock {
   readonly certain: Sum
   /** Of the survivors. */
   readonly lastRevision: number
-  readonly lost: Names
+  readonly lost: Shortlist<RecoveredSecret>
   readonly lostSum: Sum
   /** How many of those may have been written behind the head. */
   readonly lostSince: number
@@ -36,7 +37,7 @@ export interface Stock {
 
 /** @param headAt - When the head was written, by LevelDB's number. */
 export async function takeStock(fates: AsyncIterable<Fate>, headAt: number | undefined): Promise<Stock> {
-  const lost = new Names()
+  const lost = new Shortlist<RecoveredSecret>()
   let lostSum = NO_SUM
   let all = NO_SUM
   let certain = NO_SUM

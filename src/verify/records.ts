@@ -1,12 +1,13 @@
 import { equal, toBase64url } from '../bytes'
 import type { Head } from '../format/head'
 import type { StoredRecord } from '../format/record'
+import type { Shortlist } from '../shortlist'
 import type { Row } from '../storage/engine'
 import { payloadRow } from '../storage/keyspace'
 import { getNow, openPayload, openRecord } from '../storage/records'
 import { RecordTally } from '../storage/tally'
 import { type Counts, count, hintRows, noCounts } from './hints'
-import { messageOf, type Problems, type VerifyProblem } from './report'
+import { messageOf, type VerifyProblem } from './report'
 import type { Verifiable } from './verifiable'
 
 /** Bound how long writers wait for one step, and what is held in memory. */
@@ -20,10 +21,10 @@ export class RecordWalk {
   /** Of how many of them it is known that they are not there, or not right. */
   readonly absent: Counts = noCounts()
   readonly #context: Verifiable
-  readonly #problems: Problems
+  readonly #problems: Shortlist<VerifyProblem>
   readonly #tally: RecordTally
 
-  constructor(context: Verifiable, problems: Problems) {
+  constructor(context: Verifiable, problems: Shortlist<VerifyProblem>) {
     this.#context = context
     this.#problems = problems
     this.#tally = new RecordTally(context.keyring, context.queue, ({ previous, next }) => {

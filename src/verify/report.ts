@@ -31,27 +31,6 @@ export interface VerifyReport {
   readonly unlisted?: number
 }
 
-const MOST_LISTED = 1000
-
-/** What was found to be wrong: however much that is, no more of it is kept than is listed. */
-export class Problems {
-  readonly #listed: VerifyProblem[] = []
-  #unlisted = 0
-
-  get listed(): readonly VerifyProblem[] {
-    return this.#listed
-  }
-
-  get unlisted(): number {
-    return this.#unlisted
-  }
-
-  add(problem: VerifyProblem): void {
-    if (this.#listed.length < MOST_LISTED) this.#listed.push(problem)
-    else this.#unlisted++
-  }
-}
-
 /** These say nothing of the store: it was closed, or the system refused to let it be read. */
 const NO_PROBLEM: ReadonlySet<string> = new Set(['ERR_CLOSED', 'ERR_FAILED', 'ERR_IO'])
 

@@ -1,10 +1,11 @@
 import { concat, equal, keyAfter, toBase64url } from '../bytes'
 import { ROW } from '../format/constants'
+import type { Shortlist } from '../shortlist'
 import { ERASURE_ROWS, HEAD_ROW, prefixRange, type Span } from '../storage/keyspace'
 import { getNow, openKnown } from '../storage/records'
 
 import { belongs, type Counts, countChanges, noCounts, SECONDARY_ROWS, type Secondary } from './hints'
-import type { Problems } from './report'
+import type { VerifyProblem } from './report'
 import type { Verifiable } from './verifiable'
 
 const COUNT_KEYS = 1000
@@ -18,12 +19,12 @@ const SECONDARY: ReadonlyMap<number, Secondary> = new Map(SECONDARY_ROWS)
 /** Goes over all keys: each is of a known sort, and the secondary ones are counted. */
 export class KeyWalk {
   readonly #context: Verifiable
-  readonly #problems: Problems
+  readonly #problems: Shortlist<VerifyProblem>
   readonly #counts = noCounts()
   readonly #stopListening: () => void
   #position: Uint8Array = Uint8Array.of(0)
 
-  constructor(context: Verifiable, problems: Problems) {
+  constructor(context: Verifiable, problems: Shortlist<VerifyProblem>) {
     this.#context = context
     this.#problems = problems
     this.#stopListening = context.queue.listen((replacements) => {
@@ -68,11 +69,11 @@ export class KeyWalk {
 /** Goes over the secondary rows of one sort, and looks for the record of each. */
 export class StrayWalk {
   readonly #context: Verifiable
-  readonly #problems: Problems
+  readonly #problems: Shortlist<VerifyProblem>
   readonly #what: Secondary
   #ahead: Span
 
-  constructor(context: Verifiable, problems: Problems, sort: number, what: Secondary) {
+  constructor(context: Verifiable, problems: Shortlist<VerifyProblem>, sort: number, what: Secondary) {
     this.#context = context
     this.#problems = problems
     this.#what = what

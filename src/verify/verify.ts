@@ -1,9 +1,10 @@
 import { equal } from '../bytes'
 import type { Progress } from '../progress'
+import { Shortlist } from '../shortlist'
 import { isUnchanged } from '../storage/keyring-storage'
 import { HEAD_ROW } from '../storage/keyspace'
 import { RecordWalk } from './records'
-import { messageOf, Problems, type VerifyProblem, type VerifyReport } from './report'
+import { messageOf, type VerifyProblem, type VerifyReport } from './report'
 import { KeyWalk } from './strays'
 import type { Verifiable } from './verifiable'
 
@@ -22,7 +23,7 @@ export interface VerifyPlan {
  */
 export async function verify(context: Verifiable, { onProgress, signal }: VerifyPlan = {}): Promise<VerifyReport> {
   const { queue } = context
-  const problems = new Problems()
+  const problems = new Shortlist<VerifyProblem>()
   const records = new RecordWalk(context, problems)
   const keys = new KeyWalk(context, problems)
   const tell = (): void => {
@@ -54,7 +55,7 @@ export async function verify(context: Verifiable, { onProgress, signal }: Verify
 async function walk(
   { queue }: Verifiable,
   steps: { step(): Promise<boolean> },
-  problems: Problems,
+  problems: Shortlist<VerifyProblem>,
   onStep: () => void,
 ): Promise<boolean> {
   for (let more = true; more; onStep()) {

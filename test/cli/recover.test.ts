@@ -44,6 +44,12 @@ test('what is left of a damaged store is recovered, and what is lost is named', 
   expect((await run('recover', `${at}-rest`))[0]).not.toBe(0)
 }, 60_000)
 
+test('where nothing is, that is said before anybody is asked for a key', async () => {
+  const at = join(await temporaryDirectory(), 'nothing')
+  const { code, stderr } = await start(['--store', at, 'recover', `${at}-new`], {}).outcome
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`there is no store at ${at}`)])
+}, 60_000)
+
 test('a store that does not open is verified as far as it goes, and recovered', async () => {
   const { at, run } = await sample()
   await truncate(join(at, 'data', 'CURRENT'))

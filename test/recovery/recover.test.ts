@@ -1,8 +1,8 @@
-import { appendFile, cp, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, open, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { account, type RecoveryReport, rawKey, SecretStore, user } from '../../src/index'
-import { allRows, flipped, readRow } from '../raw-rows'
+import { allRows, editRows, flipped, readRow } from '../raw-rows'
 import { codeOf, copyStore, directoryDigest, filesOf, newLocation, openStore, testKey } from '../support'
 
 const WHOLE = { complete: true, lost: [], resurrected: [], older: [], missing: 0, surplus: 0 }
@@ -344,5 +344,48 @@ test('a copy without LOCK is recovered, and what is beside the files does not ma
   await rename(await dataFile(copy, /\.ldb$/), join(copy, 'data', 'lost', '000099.ldb'))
   const { report, destination } = await recover(copy)
   expect(report.complete).toBe(true)
+  expect(await contents(destination)).toEqual(state)
+})
+
+test('of more than a thousand that are lost the first are named, and the others counted; so it is with problems', async () => {
+  const location = await newLocation()
+  const store = await openStore(location)
+  const names = Array.from({ length: 1010 }, (_, n) => `name-${n}`)
+  await store.batch(names.map((name) => ({ type: 'set', scope: account, name, payload: 'x'.repeat(1100) }) as const))
+  await store.close()
+  await editRows(location, async (database) => {
+    for (const name of names) {
+      const key = Buffer.from(`pt|account|${name}`)
+      await database.put(key, flipped((await database.get(key)) as Uint8Array))
+    }
+  })
+  const damaged = await openStore(location)
+  const verified = await damaged.verify()
+  expect([verified.problems.length, verified.unlisted]).toEqual([1000, 10])
+  await damaged.close()
+  // The whole payloads are in the log still; without it there are none.
+  await editRows(location, (database) =>
+    (database as unknown as { compactRange(start: Uint8Array, end: Uint8Array): Promise<void> }).compactRange(
+      Buffer.of(0),
+      Buffer.of(0xff),
+    ),
+  )
+  const { report } = await recover(location)
+  expect(report).toMatchObject({ complete: false, kept: 0, unlisted: 10 })
+  expect(report.lost).toHaveLength(1000)
+})
+
+test('a keyring.json that the disk cannot read is made up for by the one beside it', async () => {
+  const { location, state } = await sampleStore()
+  await cp(join(location, 'keyring.json'), join(location, 'keyring.json.new'))
+  const file = await open(join(location, 'keyring.json'), 'r')
+  await file.close()
+  const badSector = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })
+  const spy = vi.spyOn(Object.getPrototypeOf(file) as typeof file, 'read').mockRejectedValueOnce(badSector)
+  const destination = await newLocation()
+  const report = await SecretStore.recover(location, { key: testKey(), destination })
+  expect(spy).toHaveBeenCalled()
+  spy.mockRestore()
+  expect(report).toMatchObject(WHOLE)
   expect(await contents(destination)).toEqual(state)
 })

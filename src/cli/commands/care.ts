@@ -1,7 +1,9 @@
+import { resolve } from 'node:path'
 import { Option } from 'commander'
 import { EXIT, usage } from '../failure'
 import { checkEntry, FIRST_KEY, newKey } from '../keys'
 import { count, printable } from '../printable'
+import { recoveredText } from '../recovered'
 import type { Session } from '../session'
 import { moment } from '../times'
 import { type AddCommands, jsonHelp, kdfOption } from './define'
@@ -86,32 +88,15 @@ export const addCareCommands: AddCommands = (program, run) => {
     .action(run(recover))
 }
 
-async function recover(session: Session, destination: string): Promise<number | undefined> {
+async function recover(session: Session, path: string): Promise<number | undefined> {
   const { output } = session
-  const location = await session.location()
+  // What is not there is found out before anybody is asked for a key.
+  const location = await session.occupiedLocation()
+  const destination = resolve(path)
   const key = await session.key()
   const { SecretStore } = await import('secret-store')
   const report = await session.long('recover', (long) => SecretStore.recover(location, { ...long, key, destination }))
-  const lists = [
-    ['lost', report.lost],
-    ['may have been deleted', report.resurrected],
-    ['may be an older version', report.older],
-  ] as const
-  const lines = lists.flatMap(([what, secrets]) =>
-    secrets.map(({ name, rowKey }) => `${what}: ${printable(name ?? `the row ${rowKey}`)}\n`),
-  )
-  const more = [
-    ...(report.missing > 0 ? [`${count(report.missing, 'more secret')} lost, of unknown name\n`] : []),
-    ...(report.surplus > 0
-      ? [`${count(report.surplus, 'secret')} kept that had been deleted, it is not known which\n`]
-      : []),
-  ]
-  const end = report.complete ? 'complete, as of the last write that was found' : 'INCOMPLETE'
-  await output.result(
-    { store: destination, ...report },
-    () =>
-      `${lines.join('')}${more.join('')}recovered: ${count(report.kept, 'record')}, at ${printable(destination)}; ${end}\n`,
-  )
+  await output.result({ store: destination, ...report }, () => recoveredText(report, destination))
   return report.complete ? undefined : EXIT.damaged
 }
 
@@ -169,6 +154,7 @@ async function verify(session: Session): Promise<number | undefined> {
   const lines = report.problems.map(({ kind, what, name, message }) => {
     return `${kind} ${what}${name === undefined ? '' : ` of '${printable(name)}'`}: ${printable(message)}\n`
   })
+  if (report.unlisted !== undefined) lines.push(`and ${count(report.unlisted, 'more problem')}\n`)
   await output.result(
     report,
     () =>
