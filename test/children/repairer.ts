@@ -1,21 +1,33 @@
-/** Has LevelDB itself repair copies of databases, and tells what it then gives. Damage may take this process down. */
-import { ClassicLevel } from 'classic-level'
+/**
+ * Has LevelDB repair a database and read it, in a process that it may take down. Each directory it is sent is answered by
+ * the rows, or by none if it does not open.
+ */
+import { Level } from 'level'
 
-process.on('message', async (directory: string) => {
-  process.send?.(await repaired(directory).catch(() => []))
-})
+export type RepairedRows = readonly (readonly [key: string, value: string])[] | 'not opened'
 
-/** All rows, in base64. */
-async function repaired(directory: string): Promise<(readonly [string, string])[]> {
-  await ClassicLevel.repair(directory)
-  const database = new ClassicLevel<Uint8Array, Uint8Array>(directory, {
+type Repairing = { repair(location: string): Promise<void> }
+
+async function repaired(directory: string): Promise<RepairedRows> {
+  const database = new Level<Buffer, Buffer>(directory, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
     createIfMissing: false,
-    keyEncoding: 'view',
-    valueEncoding: 'view',
+    compression: false,
   })
-  await database.open()
-  const rows = await database.iterator().all()
-  await database.close()
-  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
-  return rows.map(([key, value]) => [text(key), text(value)] as const)
+  try {
+    await (Level as unknown as Repairing).repair(directory)
+    await database.open()
+    const rows = await database.iterator().all()
+    return rows.map(([key, value]) => [key.toString('latin1'), value.toString('latin1')] as const)
+  } catch {
+    return 'not opened'
+  } finally {
+    await database.close().catch(() => {})
+  }
+}
+
+if (process.send !== undefined) {
+  process.on('message', (directory) => void repaired(directory as string).then((rows) => process.send?.(rows)))
+  process.once('disconnect', () => process.exit())
 }

@@ -3,11 +3,9 @@
  * can take the process down with it, hence a child: the parent sends one copy to make, waits for the outcome, and
  * sends the next.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type OpenOptions, rawKey, type Scope, SecretStore, SecretStoreError } from '../../src/index'
 import { Draws } from '../faults/campaign'
-import type { Observation, Reading } from './flipper'
+import { type Observation, observe, readStoreFiles, type Subject } from './observation'
 
 /** One thing done to one file of a copy; paths are below the store's directory. */
 export type Damage =
@@ -44,28 +42,9 @@ export interface Broken {
   readonly broken: string
 }
 
-export interface RotTask {
+export interface RotTask extends Subject {
   /** Where the pictures are, by their numbers. */
   readonly pictures: string
-  readonly scratch: string
-  readonly targets: Readonly<Record<string, { readonly scope: Scope; readonly name: string }>>
-  readonly scopes: Readonly<Record<string, Scope>>
-}
-
-const KEY = rawKey(new Uint8Array(32).fill(7))
-
-/** The code of a `SecretStoreError`; every other error is told in full, as it is none that a store may throw. */
-function told(error: unknown): string {
-  return error instanceof SecretStoreError ? error.code : `uncoded: ${error instanceof Error ? error.stack : error}`
-}
-
-/** The files of a picture, but for LOCK. */
-function readPicture(directory: string): Map<string, Buffer> {
-  const files = new Map([['keyring.json', readFileSync(join(directory, 'keyring.json'))]])
-  for (const name of readdirSync(join(directory, 'data'))) {
-    if (name !== 'LOCK') files.set(`data/${name}`, readFileSync(join(directory, 'data', name)))
-  }
-  return files
 }
 
 function damage(files: Map<string, Buffer>, damage: Damage, pictureOf: (number: number) => Map<string, Buffer>): void {
@@ -107,54 +86,14 @@ class Rotter {
   async perform({ picture, damages, minimum }: Rot): Promise<Outcome> {
     const files = new Map(this.#picture(picture))
     for (const each of damages) damage(files, each, (number) => this.#picture(number))
-    const anchored = await this.#observe(files, minimum)
-    return { anchored, unanchored: await this.#observe(files, undefined) }
+    const anchored = await observe(this.#task, files, minimum)
+    return { anchored, unanchored: await observe(this.#task, files, undefined) }
   }
 
   #picture(number: number): Map<string, Buffer> {
-    const known = this.#pictures.get(number) ?? readPicture(join(this.#task.pictures, `${number}`))
+    const known = this.#pictures.get(number) ?? readStoreFiles(join(this.#task.pictures, `${number}`))
     this.#pictures.set(number, known)
     return known
-  }
-
-  async #observe(files: ReadonlyMap<string, Buffer>, minimum: string | undefined): Promise<Observation> {
-    const { scratch, targets, scopes } = this.#task
-    rmSync(scratch, { recursive: true, force: true })
-    mkdirSync(join(scratch, 'data'), { recursive: true, mode: 0o700 })
-    for (const [path, bytes] of files) writeFileSync(join(scratch, path), bytes, { mode: 0o600 })
-    const options: OpenOptions = {
-      key: KEY,
-      createIfMissing: false,
-      sweepIntervalMs: 0,
-      compactIntervalMs: 0,
-      onError: () => {},
-    }
-    let store: SecretStore
-    try {
-      store = await SecretStore.open(scratch, minimum === undefined ? options : { ...options, minimum })
-    } catch (error) {
-      return { opening: told(error), readings: {}, lists: {}, verified: false }
-    }
-    const readings: Record<string, Reading> = {}
-    for (const [label, target] of Object.entries(targets)) readings[label] = await reading(store, target)
-    const lists: Record<string, readonly string[] | string> = {}
-    for (const [label, scope] of Object.entries(scopes)) {
-      lists[label] = await store.list({ scope, limit: 100 }).then(({ data }) => data.map(({ name }) => name), told)
-    }
-    const verified = await store.verify().then(({ ok }) => ok, told)
-    await store.close()
-    return { opening: 'opened', readings, lists, verified }
-  }
-}
-
-async function reading(store: SecretStore, target: { readonly scope: Scope; readonly name: string }): Promise<Reading> {
-  try {
-    const secret = await store.find(target)
-    const bytes = await store.getBytes(target)
-    if ((secret === undefined) !== (bytes === undefined)) return { error: 'uncoded: find and get differ' }
-    return bytes === undefined ? { missing: true } : { payload: Buffer.from(bytes).toString('base64') }
-  } catch (error) {
-    return { error: told(error) }
   }
 }
 

@@ -2,7 +2,8 @@ import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, type Scope, user } from '../../src/index'
-import type { Flip, Observation, Outcome, Task } from '../children/flipper'
+import type { Flip, Outcome, Task } from '../children/flipper'
+import type { Observation } from '../children/observation'
 import { filesOf, openStore, startChild, temporaryDirectory } from '../support'
 
 const FLIPPERS = 2

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, type Scope, user } from '../../src/index'
 import { bundleChild } from '../children/bundled'
-import type { Observation } from '../children/flipper'
+import type { Observation } from '../children/observation'
 import type { Broken, Damage, Outcome, Rot, RotTask } from '../children/rotter'
 import { copyStore, filesOf, openStore, temporaryDirectory, testKey } from '../support'
 import { campaign, conclude, type Draws, progressOf, times } from './campaign'
@@ -277,7 +277,7 @@ function some(rots: readonly Rot[], draws: Draws): readonly Rot[] {
 test('damage to any of the files together is never a wrong value, and never an unnoticed miss', {
   timeout: 3 * 3_600_000,
 }, async () => {
-  await campaign('bit-rot.test.ts', async (draws, seed) => {
+  await campaign('faults/bit-rot.test.ts', async (draws, seed) => {
     const directory = await temporaryDirectory()
     const pictures = join(directory, 'pictures')
     const life = await live(join(directory, 'original'), pictures, draws)

@@ -51,9 +51,9 @@ export class Draws {
   }
 }
 
-/** What to type to draw the same again. @param file - Below test/faults/, such as `kill.test.ts`. */
+/** What to type to draw the same again. @param file - Below test/, such as `faults/recovery.test.ts`. */
 export function commandFor(file: string, seed: number): string {
-  return `FAULT_SEED=${seed}${isLong ? ' FAULTS=long' : ''} npx vitest run test/faults/${file}`
+  return `FAULT_SEED=${seed}${isLong ? ' FAULTS=long' : ''} npx vitest run test/${file}`
 }
 
 /** Runs one campaign; what it fails with says how to have it again. */

@@ -354,7 +354,7 @@ async function race(start: () => ChildProcess, job: Omit<Job, 'racer'>, kills: n
 }
 
 test('of many processes at most one holds the store, whoever is killed, and no count is lost or given twice', () =>
-  campaign('lock.test.ts', async (draws) => {
+  campaign('faults/lock.test.ts', async (draws) => {
     const program = await bundled(await temporaryDirectory(), 'lock-racer.ts', 'race')
     const start = (): ChildProcess => {
       const child = program.start()

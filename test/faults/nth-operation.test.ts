@@ -112,7 +112,7 @@ class Engines implements Arming<Struck> {
 afterEach(() => void vi.restoreAllMocks())
 
 test.each(MISHAPS)('whichever call of the engine %s, errors are coded, and nothing acknowledged is lost', (mishap) =>
-  campaign('nth-operation.test.ts', async (draws) => {
+  campaign('faults/nth-operation.test.ts', async (draws) => {
     const directory = await temporaryDirectory(existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
     const template = join(directory, 'template')
     await mkdir(template)

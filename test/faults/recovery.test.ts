@@ -1,7 +1,6 @@
-import type { ChildProcess } from 'node:child_process'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Keyring, readKeyringFile } from '../../src/crypto/keyring'
 import { publicRandom } from '../../src/crypto/random'
 import { decodeCheckpoint } from '../../src/format/checkpoint'
@@ -9,10 +8,11 @@ import { account, type RecoveryReport, type Scope, SecretStore, user } from '../
 import { unlock } from '../../src/keys/unlock'
 import { payloadRow } from '../../src/storage/keyspace'
 import { openPayload, openRecord } from '../../src/storage/records'
-import { filesOf, openStore, startChild, temporaryDirectory, testKey } from '../support'
+import { Repairer } from '../recovery/repairer'
+import { filesOf, openStore, temporaryDirectory, testKey } from '../support'
 import { campaign, conclude, type Draws, progressOf, times } from './campaign'
 
-const FILE = 'recovery.test.ts'
+const FILE = 'faults/recovery.test.ts'
 const SCOPES: Readonly<Record<string, Scope>> = { account, user: user('usr_1') }
 const FAR_SECONDS = 3_000_000_000
 
@@ -125,35 +125,9 @@ function fault(
   return there.length === 0 ? undefined : `told as lost, and there: ${there}`
 }
 
-/** What LevelDB's own repair gives. */
-class Repairer {
-  #child: ChildProcess | undefined
-
-  async rows(directory: string): Promise<readonly (readonly [string, string])[] | 'abort'> {
-    const child = this.#child ?? startChild('repairer.ts')
-    this.#child = child
-    return new Promise((resolve) => {
-      const ended = (): void => {
-        this.#child = undefined
-        resolve('abort')
-      }
-      child.once('exit', ended)
-      child.once('message', (rows) => {
-        child.off('exit', ended)
-        resolve(rows as (readonly [string, string])[])
-      })
-      child.send(directory)
-    })
-  }
-
-  stop(): void {
-    this.#child?.kill('SIGKILL')
-  }
-}
-
 /** The secrets in rows that are authentic, with their payloads. */
 function authentic(keyring: Keyring, rows: readonly (readonly [string, string])[]): Map<string, number> {
-  const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'))
+  const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'))
   const values = new Map(rows.map(([key, value]) => [key, bytes(value)]))
   const found = new Map<string, number>()
   for (const [key, value] of values) {
@@ -161,7 +135,7 @@ function authentic(keyring: Keyring, rows: readonly (readonly [string, string])[
     if (rowKey[0] !== 0x72) continue
     try {
       const record = openRecord(keyring, rowKey, value)
-      openPayload(keyring, rowKey, record, values.get(Buffer.from(payloadRow(rowKey)).toString('base64')))
+      openPayload(keyring, rowKey, record, values.get(Buffer.from(payloadRow(rowKey)).toString('latin1')))
       const { scope, name } = record.address
       found.set(`${scope.type} ${name}`, record.revision)
     } catch {
@@ -182,7 +156,6 @@ test(`${ROUNDS} damaged stores are recovered as far as anything is left, and the
     const { file, rootKey } = await unlock(readKeyringFile(originals.get('keyring.json') as Buffer), testKey())
     const keyring = new Keyring(file, rootKey, publicRandom)
     const repairer = new Repairer()
-    onTestFinished(() => repairer.stop())
     const progress = progressOf('recovery')
     const figures = {
       complete: 0,
@@ -218,12 +191,13 @@ test(`${ROUNDS} damaged stores are recovered as far as anything is left, and the
       figures['secrets resurrected'] += Object.keys(found).filter((label) => !(label in last)).length
       await rm(destination, { recursive: true })
 
-      const rows = await repairer.rows(join(location, 'data'))
+      const rows = await repairer.repair(join(location, 'data'))
       if (rows === 'abort') {
         figures['repairs that aborted the process']++
         continue
       }
-      const repaired = authentic(keyring, rows)
+      // What does not open is gone, all of it.
+      const repaired = authentic(keyring, rows === 'not opened' ? [] : rows)
       const missed = [...repaired.keys()].filter((label) => label in last && !(label in found))
       if (missed.length > 0) throw new Error(`${text}: repair has more: ${missed}`)
       if (

@@ -21,7 +21,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded } from './fuzz'
 import { nextInput, spliced } from './inputs'
 
-const FILE = 'backup.test.ts'
+const FILE = 'fuzz/backup.test.ts'
 
 /** In pieces of changing lengths, as a stream gives it. */
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
@@ -119,7 +119,7 @@ const PARTS: readonly Decoder[] = [
 describe('whatever a backup holds, it is decoded or refused', () => {
   test.each(PARTS)('$name', async (decoder) => {
     const [short, long] = decoder.name.startsWith('chunks') ? [300, 10_000] : [3000, 300_000]
-    const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(short, long)))
+    const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(short, long)))
     tell(decoder.name, figures)
     expect(figures.accepted).toBeGreaterThan(0)
     expect(figures.refused).toBeGreaterThan(0)
@@ -202,7 +202,7 @@ test('whatever a whole backup is, a store is made of it that is whole, or nothin
       await expectWhole(location)
     },
   }
-  const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(120, 4000)))
+  const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(120, 4000)))
   tell(decoder.name, figures)
   expect(figures.accepted).toBeGreaterThan(0)
   expect(figures.refused).toBeGreaterThan(0)

@@ -19,7 +19,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded, isUsage, REFUSED } from './fuzz'
 import { nextInput } from './inputs'
 
-const FILE = 'format.test.ts'
+const FILE = 'fuzz/format.test.ts'
 
 function filled(length: number, fill = 1): Uint8Array {
   return new Uint8Array(length).fill(fill)
@@ -226,13 +226,13 @@ const SEALED: readonly Decoder[] = [
 
 describe('whatever bytes they are given, they are decoded or refused', () => {
   test.each(PURE)('$name', async (decoder) => {
-    const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(5000, 1_000_000)))
+    const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(5000, 1_000_000)))
     tell(decoder.name, figures)
     expect(figures.refused).toBeGreaterThan(0)
   })
 
   test.each(SEALED)('$name', async (decoder) => {
-    const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(3000, 300_000)))
+    const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(3000, 300_000)))
     tell(decoder.name, figures)
     expect(figures.refused).toBeGreaterThan(0)
   })

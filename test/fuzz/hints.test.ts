@@ -10,7 +10,7 @@ import { TestClock } from '../support'
 import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded, isUsage, REFUSED } from './fuzz'
 
-const FILE = 'hints.test.ts'
+const FILE = 'fuzz/hints.test.ts'
 
 const TARGETS: readonly { readonly scope: Scope; readonly name: string; readonly payload: string }[] = [
   { scope: account, name: 'inline', payload: 'one' },
@@ -101,7 +101,7 @@ test('wherever a cursor or a hint leads, a page is right or refused, and no secr
     expectThat(ok === isSound, `expected verify to say ${isSound}, got ${ok}`)
   }
 
-  const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(300, 20_000)))
+  const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(300, 20_000)))
   tell(decoder.name, figures)
   expect(await store.verify()).toMatchObject({ ok: true, records: TARGETS.length })
   await store.close()
@@ -126,7 +126,7 @@ test('whatever is given as a cursor, it is a page of the scope or refused', asyn
       return data.length === 0 ? REFUSED : undefined
     },
   }
-  const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(3000, 300_000)))
+  const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(3000, 300_000)))
   tell(decoder.name, figures)
   expect(figures.refused).toBeGreaterThan(0)
   await store.close()

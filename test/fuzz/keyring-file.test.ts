@@ -17,7 +17,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded, isUsage } from './fuzz'
 import { buried, changedJson, JSON_WORDS, nextInput } from './inputs'
 
-const FILE = 'keyring-file.test.ts'
+const FILE = 'fuzz/keyring-file.test.ts'
 
 /** What was asked of the machine, in default passphrases. The work itself would take minutes. */
 let work = 0
@@ -174,7 +174,7 @@ async function open(unverified: ReturnType<typeof readKeyringFile>, provider: Ke
 
 describe('whatever keyring.json is, it is read or refused', () => {
   test.each(DECODERS)('$name', async (decoder) => {
-    const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(2500, 200_000)))
+    const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(2500, 200_000)))
     tell(decoder.name, figures)
     expect(figures.accepted).toBeGreaterThan(figures.inputs / 1000)
     expect(figures.refused).toBeGreaterThan(0)
@@ -199,7 +199,7 @@ test('whatever the slots ask for, opening them is no more work than is allowed',
       }
     },
   }
-  const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(1000, 50_000)))
+  const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(1000, 50_000)))
   tell(decoder.name, figures)
   expect(asked.most).toBeGreaterThan(MAX_UNLOCK_WORK / 8)
 })

@@ -14,7 +14,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz } from './fuzz'
 import { nextInput } from './inputs'
 
-const FILE = 'level-files.test.ts'
+const FILE = 'fuzz/level-files.test.ts'
 
 /** Files that are nowhere but in memory, by path. */
 const inMemory = new Map<string, Uint8Array>()
@@ -224,7 +224,7 @@ test('whatever the files of a database hold, they are read, and nothing in them 
     refuses: () => false,
     decode: (input) => readAmong(small, input),
   }
-  const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(2000, 150_000)))
+  const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(2000, 150_000)))
   tell(decoder.name, figures)
   expect(figures.refused).toBe(0)
 })

@@ -11,7 +11,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, REFUSED } from './fuzz'
 import { nextInput } from './inputs'
 
-const FILE = 'stripe.test.ts'
+const FILE = 'fuzz/stripe.test.ts'
 
 const FORMS = [
   'scope[type]=account&name=n&payload=p&expires_at=1900000000&expand[]=payload',
@@ -92,7 +92,7 @@ function isSame(params: ParamMap): boolean {
 }
 
 test('whatever a form holds, it is decoded or refused', async () => {
-  const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(FORM, draws, times(6000, 500_000)))
+  const figures = await campaign(FILE, (draws) => fuzz(FORM, draws, times(6000, 500_000)))
   tell(FORM.name, figures)
   expect(figures.accepted).toBeGreaterThan(0)
   expect(figures.refused).toBeGreaterThan(0)
@@ -167,7 +167,7 @@ const REQUEST: Decoder = {
 }
 
 test('whatever is asked of the app, it answers in JSON, and blames itself for nothing', async () => {
-  const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(REQUEST, draws, times(2000, 100_000)))
+  const figures = await campaign(FILE, (draws) => fuzz(REQUEST, draws, times(2000, 100_000)))
   tell(REQUEST.name, figures)
   expect(figures.accepted).toBeGreaterThan(0)
   expect(figures.refused).toBeGreaterThan(0)

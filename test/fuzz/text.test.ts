@@ -10,7 +10,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isUsage } from './fuzz'
 import { buried, changedJson, JSON_WORDS } from './inputs'
 
-const FILE = 'text.test.ts'
+const FILE = 'fuzz/text.test.ts'
 
 /** UTF-8 if it is, else one character a byte. */
 function textOf(input: Uint8Array): string {
@@ -126,7 +126,7 @@ function isWrittenWell(entry: { readonly name: string; readonly payload: string 
 
 describe('whatever text it is, it is read or refused', () => {
   test.each(DECODERS)('$name', async (decoder) => {
-    const figures = await campaign(`../fuzz/${FILE}`, (draws) => fuzz(decoder, draws, times(5000, 500_000)))
+    const figures = await campaign(FILE, (draws) => fuzz(decoder, draws, times(5000, 500_000)))
     tell(decoder.name, figures)
     expect(figures.accepted).toBeGreaterThan(0)
     expect(figures.refused).toBeGreaterThan(0)

@@ -1,17 +1,16 @@
-import type { ChildProcess } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { account, user } from '../../src/index'
 import { dataFiles } from '../../src/platform/data-files'
 import type { FoundRow } from '../../src/recovery/level-files/found'
 import { type ReadFile, readLevelFiles } from '../../src/recovery/level-files/read'
 import { campaign, conclude, type Draws, progressOf, times } from '../faults/campaign'
-import { openStore, startChild, temporaryDirectory } from '../support'
+import { openStore, temporaryDirectory } from '../support'
 import { type Place, type PlacedWrite, placesIn, type Span } from './level-files-layout'
-import type { RepairedRows } from './level-files-repair-child'
+import { Repairer } from './repairer'
 
-const FILE = '../recovery/level-files-damage.test.ts'
+const FILE = 'recovery/level-files-damage.test.ts'
 const FAR_SECONDS = 3_000_000_000
 const LOG_BLOCK_BYTES = 32_768
 /** Of a table. */
@@ -276,32 +275,6 @@ test('a file under another name, or in lost/, is read all the same', async () =>
     )
   })
 })
-
-/** Repairs in a child, which is replaced when that takes it down. */
-class Repairer {
-  #child: ChildProcess | undefined
-
-  constructor() {
-    onTestFinished(() => void this.#child?.kill('SIGKILL'))
-  }
-
-  repair(directory: string): Promise<RepairedRows | 'abort'> {
-    this.#child ??= startChild('../recovery/level-files-repair-child.ts')
-    const child = this.#child
-    return new Promise((resolve) => {
-      const ended = (): void => {
-        this.#child = undefined
-        resolve('abort')
-      }
-      child.once('exit', ended)
-      child.once('message', (rows) => {
-        child.off('exit', ended)
-        resolve(rows as RepairedRows)
-      })
-      child.send(directory)
-    })
-  }
-}
 
 /** The last write of each key that is still there in the end. */
 function lastWrites(places: ReadonlyMap<string, Place>): PlacedWrite[] {

@@ -9,7 +9,7 @@ import { searchWrites } from '../../src/recovery/level-files/search'
 import { campaign, conclude, type Draws, progressOf, times } from '../faults/campaign'
 import { temporaryDirectory } from '../support'
 
-const FILE = '../recovery/level-files-hostile.test.ts'
+const FILE = 'recovery/level-files-hostile.test.ts'
 const LARGE_BYTES: number = times(512 * 1024, 4 * 1024 * 1024)
 const MAGIC: Buffer = Buffer.from('57fb808b247547db', 'hex')
 const ENVELOPE: Buffer = Buffer.concat([Buffer.of(1, 0, 0, 0, 1), Buffer.alloc(40, 0xaa)])

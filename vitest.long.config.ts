@@ -1,12 +1,12 @@
 import { defineConfig } from 'vitest/config'
 import config from './vitest.config'
 
-/** The failure campaigns at full length: `npm run test:faults`. */
+/** Campaigns and fuzzing at full length: `npm run test:faults`, `npm run test:fuzz`. */
 export default defineConfig({
   ...config,
   test: {
     ...config.test,
-    include: ['test/faults/**/*.test.ts'],
+    include: ['test/{faults,recovery,fuzz}/**/*.test.ts'],
     env: { FAULTS: 'long' },
     testTimeout: 3 * 3_600_000,
     disableConsoleIntercept: true,
