@@ -67,6 +67,18 @@ export async function campaign<T>(file: string, run: (draws: Draws, seed: number
   }
 }
 
+/**
+ * Says what is left out on a machine that refuses it. With REQUIRE_FAULTS that is no reason to leave anything out.
+ *
+ * @returns The refusal.
+ */
+export function sayRefusal(what: string, refusal: string | undefined): string | undefined {
+  if (refusal === undefined) return undefined
+  if (process.env['REQUIRE_FAULTS']) throw new Error(`${what}: ${refusal}`)
+  console.warn(`skipped: ${what}: ${refusal}`)
+  return refusal
+}
+
 const PROGRESS_MS = 10_000
 
 /** Says how far a long run has come, every 10 seconds. */

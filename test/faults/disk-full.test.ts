@@ -7,13 +7,12 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, type SecretStore } from '../../src/index'
 import { codeOf, openStore, temporaryDirectory } from '../support'
-import { campaign, conclude, type Draws, isLong, progressOf } from './campaign'
+import { campaign, conclude, type Draws, isLong, progressOf, sayRefusal } from './campaign'
 import { flawOf } from './shim/flaws'
 import { judge } from './shim/judge'
 import { attempt, type Event, makeTemplate, OPERATIONS, type Operation } from './shim/operations'
 
-const refusal = refusalToMount()
-if (refusal !== undefined) console.warn(`disk-full: skipped, a small file system cannot be mounted: ${refusal}`)
+const refusal = sayRefusal('small file systems that are full', refusalToMount())
 
 /** Why no file system can be mounted here, or `undefined` if it can. */
 function refusalToMount(): string | undefined {

@@ -4,15 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '../support'
-import { campaign, conclude, type Draws, isLong, progressOf } from './campaign'
+import { campaign, conclude, type Draws, isLong, progressOf, sayRefusal } from './campaign'
 import { type Fault, type Hit, KINDS, type Kind } from './shim/control'
 import { flawOf } from './shim/flaws'
 import { judge } from './shim/judge'
 import { makeTemplate, OPERATIONS } from './shim/operations'
 import { FaultedChildren, preloader, refusalToPreload } from './shim/shim'
 
-const refusal = refusalToPreload()
-if (refusal !== undefined) console.warn(`nth-syscall: skipped, system calls cannot be made to fail: ${refusal}`)
+const refusal = sayRefusal('system calls that are made to fail', refusalToPreload())
 
 const ALL: readonly Kind[] = KINDS.filter((kind) => kind !== 'read' && kind !== 'mmap')
 const TAKING_ROOM: readonly Kind[] = ['create', 'write', 'sync', 'mkdir', 'link', 'rename']

@@ -9,15 +9,14 @@ import type { Job, Report } from '../children/every-writer'
 import { keyOf } from '../children/rekeyer'
 import { BATCH_NAMES, payloadOf, type Write } from '../children/writer'
 import { temporaryDirectory } from '../support'
-import { campaign, conclude, type Draws, isLong, progressOf, times } from './campaign'
+import { campaign, conclude, type Draws, isLong, progressOf, sayRefusal, times } from './campaign'
 import { type Fault, KINDS } from './shim/control'
 import { judge } from './shim/judge'
 import { CUTS, type Cut, type LoopDisk, newLoopDisk, refusalToCut } from './shim/loop-disk'
 import { makeTemplate, OPERATIONS } from './shim/operations'
 import { FaultedChildren, preloader, refusalToPreload } from './shim/shim'
 
-const refusal = refusalToCut()
-if (refusal !== undefined) console.warn(`power-cut: skipped, there is no disk whose power can be cut: ${refusal}`)
+const refusal = sayRefusal('disks whose power is cut', refusalToCut())
 const callRefusal = refusal ?? refusalToPreload()
 
 const RANDOM_CUTS = times(12, 400)
