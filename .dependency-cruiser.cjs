@@ -1,37 +1,17 @@
-/** The layers, lowest first: each may import only from itself and from those above it in this list. */
+/** The layers, lowest first: each may import only from itself and from those above it in this list (docs/architecture.md). */
 const layers = [
-  ['concepts', '^src/(errors|abort|bytes|byte-stream|model|progress|shortlist|turns)\\.ts$'],
-  ['validation', '^src/validate\\.ts$'],
-  ['format', '^src/format/'],
-  ['platform', '^src/platform/'],
+  ['words', '^src/(base/|errors\\.ts$|model\\.ts$)'],
+  ['format', '^src/(format|platform)/'],
   ['crypto', '^src/crypto/'],
-  ['keys', '^src/keys/'],
   ['storage', '^src/storage/'],
-  ['id', '^src/id\\.ts$'],
   ['context', '^src/context\\.ts$'],
-  ['checkpoints', '^src/checkpoints\\.ts$'],
-  ['options', '^src/options\\.ts$'],
-  ['expiry', '^src/expiry/'],
-  ['rekey', '^src/rekey/'],
-  ['creation', '^src/creation\\.ts$'],
-  ['verify', '^src/verify/'],
-  ['backup', '^src/backup/'],
-  ['recovery', '^src/recovery/'],
-  ['on-demand', '^src/on-demand\\.ts$'],
-  ['opening', '^src/opening\\.ts$'],
-  ['listing', '^src/(listing|list)\\.ts$'],
-  ['operations', '^src/operations\\.ts$'],
-  ['reach', '^src/reach\\.ts$'],
-  ['view', '^src/view\\.ts$'],
-  ['open-store', '^src/open-store\\.ts$'],
+  ['keys', '^src/keys/'],
+  ['input', '^src/input/'],
+  ['verbs', '^src/(verbs|care)/'],
+  ['opening', '^src/(view\\.ts$|opening/)'],
   ['store', '^src/store\\.ts$'],
   ['index', '^src/index\\.ts$'],
-  ['stripe', '^src/stripe/'],
-  ['keyring', '^src/keyring/'],
-  ['cache', '^src/cache/'],
-  ['migrate', '^src/migrate/'],
-  ['electron', '^src/electron/'],
-  ['cli', '^src/cli/'],
+  ['adapters', '^src/(os-keyring|cache|migrate|electron|stripe|cli)/'],
 ]
 
 const upward = layers.slice(0, -1).map(([name, path], index) => ({
@@ -44,16 +24,12 @@ const upward = layers.slice(0, -1).map(([name, path], index) => ({
 /** One importer for each outside world. */
 const only = (name, from, to) => ({ name, severity: 'error', from: { path: '^src/', pathNot: from }, to: { path: to } })
 
-/** What is not loaded at start; src/on-demand.ts is its one door, and has to be imported dynamically. */
+/** What is not loaded at start; src/care/index.ts is its one door, and has to be imported dynamically. */
 const onDemand = [
-  '^src/on-demand\\.ts$',
-  '^src/(creation|byte-stream|shortlist)\\.ts$',
-  '^src/verify/',
-  '^src/backup/',
-  '^src/recovery/',
-  '^src/rekey/(change|rotate|slots|status)\\.ts$',
+  '^src/care/',
+  '^src/base/(byte-stream|shortlist)\\.ts$',
   '^src/keys/wrap\\.ts$',
-  '^src/storage/(creation|keyring-storage|tally)\\.ts$',
+  '^src/storage/(tally\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
   '^src/platform/(new-files|pieces)\\.ts$',
 ]
@@ -62,7 +38,7 @@ const onDemand = [
 module.exports = {
   forbidden: [
     ...upward,
-    only('level-in-one-file', '^src/storage/level\\.ts$', '^(node_modules/)?level(/|$)'),
+    only('level-in-one-file', '^src/storage/level/engine\\.ts$', '^(node_modules/)?level(/|$)'),
     only('noble-in-crypto', '^src/crypto/', '@(noble|scure)/'),
     {
       name: 'node-in-platform',
@@ -75,7 +51,7 @@ module.exports = {
       name: 'cli-uses-the-library-as-everybody-does',
       severity: 'error',
       from: { path: '^src/cli/' },
-      to: { path: '^src/', pathNot: '^src/(cli/|index\\.ts$|(stripe|keyring|migrate)/index\\.ts$)' },
+      to: { path: '^src/', pathNot: '^src/(cli/|index\\.ts$|(stripe|os-keyring|migrate)/index\\.ts$)' },
     },
     only(
       'cli-libraries-in-cli',
@@ -83,7 +59,7 @@ module.exports = {
       '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/|@zxcvbn-ts/|@bomb\\.sh/)',
     ),
     only('dotenv-is-what-tests-compare-with', '^$', '(^|/)dotenv(/|$)'),
-    only('keyring-library-in-keyring', '^src/keyring/', '@napi-rs/'),
+    only('keyring-library-in-keyring', '^src/os-keyring/', '@napi-rs/'),
     {
       name: 'on-demand-is-not-loaded-at-start',
       severity: 'error',
@@ -96,7 +72,7 @@ module.exports = {
       severity: 'error',
       from: {
         orphan: true,
-        pathNot: '^src/(((stripe|electron|keyring|cache|migrate)/)?index|cli/bin|electron/preload)\\.ts$',
+        pathNot: '^src/(((stripe|electron|os-keyring|cache|migrate)/)?index|cli/bin|electron/preload)\\.ts$',
       },
       to: {},
     },

@@ -8,7 +8,7 @@ const shared: Options = {
     index: 'src/index.ts',
     stripe: 'src/stripe/index.ts',
     electron: 'src/electron/index.ts',
-    keyring: 'src/keyring/index.ts',
+    keyring: 'src/os-keyring/index.ts',
     cache: 'src/cache/index.ts',
     migrate: 'src/migrate/index.ts',
   },
@@ -66,7 +66,7 @@ export default defineConfig([
     minify: true,
     legalComments: 'none',
     removeNodeProtocol: false,
-    external: [/^secret-store/],
+    external: [/^app-secret-store/],
     define: { __VERSION__: JSON.stringify(version) },
     // Some of what is built in is CommonJS, and asks for parts of Node by `require`.
     banner: {

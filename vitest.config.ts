@@ -7,8 +7,8 @@ export default defineConfig({
   // The command line uses the library by its name.
   resolve: {
     alias: [
-      { find: /^secret-store\/(stripe|electron|keyring|cache|migrate)$/, replacement: source('src/$1/index.ts') },
-      { find: /^secret-store$/, replacement: source('src/index.ts') },
+      { find: /^app-secret-store\/(stripe|electron|keyring|cache|migrate)$/, replacement: source('src/$1/index.ts') },
+      { find: /^app-secret-store$/, replacement: source('src/index.ts') },
     ],
   },
   test: {

@@ -47,7 +47,7 @@ try {
     target: 'node20',
     outfile: join(bundle, 'profiled.mjs'),
     sourcemap: 'inline',
-    alias: { 'secret-store': join(resolve(values.source), 'src/index.ts') },
+    alias: { 'app-secret-store': join(resolve(values.source), 'src/index.ts') },
   })
   run('fill', [])
   for (const path of positionals.length > 0 ? positionals : PATHS) await profile(path)
@@ -93,6 +93,6 @@ function report(path: string, summary: string, { nodes, samples, timeDeltas }: P
 function nameOf({ functionName, url }: Profile['nodes'][number]['callFrame']): string {
   if (functionName.startsWith('(')) return functionName
   const library = /node_modules\/((?:@[^/]+\/)?[^/.]+)\//.exec(url)?.[1]
-  const from = library ?? (url.startsWith('node:') ? url : 'secret-store')
+  const from = library ?? (url.startsWith('node:') ? url : 'app-secret-store')
   return `\`${functionName || 'anonymous'}\` (${from})`
 }

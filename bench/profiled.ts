@@ -1,5 +1,5 @@
 /** The process that `profile.ts` looks at. */
-import { account, rawKey, SecretStore } from 'secret-store'
+import { account, rawKey, SecretStore } from 'app-secret-store'
 
 const SECRETS = 100_000
 const PAYLOAD_CHARACTERS = 256

@@ -28,7 +28,7 @@ processes of the same user: prefer a file descriptor.
 
 \`--keyring\` is a key in the system's keyring ([keyring.md](keyring.md)), in the entry \`secret-store/default\` or the one that \`--keyring-entry\` names, as
 \`service/account\` (what stands behind the last \`/\` is the account). It needs \`@napi-rs/keyring\`, installed beside the program: \`npm install --global
-secret-store @napi-rs/keyring\`. The keyring has a minute to answer, so that somebody can unlock it.
+app-secret-store @napi-rs/keyring\`. The keyring has a minute to answer, so that somebody can unlock it.
 
 ## Payloads
 

@@ -36,7 +36,7 @@ export function carriedPackages(directory) {
 
 /** Only the command line is built in files of its own beside those of the library. */
 function entryOf(name, code) {
-  if (name.startsWith('stripe.')) return '`secret-store/stripe`'
+  if (name.startsWith('stripe.')) return '`app-secret-store/stripe`'
   if (code.startsWith('#!')) return 'the command line'
   return name.endsWith('.cjs') ? 'the CommonJS files' : 'the ES modules'
 }

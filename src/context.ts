@@ -1,12 +1,12 @@
+import type { Turns } from './base/waiting'
 import type { Keyring } from './crypto/keyring'
 import type { Random } from './crypto/random'
 import type { SecretRecord } from './model'
-import type { CommitQueue } from './storage/commit-queue'
+import type { CommitQueue } from './storage/commit/queue'
+import type { KeyringStorage } from './storage/directory/keyring-json'
 import type { Engine } from './storage/engine'
-import type { KeyringStorage } from './storage/keyring-storage'
 import type { Keyspace } from './storage/keyspace'
-import type { KnownRecords } from './storage/known-records'
-import type { Turns } from './turns'
+import type { KnownRecords } from './storage/known/known-records'
 
 /** The parts of one open store, as its verbs use them. */
 export interface StoreContext {

@@ -1,12 +1,10 @@
-import type { BackupReport, BackupTarget } from './backup/backup'
-import type { BackupSource, RestoreReport } from './backup/restore'
-import { checkpointToken } from './checkpoints'
+import type { BackupReport, BackupTarget } from './care/backup/backup'
+import type { BackupSource, RestoreReport } from './care/backup/restore'
+import type { RecoveryReport } from './care/recovery/report'
+import type { RotationReport } from './care/rekey/rotate'
+import type { StoreStatus } from './care/status'
+import type { VerifyReport } from './care/verify/report'
 import { corrupt } from './errors'
-import { sweep } from './expiry/sweep'
-import type { KeyProvider } from './keys/provider'
-import { isOutdated } from './keys/unlock'
-import { OpenStore } from './open-store'
-import { openLocation, openMemory } from './opening'
 import {
   checkProvider,
   type LongOptions,
@@ -23,18 +21,20 @@ import {
   type RestoreOptions,
   type RotateOptions,
   type ViewOptions,
-} from './options'
-import { Reach } from './reach'
-import type { RecoveryReport } from './recovery/report'
-import type { RotationReport } from './rekey/rotate'
-import { type KeySlotInfo, slots } from './rekey/slot-info'
-import type { StoreStatus } from './rekey/status'
-import { checkBackupSource, checkBackupTarget, checkLocation, checkSlotId } from './validate'
-import type { VerifyReport } from './verify/report'
+} from './input/options'
+import { checkBackupSource, checkBackupTarget, checkLocation, checkSlotId } from './input/params'
+import type { KeyProvider } from './keys/provider'
+import { type KeySlotInfo, slots } from './keys/slot-info'
+import { isOutdated } from './keys/unlock'
+import { checkpointToken } from './opening/checkpoints'
+import { openLocation, openMemory } from './opening/open'
+import { OpenStore } from './opening/open-store'
+import { sweep } from './verbs/expiry'
+import { Reach } from './verbs/reach'
 import { SecretView } from './view'
 
 /** Asked for at a verb's turn and not before, so that verbs keep the order in which they are called. */
-const onDemand = () => import('./on-demand')
+const onDemand = () => import('./care/index')
 
 /**
  * An encrypted store of secrets in one directory. Its own verbs work on the app's own account in test mode

@@ -1,17 +1,23 @@
+import { checkFunction } from './base/checks'
 import type { StoreContext } from './context'
-import { live } from './expiry/live'
-import { Listing } from './list'
 import {
-  type Address,
-  type ChangeEvent,
-  type DeletedSecret,
-  isExpired,
-  type Scope,
-  type Secret,
-  toSecret,
-} from './model'
-import { deleteOperation, setOperation } from './operations'
-import type { Reach, Restriction } from './reach'
+  type BatchOperation,
+  type FindParams,
+  type FindRequest,
+  type ListParams,
+  parseBatch,
+  parseFind,
+  parseList,
+  parseSet,
+  parseTarget,
+  type SetLimits,
+  type SetParams,
+  type SetRequest,
+  type Target,
+  type TargetParams,
+} from './input/params'
+import { type Address, type ChangeEvent, type DeletedSecret, isExpired, type Secret, toSecret } from './model'
+import type { Operation } from './storage/commit/transaction'
 import {
   type Found,
   type Lookup,
@@ -22,52 +28,10 @@ import {
   read,
   readNow,
 } from './storage/records'
-import type { Operation } from './storage/transaction'
-import {
-  checkFunction,
-  type FindRequest,
-  parseBatch,
-  parseFind,
-  parseList,
-  parseSet,
-  parseTarget,
-  type SetLimits,
-  type SetRequest,
-  type Target,
-} from './validate'
-
-/** Which secret. */
-export interface TargetParams {
-  readonly scope: Scope
-  /** 1 to 5,000 characters. */
-  readonly name: string
-}
-
-export interface FindParams extends TargetParams {
-  /** @defaultValue none: the payload is left out */
-  readonly expand?: readonly 'payload'[]
-}
-
-export interface SetParams extends FindParams {
-  /** Text or bytes, not empty; up to 16 MiB unless the store was opened with another `maxPayloadBytes`. */
-  readonly payload: string | Uint8Array
-  /** Unix **seconds**, in the future and at most 100 years ahead. Left out, the secret never expires. */
-  readonly expires_at?: number | null
-}
-
-export interface ListParams {
-  readonly scope: Scope
-  /** 1 to 100. @defaultValue `10` */
-  readonly limit?: number
-  /** The id of a secret of this scope: the page begins behind it. */
-  readonly starting_after?: string
-  /** The id of a secret of this scope: the page ends before it. */
-  readonly ending_before?: string
-  /** @defaultValue none: payloads are left out */
-  readonly expand?: readonly 'data.payload'[]
-}
-
-export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
+import { live } from './verbs/expiry'
+import { Listing } from './verbs/listing'
+import type { Reach, Restriction } from './verbs/reach'
+import { deleteOperation, setOperation } from './verbs/writes'
 
 /** What a view is made of. */
 const parts = new WeakMap<object, { readonly context: StoreContext; readonly reach: Reach }>()

@@ -3,12 +3,12 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { concat, equal, utf8 } from '../src/bytes'
-import type { Aead } from '../src/crypto/aead'
-import { nobleAead } from '../src/crypto/aead-noble'
-import { nodeAead } from '../src/crypto/aead-node'
-import { sodiumAead } from '../src/crypto/aead-sodium'
-import { chooseAead, givesKnownAnswers } from '../src/crypto/aeads'
+import { concat, equal, utf8 } from '../src/base/bytes'
+import type { Aead } from '../src/crypto/aead/aead'
+import { chooseAead, givesKnownAnswers } from '../src/crypto/aead/choose'
+import { nobleAead } from '../src/crypto/aead/noble'
+import { nodeAead } from '../src/crypto/aead/node'
+import { sodiumAead } from '../src/crypto/aead/sodium'
 import { systemRandom } from '../src/crypto/random'
 import { open as openWith, seal as sealWith } from '../src/crypto/seal'
 import { NONCE_BYTES, TAG_BYTES } from '../src/format/constants'
@@ -237,7 +237,7 @@ describe('what is used', () => {
       vi.doUnmock('../src/platform/chacha20-poly1305')
       vi.resetModules()
     })
-    const { chooseAead: choose } = await import('../src/crypto/aeads')
+    const { chooseAead: choose } = await import('../src/crypto/aead/choose')
     const aead = choose({ sodium: true })
     calls.length = 0
     return { aead, calls, lookUps, choose }
@@ -277,7 +277,7 @@ describe('what is used', () => {
   test('is never sodium-native if that may not be loaded, which is then not looked for', async () => {
     const { choose, lookUps } = await chosenAmong({ sodium: true, node: true })
     vi.resetModules()
-    const { chooseAead: first } = await import('../src/crypto/aeads')
+    const { chooseAead: first } = await import('../src/crypto/aead/choose')
     lookUps.sodium = 0
     expect(first({ sodium: false }).uses).toEqual([{ library: 'node:crypto', fromBytes: 0 }])
     expect(lookUps.sodium).toBe(0)
@@ -392,9 +392,13 @@ describe('sodium-native is taken', () => {
   const inApp = (folder: string): readonly string[] => PLANTED.map((file) => join(folder, file))
 
   test.each([
-    ['beside the library', 'app/node_modules/secret-store/dist/index.js', 'app'],
-    ['below the library', 'app/node_modules/secret-store/dist/index.js', 'app/node_modules/secret-store'],
-    ['where pnpm links it', 'app/node_modules/.pnpm/a/node_modules/secret-store/index.js', 'app/node_modules/.pnpm/a'],
+    ['beside the library', 'app/node_modules/app-secret-store/dist/index.js', 'app'],
+    ['below the library', 'app/node_modules/app-secret-store/dist/index.js', 'app/node_modules/app-secret-store'],
+    [
+      'where pnpm links it',
+      'app/node_modules/.pnpm/a/node_modules/app-secret-store/index.js',
+      'app/node_modules/.pnpm/a',
+    ],
     ['by a bundle, from its app', 'app/dist/main.js', 'app'],
   ])('%s', async (_, here, folder) => {
     const root = await tree('app/package.json', here, ...inApp(folder))
@@ -426,7 +430,7 @@ describe('sodium-native is taken', () => {
       vi.doUnmock('../src/platform/sodium')
       vi.resetModules()
     })
-    const fresh = await import('../src/crypto/aeads')
+    const fresh = await import('../src/crypto/aead/choose')
     for (let time = 0; time < 2; time++) {
       expect(fresh.chooseAead({ sodium: true }).uses).toEqual([{ library: 'node:crypto', fromBytes: 0 }])
     }
@@ -436,7 +440,7 @@ describe('sodium-native is taken', () => {
   })
 
   test.each([
-    ['app/node_modules/secret-store/dist/index.js', ['app/package.json']],
+    ['app/node_modules/app-secret-store/dist/index.js', ['app/package.json']],
     ['app/dist/main.js', ['app/package.json']],
     ['app/dist/main.js', []],
   ])('from no folder above the app of %s', async (here, more) => {

@@ -197,10 +197,10 @@ test('the command line loads the library by its name, and no more than Node has'
   // The rest are words of messages.
   const outside = [...names].filter((name) => /^[@\w][\w./@:-]*$/.test(name) && !isBuiltin(name))
   expect(outside.sort()).toEqual([
-    'secret-store',
-    'secret-store/keyring',
-    'secret-store/migrate',
-    'secret-store/stripe',
+    'app-secret-store',
+    'app-secret-store/keyring',
+    'app-secret-store/migrate',
+    'app-secret-store/stripe',
   ])
 })
 

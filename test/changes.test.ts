@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { account, type ChangeEvent, SecretStore, type SecretView, user } from '../src/index'
-import { MemoryEngine } from '../src/storage/memory'
+import { MemoryEngine } from '../src/storage/memory-engine'
 import { codeOf, newLocation, openStore, TestClock } from './support'
 
 const target = { scope: account, name: 'token' }

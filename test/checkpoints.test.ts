@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../src/format/checkpoint'
 import { account, type CheckpointStorage, type OpenOptions, SecretStore } from '../src/index'
-import { LevelEngine } from '../src/storage/level'
+import { LevelEngine } from '../src/storage/level/engine'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from './support'
 
 function decoded(token: string | undefined): Checkpoint {

@@ -1,8 +1,8 @@
 import { Level } from 'level'
 import { describe, expect, test, vi } from 'vitest'
 import { account, SecretStore } from '../src/index'
-import { LevelEngine } from '../src/storage/level'
-import { MemoryEngine } from '../src/storage/memory'
+import { LevelEngine } from '../src/storage/level/engine'
+import { MemoryEngine } from '../src/storage/memory-engine'
 import { engineOf } from './engine-spy'
 import { codeOf, newLocation, openStore } from './support'
 

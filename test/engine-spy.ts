@@ -1,8 +1,8 @@
 import { Level } from 'level'
 import { vi } from 'vitest'
 import type { Change } from '../src/storage/engine'
-import { LevelEngine } from '../src/storage/level'
-import { MemoryEngine } from '../src/storage/memory'
+import { LevelEngine } from '../src/storage/level/engine'
+import { MemoryEngine } from '../src/storage/memory-engine'
 
 /** Keeps what is committed to LevelDB; to be restored. */
 export function spyOnCommits(): { readonly commits: (readonly Change[])[]; restore(): void } {

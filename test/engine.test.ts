@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { compare, utf8 } from '../src/bytes'
+import { compare, utf8 } from '../src/base/bytes'
 import type { Change, Engine, Range, Row } from '../src/storage/engine'
 import { HEAD_ROW } from '../src/storage/keyspace'
-import { LevelEngine } from '../src/storage/level'
-import { MemoryEngine } from '../src/storage/memory'
+import { LevelEngine } from '../src/storage/level/engine'
+import { MemoryEngine } from '../src/storage/memory-engine'
 import { codeOf, temporaryDirectory } from './support'
 
 const put = (key: string, value: string): Change => ({ type: 'put', key: utf8(key), value: utf8(value) })

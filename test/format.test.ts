@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { equal, toBase64url, utf8 } from '../src/bytes'
+import { equal, toBase64url, utf8 } from '../src/base/bytes'
 import { createKeyringFile } from '../src/crypto/data-keys'
 import { mac, sha256 } from '../src/crypto/derive'
 import { readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../src/crypto/keyring'

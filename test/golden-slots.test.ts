@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type ElectronSafeStorage, safeStorage } from '../src/electron/index'
-import { osKeyring } from '../src/keyring/index'
+import { osKeyring } from '../src/os-keyring/index'
 import { FakeKeyring } from './keyring/fake-library'
 
 // Slots as version 0.6 wrote them, whose keychain is not in the repository: they open for ever (docs/format.md §3.6, §3.7).

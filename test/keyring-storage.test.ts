@@ -1,8 +1,8 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { utf8 } from '../src/bytes'
-import { installKeyring, isUnchanged, type KeyringStorage, stageKeyring } from '../src/storage/keyring-storage'
+import { utf8 } from '../src/base/bytes'
+import { installKeyring, isUnchanged, type KeyringStorage, stageKeyring } from '../src/storage/directory/keyring-json'
 import { codeOf, temporaryDirectory } from './support'
 
 const [FIRST, SECOND] = [utf8('first'), utf8('second')]

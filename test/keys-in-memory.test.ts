@@ -1,7 +1,7 @@
 import { hchacha } from '@noble/ciphers/chacha.js'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { concat, utf8 } from '../src/bytes'
-import { nodeAead } from '../src/crypto/aead-node'
+import { concat, utf8 } from '../src/base/bytes'
+import { nodeAead } from '../src/crypto/aead/node'
 import {
   createKeyringFile,
   unwrapKey,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compare, equal, mapKey, utf8 } from '../src/bytes'
+import { compare, equal, mapKey, utf8 } from '../src/base/bytes'
 import { mac } from '../src/crypto/derive'
 import { ROW } from '../src/format/constants'
 import type { Address, Scope } from '../src/model'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fromMapKey } from '../src/bytes'
+import { fromMapKey } from '../src/base/bytes'
 import type { KnownRecord, StoredRecord } from '../src/format/record'
-import { type KnownRange, KnownRecords, type KnownRow } from '../src/storage/known-records'
+import { type KnownRange, KnownRecords, type KnownRow } from '../src/storage/known/known-records'
 import type { Replacement } from '../src/storage/replacement'
 import { numbers } from './numbers'
 

@@ -2,9 +2,9 @@ import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { mapKey, utf8 } from '../src/bytes'
+import { mapKey, utf8 } from '../src/base/bytes'
 import { HEAD_ROW } from '../src/storage/keyspace'
-import { LevelEngine } from '../src/storage/level'
+import { LevelEngine } from '../src/storage/level/engine'
 import { codeOf, temporaryDirectory } from './support'
 
 const put = (key: string, value: string) => ({ type: 'put', key: utf8(key), value: utf8(value) }) as const

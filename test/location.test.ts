@@ -19,7 +19,7 @@ import { describe, expect, onTestFinished, type TestContext, test, vi } from 'vi
 import { MAX_KEYRING_BYTES } from '../src/format/constants'
 import { account, SecretStore } from '../src/index'
 import { isLockedByThisProcess } from '../src/platform/files'
-import { LevelEngine } from '../src/storage/level'
+import { LevelEngine } from '../src/storage/level/engine'
 import { codeOf, directoryDigest, newLocation, openStore, temporaryDirectory, testKey } from './support'
 
 const posix = process.platform !== 'win32'

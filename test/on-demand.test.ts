@@ -26,14 +26,14 @@ beforeEach(async () => {
   const waiting = new Promise<void>((resolve) => (goOn = resolve))
   asked = false
   vi.resetModules()
-  vi.doMock('../src/on-demand', async (importOriginal) => {
+  vi.doMock('../src/care/index', async (importOriginal) => {
     asked = true
     await waiting
     return importOriginal()
   })
   library = await import('../src/index')
   return () => {
-    vi.doUnmock('../src/on-demand')
+    vi.doUnmock('../src/care/index')
   }
 })
 

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { utf8 } from '../src/bytes'
+import { utf8 } from '../src/base/bytes'
 import { stretch } from '../src/crypto/kdf'
 import { nativeScrypt } from '../src/platform/scrypt'
 

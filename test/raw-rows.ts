@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { Level } from 'level'
-import { mapKey } from '../src/bytes'
+import { mapKey } from '../src/base/bytes'
 
 /** LevelDB itself, without a store around it. */
 export type RawDatabase = Level<Uint8Array, Uint8Array>

@@ -13,11 +13,11 @@ const scripts: Record<string, string> = JSON.parse(await readFile(fromRoot('pack
 
 /** The modules a program imports, from the sources and from this project's dependencies. */
 const MODULES: Record<string, string> = {
-  "'secret-store'": `'${fromRoot('src/index.ts')}'`,
-  "'secret-store/stripe'": `'${fromRoot('src/stripe/index.ts')}'`,
-  "'secret-store/cache'": `'${fromRoot('src/cache/index.ts')}'`,
-  "'secret-store/migrate'": `'${fromRoot('src/migrate/index.ts')}'`,
-  "'secret-store/keyring'": `'${fromRoot('src/keyring/index.ts')}'`,
+  "'app-secret-store'": `'${fromRoot('src/index.ts')}'`,
+  "'app-secret-store/stripe'": `'${fromRoot('src/stripe/index.ts')}'`,
+  "'app-secret-store/cache'": `'${fromRoot('src/cache/index.ts')}'`,
+  "'app-secret-store/migrate'": `'${fromRoot('src/migrate/index.ts')}'`,
+  "'app-secret-store/keyring'": `'${fromRoot('src/os-keyring/index.ts')}'`,
   "'stripe'": `'${import.meta.resolve('stripe')}'`,
 }
 

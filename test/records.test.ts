@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { mapKey, utf8 } from '../src/bytes'
+import { mapKey, utf8 } from '../src/base/bytes'
 import { createKeyringFile } from '../src/crypto/data-keys'
 import { Keyring } from '../src/crypto/keyring'
 import { systemRandom } from '../src/crypto/random'
@@ -9,8 +9,8 @@ import type { KnownRecord, StoredRecord } from '../src/format/record'
 import type { Payload, SecretRecord } from '../src/model'
 import type { Engine } from '../src/storage/engine'
 import { payloadRow } from '../src/storage/keyspace'
-import { KnownRecords } from '../src/storage/known-records'
-import { MemoryEngine } from '../src/storage/memory'
+import { KnownRecords } from '../src/storage/known/known-records'
+import { MemoryEngine } from '../src/storage/memory-engine'
 import {
   BytesPayloadError,
   getNow,

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { chooseAead } from '../src/crypto/aeads'
+import { chooseAead } from '../src/crypto/aead/choose'
 import { Keyring } from '../src/crypto/keyring'
 import { ENVELOPE_HEADER_BYTES } from '../src/format/constants'
 import {
@@ -23,7 +23,7 @@ import {
   user,
 } from '../src/index'
 import { HEAD_ROW, keyspace, payloadRow } from '../src/storage/keyspace'
-import { LevelEngine } from '../src/storage/level'
+import { LevelEngine } from '../src/storage/level/engine'
 import { spyOnCommits } from './engine-spy'
 import { allRows, flipped, readRow, writeRow } from './raw-rows'
 import { codeOf, copyStore, newLocation, openStore, TestClock, testKey } from './support'

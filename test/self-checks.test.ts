@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Level } from 'level'
 import { describe, expect, test, vi } from 'vitest'
 import { account, type BatchOperation, SecretStoreError } from '../src/index'
-import { LevelEngine } from '../src/storage/level'
+import { LevelEngine } from '../src/storage/level/engine'
 import { allRows, editRows, flipped, writeRow } from './raw-rows'
 import { codeOf, directoryDigest, newLocation, openStore, testKey } from './support'
 

@@ -2,7 +2,7 @@ import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { mapKey } from '../src/bytes'
+import { mapKey } from '../src/base/bytes'
 import {
   account,
   generateRecoveryCode,
@@ -18,7 +18,7 @@ import {
 } from '../src/index'
 import { replaceFile, writeNewFile } from '../src/platform/new-files'
 import { HEAD_ROW } from '../src/storage/keyspace'
-import { LevelEngine } from '../src/storage/level'
+import { LevelEngine } from '../src/storage/level/engine'
 import { spyOnCommits } from './engine-spy'
 import type { ExpectedSecret } from './golden-secrets'
 import { allRows, readRow } from './raw-rows'

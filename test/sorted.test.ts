@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Keyed, Sorted } from '../src/storage/sorted'
+import { type Keyed, Sorted } from '../src/base/sorted'
 import { numbers } from './numbers'
 
 /** The same by a plain array, with no thought of speed. */

@@ -1,8 +1,8 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ByteStreamReader } from '../src/byte-stream'
-import { concat, utf8 } from '../src/bytes'
+import { ByteStreamReader } from '../src/base/byte-stream'
+import { concat, utf8 } from '../src/base/bytes'
 import { ChunkSealer, openChunks } from '../src/crypto/stream'
 import {
   type BackupEntry,

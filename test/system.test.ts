@@ -2,8 +2,8 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SecretStoreError } from '../src/errors'
-import { droppedBytes } from '../src/storage/level-log'
-import { alreadyThere, system } from '../src/storage/system'
+import { alreadyThere, system } from '../src/storage/directory/system-errors'
+import { droppedBytes } from '../src/storage/level/logs'
 import { temporaryDirectory } from './support'
 
 describe('what the system refuses', () => {

@@ -84,7 +84,7 @@ test('the exported types are these and no others', async () => {
   ])
 })
 
-test('secret-store/stripe exports these and no others', async () => {
+test('app-secret-store/stripe exports these and no others', async () => {
   expect(Object.keys(stripe).sort()).toEqual([
     'StripeSecretsError',
     'createStripeApp',

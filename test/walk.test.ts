@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { utf8 } from '../src/bytes'
+import { utf8 } from '../src/base/bytes'
 import type { Range } from '../src/storage/engine'
-import { MemoryEngine } from '../src/storage/memory'
+import { MemoryEngine } from '../src/storage/memory-engine'
 import { walkKeys, walkRows } from '../src/storage/walk'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)

@@ -1,14 +1,14 @@
 const electron = require('electron')
 const { app, BrowserWindow, ipcMain, Menu, session } = require('electron')
-const { account } = require('secret-store')
-const { exposeSecrets, openInUserData } = require('secret-store/electron')
+const { account } = require('app-secret-store')
+const { exposeSecrets, openInUserData } = require('app-secret-store/electron')
 const { declareScheme, servePages } = require('./app-scheme.js')
 const { appMenu } = require('./menu.js')
 const { RecoveryWindow } = require('./recovery-window.js')
 
 /** The main process: it has the store, and says which page may do what with it. */
 
-const PRELOAD = require.resolve('secret-store/electron/preload')
+const PRELOAD = require.resolve('app-secret-store/electron/preload')
 
 /** `undefined` until it is open, and while the app quits. */
 let store

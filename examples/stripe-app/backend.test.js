@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import { startStripeFixture } from 'secret-store/stripe'
+import { startStripeFixture } from 'app-secret-store/stripe'
 import Stripe from 'stripe'
 import { Backend, NotConnected } from './backend.js'
 import { startTokenServer } from './token-server.js'

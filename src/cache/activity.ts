@@ -1,4 +1,4 @@
-import type { Target } from '../validate'
+import type { Target } from '../input/params'
 import type { Flight } from './flight'
 import { keyOf } from './kept-entries'
 

@@ -1,4 +1,4 @@
-import { equal } from '../bytes'
+import { equal } from '../base/bytes'
 import { publicRandom } from '../crypto/random'
 import { type Entry, RUN_BYTES, type Stamp } from './entry'
 

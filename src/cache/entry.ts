@@ -1,4 +1,5 @@
-import { ByteReader, ByteWriter, concat, equal, utf8 } from '../bytes'
+import { ByteReader, ByteWriter } from '../base/byte-codec'
+import { concat, equal, utf8 } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import type { Payload, PayloadType } from '../model'
 

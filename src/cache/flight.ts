@@ -1,4 +1,4 @@
-import { orAborted } from '../abort'
+import { orAborted } from '../base/waiting'
 import type { Entry } from './entry'
 
 /** How a load ended. `dropped`: nobody is to be told; who still waits has to look again. */

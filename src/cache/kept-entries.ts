@@ -1,5 +1,5 @@
 import type { SecretStoreError } from '../errors'
-import type { Target } from '../validate'
+import type { Target } from '../input/params'
 import type { SecretView } from '../view'
 import { decodeEntry, type Entry, encodeEntry } from './entry'
 

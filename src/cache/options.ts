@@ -1,7 +1,7 @@
+import { checkFunction, checkInteger, checkText, optionsOf } from '../base/checks'
+import type { TargetParams } from '../input/params'
 import type { Scope } from '../model'
 import { warnOf } from '../platform/warn'
-import { checkFunction, checkInteger, checkText, optionsOf } from '../validate'
-import type { TargetParams } from '../view'
 
 /** What the source is asked for. */
 export interface LoadRequest {

@@ -1,5 +1,6 @@
-import { checkText, MAX_CHARACTERS, optionsOf, parseSet, parseTarget, type Target } from '../validate'
-import type { TargetParams } from '../view'
+import { checkText, optionsOf } from '../base/checks'
+import type { TargetParams } from '../input/params'
+import { MAX_CHARACTERS, parseSet, parseTarget, type Target } from '../input/params'
 import type { Entry, Stamp } from './entry'
 import type { Loaded, LoadedSecret } from './options'
 

@@ -1,6 +1,6 @@
 import { SecretStoreError } from '../errors'
+import type { Target } from '../input/params'
 import { warn } from '../platform/warn'
-import type { Target } from '../validate'
 import { Backoff } from './backoff'
 import type { Clock } from './clock'
 import type { Entry } from './entry'

@@ -90,7 +90,7 @@ export function payloadField(payload: string | Uint8Array): { payload: string } 
 
 /** @throws {Failure} For a line that is no assignment: a secret in it would be lost unnoticed. */
 async function readDotenv(text: string): Promise<Entry[]> {
-  const { decodeDotenv } = await import('secret-store/migrate')
+  const { decodeDotenv } = await import('app-secret-store/migrate')
   try {
     return decodeDotenv(text).map((entry) => ({ ...entry, expires_at: null }))
   } catch (error) {
@@ -103,7 +103,7 @@ async function readDotenv(text: string): Promise<Entry[]> {
 
 /** @throws {Failure} For what dotenv cannot say: it is never written otherwise than it is. */
 async function writeDotenv(entries: readonly Entry[]): Promise<string> {
-  const { encodeDotenv } = await import('secret-store/migrate')
+  const { encodeDotenv } = await import('app-secret-store/migrate')
   const lines = entries.map((entry) => {
     try {
       return encodeDotenv([entry])

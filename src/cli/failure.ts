@@ -1,4 +1,4 @@
-import type { SecretStoreErrorCode } from 'secret-store'
+import type { SecretStoreErrorCode } from 'app-secret-store'
 
 /** What the exit code says (docs/cli.md). */
 export const EXIT = { done: 0, refused: 1, usage: 2, wrongKey: 3, locked: 4, damaged: 5 } as const

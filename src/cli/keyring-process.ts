@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import type { KeyringEntry, KeyringLibrary, KeyringSelection } from 'secret-store/keyring'
+import type { KeyringEntry, KeyringLibrary, KeyringSelection } from 'app-secret-store/keyring'
 
 interface Question {
   readonly method: 'getSecret' | 'setSecret'

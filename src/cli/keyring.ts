@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
-import type { KeyProvider } from 'secret-store'
-import type { KeyringLibrary } from 'secret-store/keyring'
+import type { KeyProvider } from 'app-secret-store'
+import type { KeyringLibrary } from 'app-secret-store/keyring'
 import type { Io } from './io'
 import { keyringProcess } from './keyring-process'
 
@@ -24,7 +24,7 @@ export async function keyringKey(
   entry: KeyringEntryName | undefined,
   options: { readonly label?: string },
 ): Promise<KeyProvider> {
-  const { osKeyring } = await import('secret-store/keyring')
+  const { osKeyring } = await import('app-secret-store/keyring')
   const keyring = installed()
   return osKeyring({
     ...(entry ?? DEFAULT_ENTRY),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
-import type { KeyProvider } from 'secret-store'
+import type { KeyProvider } from 'app-secret-store'
 import { textOf } from './entries'
 import { refused, usage } from './failure'
 import type { Io } from './io'
@@ -57,7 +57,7 @@ export async function openingKey(io: Io, output: Output, flags: KeyFlags): Promi
   const given = [passphraseFd, keyFile, keyring || undefined, recovery || undefined]
   checkOne(given, '--passphrase-fd, --key-file, --keyring, --recovery')
   if (keyring) return keyringKey(io, flags.keyringEntry, {})
-  const { passphrase, rawKey, recoveryCode } = await import('secret-store')
+  const { passphrase, rawKey, recoveryCode } = await import('app-secret-store')
   if (keyFile !== undefined) return rawKey(await readKeyFile(keyFile, output))
   if (passphraseFd !== undefined) return passphrase(readPassphrase(passphraseFd))
   if (recovery) return recoveryCode(await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT))
@@ -77,7 +77,7 @@ export async function newKey(
   checkOne([flags.passphraseFd, flags.keyFile, flags.keyring || undefined, flags.generateKeyFile], source.options)
   const labelled = label === undefined ? {} : { label }
   if (flags.keyring) return keyringKey(io, flags.keyringEntry, labelled)
-  const { passphrase, rawKey } = await import('secret-store')
+  const { passphrase, rawKey } = await import('app-secret-store')
   if (flags.generateKeyFile !== undefined) return rawKey(makeKeyFile(flags.generateKeyFile), labelled)
   if (flags.keyFile !== undefined) return rawKey(await readKeyFile(flags.keyFile, output), labelled)
   const options = { ...labelled, ...(kdf !== undefined && { kdf }) }

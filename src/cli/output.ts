@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
-import type { Progress } from 'secret-store'
+import type { Progress } from 'app-secret-store'
 import { BrokenPipe, type Failure, refused } from './failure'
 import type { Io } from './io'
 import { printable } from './printable'

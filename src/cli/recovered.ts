@@ -1,4 +1,4 @@
-import type { RecoveryReport } from 'secret-store'
+import type { RecoveryReport } from 'app-secret-store'
 import { count, printable } from './printable'
 
 /** What a recovery has come to, for people: a line for each secret that is not as it was, then the whole. */

@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { KeyProvider, LongOptions, Progress, Scope, SecretStore, SecretView } from 'secret-store'
+import type { KeyProvider, LongOptions, Progress, Scope, SecretStore, SecretView } from 'app-secret-store'
 import { refused } from './failure'
 import type { Io } from './io'
 import { type KeyFlags, openingKey } from './keys'
@@ -81,7 +81,7 @@ export class Session {
   async open(key?: KeyProvider, { sweeping = false, damaged = false }: OpenFlags = {}): Promise<SecretStore> {
     const location = await this.occupiedLocation()
     const provider = key ?? (await this.key())
-    const { SecretStore } = await import('secret-store')
+    const { SecretStore } = await import('app-secret-store')
     this.#store = await SecretStore.open(location, {
       key: provider,
       createIfMissing: false,
@@ -95,7 +95,7 @@ export class Session {
   async create(key: () => Promise<KeyProvider>, names: 'plain' | 'sealed'): Promise<SecretStore> {
     const location = await this.emptyLocation()
     const provider = await key()
-    const { SecretStore } = await import('secret-store')
+    const { SecretStore } = await import('app-secret-store')
     this.#store = await SecretStore.open(location, { key: provider, names, now: this.io.now, ...background(false) })
     return this.#store
   }

@@ -1,4 +1,4 @@
-import { ByteWriter } from '../bytes'
+import { ByteWriter } from '../base/byte-codec'
 import { corrupt } from '../errors'
 import { FORMAT_VERSION, INDEX_KEY_ID, KEY_BYTES, LABEL } from '../format/constants'
 import type { KeyringFile, KeySlot, NameMode, WrappedKey } from '../format/keyring-file'

@@ -1,7 +1,7 @@
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
-import { concat, utf8 } from '../bytes'
+import { concat, utf8 } from '../base/bytes'
 import { KEY_BYTES, type LABEL } from '../format/constants'
 import { nativeHmac } from '../platform/hmac'
 

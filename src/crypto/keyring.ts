@@ -1,4 +1,5 @@
-import { ByteWriter, equalConstantTime } from '../bytes'
+import { ByteWriter } from '../base/byte-codec'
+import { equalConstantTime } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { INDEX_KEY_ID, LABEL } from '../format/constants'
 import { blankEnvelope, decodeEnvelope, RowContext, SEALED_OFFSET, SetElement } from '../format/envelope'
@@ -11,8 +12,8 @@ import {
   type UnverifiedKeyringFile,
   type WrappedKey,
 } from '../format/keyring-file'
-import type { Aead } from './aead'
-import { nobleAead } from './aead-noble'
+import type { Aead } from './aead/aead'
+import { nobleAead } from './aead/noble'
 import { activeKeyId, unwrapKey } from './data-keys'
 import { derive, mac, sha256 } from './derive'
 import type { Random } from './random'

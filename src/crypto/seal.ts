@@ -1,6 +1,6 @@
 import { KEY_BYTES, NONCE_BYTES, TAG_BYTES } from '../format/constants'
-import type { Aead } from './aead'
-import { nobleAead } from './aead-noble'
+import type { Aead } from './aead/aead'
+import { nobleAead } from './aead/noble'
 import type { Random } from './random'
 
 /** How much longer `seal` makes what it is given. */

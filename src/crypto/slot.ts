@@ -1,4 +1,4 @@
-import { concat, equalConstantTime, toBase64url, utf8 } from '../bytes'
+import { concat, equalConstantTime, toBase64url, utf8 } from '../base/bytes'
 import { corrupt } from '../errors'
 import { KEY_BYTES, LABEL } from '../format/constants'
 import { base64url, type SlotParams, WRAPPED_KEY_BYTES } from '../format/keyring-file'

@@ -1,6 +1,7 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
-import type { ByteStreamReader } from '../byte-stream'
-import { ByteWriter, concatAll } from '../bytes'
+import { ByteWriter } from '../base/byte-codec'
+import type { ByteStreamReader } from '../base/byte-stream'
+import { concatAll } from '../base/bytes'
 import { corrupt } from '../errors'
 import { CHUNK_BYTES, CHUNK_COUNTER_BYTES, TAG_BYTES } from '../format/constants'
 

@@ -1,10 +1,10 @@
+import { checkFunction, checkText, optionsOf } from '../base/checks'
 import { SecretStoreError } from '../errors'
+import { OPEN_NAMES, type OpenOptions } from '../input/options'
 import type { KeyProvider } from '../keys/provider'
 import { generateRecoveryCode, recoveryCode } from '../keys/recovery-code'
-import { OPEN_NAMES, type OpenOptions } from '../options'
 import { entries, joinPath, status } from '../platform/files'
 import { SecretStore } from '../store'
-import { checkFunction, checkText, optionsOf } from '../validate'
 import { contextOf } from '../view'
 import { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from './safe-storage'
 

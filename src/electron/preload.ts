@@ -2,7 +2,7 @@ import { exposeInPreload, type SecretsBridge } from './bridge/expose-in-preload'
 
 export type { SecretsBridge } from './bridge/expose-in-preload'
 
-/** A preload script as it is: `webPreferences: { preload: require.resolve('secret-store/electron/preload') }`. */
+/** A preload script as it is: `webPreferences: { preload: require.resolve('app-secret-store/electron/preload') }`. */
 
 declare global {
   interface Window {

@@ -1,11 +1,11 @@
-import { fromBase64url, mapKey, toBase64url } from '../bytes'
+import { fromBase64url, mapKey, toBase64url } from '../base/bytes'
+import { checkBoolean, checkText, optionsOf } from '../base/checks'
 import { systemRandom } from '../crypto/random'
 import { type SlotContext, unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
 import { KEY_BYTES } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
-import { checkBoolean, checkText, optionsOf } from '../validate'
 
 /** What is used of Electron's `safeStorage`: of each pair the asynchronous one, where there is one. */
 export interface ElectronSafeStorage {

@@ -1,5 +1,6 @@
-import type { ByteStreamReader } from '../byte-stream'
-import { ByteReader, ByteWriter, concat, equal, utf8 } from '../bytes'
+import { ByteReader, ByteWriter } from '../base/byte-codec'
+import type { ByteStreamReader } from '../base/byte-stream'
+import { concat, equal, utf8 } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { BACKUP_MAGIC, BACKUP_NONCE_BYTES, BACKUP_VERSION, ENTRY, MAX_KEYRING_BYTES } from './constants'
 

@@ -1,4 +1,5 @@
-import { ByteReader, ByteWriter, fromBase64url, toBase64url } from '../bytes'
+import { ByteReader, ByteWriter } from '../base/byte-codec'
+import { fromBase64url, toBase64url } from '../base/bytes'
 import { FORMAT_VERSION, MAC_BYTES, STORE_ID_BYTES } from './constants'
 
 /** A moment in the life of one store, small enough to keep anywhere else (docs/format.md §9). */

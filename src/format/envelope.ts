@@ -1,4 +1,4 @@
-import { getU32, setU32 } from '../bytes'
+import { getU32, setU32 } from '../base/byte-codec'
 import { corrupt, SecretStoreError } from '../errors'
 import { ENVELOPE_HEADER_BYTES, FORMAT_VERSION, NONCE_BYTES, TAG_BYTES } from './constants'
 

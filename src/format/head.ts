@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../bytes'
+import { ByteReader, ByteWriter } from '../base/byte-codec'
 import { corrupt } from '../errors'
 import { MAC_BYTES } from './constants'
 

@@ -1,4 +1,4 @@
-import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../bytes'
+import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import {
   KEY_BYTES,

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../bytes'
+import { ByteReader, ByteWriter } from '../base/byte-codec'
 import { corrupt } from '../errors'
 import type { Address, PayloadType, Scope, SecretRecord } from '../model'
 import { TAG_BYTES } from './constants'

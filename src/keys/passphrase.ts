@@ -1,11 +1,11 @@
-import { isBytes, toBase64url, utf8 } from '../bytes'
+import { isBytes, toBase64url, utf8 } from '../base/bytes'
+import { checkText, optionsOf } from '../base/checks'
 import { costProblem, type Kdf, stretch } from '../crypto/kdf'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt } from '../errors'
 import { ARGON2ID, SALT_BYTES, SCRYPT } from '../format/constants'
 import { base64url, type SlotParams } from '../format/keyring-file'
-import { checkText, optionsOf } from '../validate'
 import type { KeyProvider } from './provider'
 
 export interface PassphraseOptions {

@@ -1,7 +1,9 @@
-import { isBytes } from '../bytes'
+import { isBytes } from '../base/bytes'
+import { checkText, optionsOf } from '../base/checks'
+import { systemRandom } from '../crypto/random'
+import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { KEY_BYTES } from '../format/constants'
 import type { KeyProvider } from './provider'
-import { randomSecret } from './random-secret'
 
 export interface RawKeyOptions {
   /** A name for the slot, shown by tools, never secret. */
@@ -18,4 +20,22 @@ export function rawKey(key: Uint8Array, options: RawKeyOptions = {}): KeyProvide
   if (!isBytes(key)) throw new TypeError(`raw key: expected a Uint8Array, got ${typeof key}`)
   if (key.length !== KEY_BYTES) throw new RangeError(`raw key: expected ${KEY_BYTES} bytes, got ${key.length}`)
   return randomSecret('raw-key', Uint8Array.from(key), options, 'raw key')
+}
+
+/**
+ * The provider of a secret that is random, so that it needs no stretching.
+ *
+ * @param secret - The provider's own from now on.
+ * @param name - What messages call it.
+ */
+export function randomSecret(kind: string, secret: Uint8Array, options: unknown, name: string): KeyProvider {
+  type Options = { readonly label?: string }
+  const { label } = optionsOf<Options>(options as Options, `${name} options`, ['label'])
+  if (label !== undefined) checkText(label, 'label', 200)
+  return {
+    kind,
+    ...(label === undefined ? {} : { label }),
+    wrap: async (rootKey, context) => wrapRootKey(secret, rootKey, context, systemRandom),
+    unwrap: async (params, context) => unwrapRootKey(secret, params, context),
+  }
 }

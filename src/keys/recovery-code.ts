@@ -2,7 +2,7 @@ import { systemRandom } from '../crypto/random'
 import { formatRecoveryCode, parseRecoveryCode } from '../crypto/recovery-code'
 import { RECOVERY_CODE } from '../format/constants'
 import type { KeyProvider } from './provider'
-import { randomSecret } from './random-secret'
+import { randomSecret } from './raw-key'
 
 export interface RecoveryCodeOptions {
   /** A name for the slot, shown by tools, never secret. */

@@ -1,4 +1,4 @@
-import { equalConstantTime } from '../bytes'
+import { equalConstantTime } from '../base/bytes'
 import type { Random } from '../crypto/random'
 import { MAX_UNLOCK_WORK, SLOT_ID_BYTES } from '../format/constants'
 import type { KeySlot, SlotParams } from '../format/keyring-file'

@@ -1,6 +1,6 @@
-import { fromUtf8 } from '../bytes'
+import { fromUtf8 } from '../base/bytes'
+import { optionsOf } from '../base/checks'
 import { readSourceFile } from '../platform/source-files'
-import { optionsOf } from '../validate'
 import { decodeDotenv } from './dotenv-text'
 import { checkPath, readingFiles, type SecretSource } from './source'
 

@@ -1,7 +1,7 @@
-import { isBytes } from '../bytes'
+import { isBytes } from '../base/bytes'
+import { checkBoolean, checkFunction, optionsOf } from '../base/checks'
 import { SecretStoreError } from '../errors'
 import { sourceFileSize } from '../platform/source-files'
-import { checkBoolean, checkFunction, optionsOf } from '../validate'
 import type { SecretSource, SourceEntry } from './source'
 
 /** An instance of electron-store, or of conf below it, as much of it as is needed. */

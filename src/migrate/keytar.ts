@@ -1,5 +1,6 @@
+import { checkText, optionsOf } from '../base/checks'
 import { SecretStoreError } from '../errors'
-import { checkText, MAX_CHARACTERS, optionsOf } from '../validate'
+import { MAX_CHARACTERS } from '../input/params'
 import type { SecretSource, SourceEntry } from './source'
 
 /** As much of keytar as is needed. */

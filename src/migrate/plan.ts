@@ -1,8 +1,9 @@
-import { equal } from '../bytes'
+import { equal } from '../base/bytes'
+import type { SetParams, TargetParams } from '../input/params'
+import { parseSet, type SetLimits } from '../input/params'
 import type { Scope } from '../model'
 import { BytesPayloadError } from '../storage/records'
-import { parseSet, type SetLimits } from '../validate'
-import type { SecretView, SetParams, TargetParams } from '../view'
+import type { SecretView } from '../view'
 import type { ImportedEntry, ImportOutcome } from './report'
 import type { ReadEntry } from './source'
 

@@ -1,5 +1,5 @@
+import { checkFunction, optionsOf } from '../base/checks'
 import { decodeTextFile, readSourceFile, sourceFileName, sourceFiles } from '../platform/source-files'
-import { checkFunction, optionsOf } from '../validate'
 import { checkPath, readingFiles, type SecretSource, type SourceEntry, systemCode } from './source'
 
 /** Electron's `safeStorage`, as much of it as is needed: the one of its two methods that this Electron has. */

@@ -1,7 +1,7 @@
-import { orAborted } from '../abort'
+import { optionsOf } from '../base/checks'
+import { orAborted } from '../base/waiting'
 import { SecretStoreError } from '../errors'
 import type { Scope } from '../model'
-import { optionsOf } from '../validate'
 
 /** What a source has: a secret, one that cannot be read, or one that is left out on purpose. */
 export type SourceEntry =

@@ -1,4 +1,4 @@
-import { concat, successor, utf8Name } from '../bytes'
+import { concat, successor, utf8Name } from '../base/bytes'
 import { ROW } from '../format/constants'
 import type { NameMode } from '../format/keyring-file'
 import type { Address, Partition, Scope } from '../model'

@@ -1,4 +1,5 @@
-import { ByteWriter, equal, fromUtf8, mapKey } from '../bytes'
+import { ByteWriter } from '../base/byte-codec'
+import { equal, fromUtf8, mapKey } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt, type SecretStoreError } from '../errors'
 import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
@@ -16,7 +17,7 @@ import type { Payload, SecretRecord } from '../model'
 import { asciiText } from '../platform/text'
 import type { Engine } from './engine'
 import { payloadRow } from './keyspace'
-import type { KnownRecords } from './known-records'
+import type { KnownRecords } from './known/known-records'
 
 /** A record in its row, and its payload in a row of its own if it is large. */
 export interface SealedRecord {

@@ -1,4 +1,4 @@
-import { compare, keyAfter } from '../bytes'
+import { compare, keyAfter } from '../base/bytes'
 import type { Engine, Row } from './engine'
 import type { Span } from './keyspace'
 

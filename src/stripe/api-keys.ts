@@ -1,6 +1,7 @@
-import { equalConstantTime, fromUtf8, utf8 } from '../bytes'
+import { equalConstantTime, fromUtf8, utf8 } from '../base/bytes'
+import { optionsOf } from '../base/checks'
+import { checkUser } from '../input/params'
 import type { Partition, Scope } from '../model'
-import { checkUser, optionsOf } from '../validate'
 import { forbidden, noApiKey, wrongApiKey } from './api-error'
 import { redactKey, shownAccount } from './redaction'
 

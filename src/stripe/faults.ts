@@ -1,4 +1,4 @@
-import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../validate'
+import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../base/checks'
 import type { ApiErrorBody } from './api-error'
 
 /** What is to go wrong with requests, for a test. */

@@ -1,10 +1,10 @@
-import { concat, fromUtf8, toBase64url, utf8 } from '../bytes'
+import { concat, fromUtf8, toBase64url, utf8 } from '../base/bytes'
 import type { StoreContext } from '../context'
-import { newId } from '../id'
+import { newId } from '../crypto/random'
 import type { Address, Partition, Secret } from '../model'
-import { liveRecord } from '../operations'
+import type { Operation } from '../storage/commit/transaction'
 import { payloadRow } from '../storage/keyspace'
-import type { Operation } from '../storage/transaction'
+import { liveRecord } from '../verbs/writes'
 import { type ApiErrorBody, keyOfOtherEndpoint, keyOfOtherParameters } from './api-error'
 
 /**

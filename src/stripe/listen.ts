@@ -1,10 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
-import { systemRandom } from '../crypto/random'
-import { newRequestId } from '../id'
+import { checkInteger, optionsOf } from '../base/checks'
+import { newRequestId, systemRandom } from '../crypto/random'
 import { warn, warnOf } from '../platform/warn'
-import { checkInteger, optionsOf } from '../validate'
 import { jsonBody } from './answer'
 import { type ApiError, badRequest, storeFailure } from './api-error'
 

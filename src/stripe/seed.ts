@@ -1,6 +1,6 @@
+import { optionsOf } from '../base/checks'
 import { account, type Scope, user } from '../model'
 import type { SecretStore } from '../store'
-import { optionsOf } from '../validate'
 
 /** A payload, or one with more to it. */
 export type SeedSecret = string | { readonly payload: string; readonly expires_at?: number }

@@ -3,7 +3,7 @@ import { mkdir, open, readFile, rename, rm, stat, symlink, writeFile } from 'nod
 import { dirname, join } from 'node:path'
 import { argon2idAsync } from '@noble/hashes/argon2.js'
 import { describe, expect, test, vi } from 'vitest'
-import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../../src/bytes'
+import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../../src/base/bytes'
 import { derive } from '../../src/crypto/derive'
 import { stretch } from '../../src/crypto/kdf'
 import { Keyring, readKeyringFile, verifyKeyringFile } from '../../src/crypto/keyring'
@@ -26,7 +26,7 @@ import {
 import { findSlot } from '../../src/keys/unlock'
 import { nativeScrypt } from '../../src/platform/scrypt'
 import { HEAD_ROW } from '../../src/storage/keyspace'
-import { LevelEngine } from '../../src/storage/level'
+import { LevelEngine } from '../../src/storage/level/engine'
 import { codeOf, copyStore, directoryDigest, filesOf, newLocation, openStore, testKey } from '../support'
 import {
   attack,

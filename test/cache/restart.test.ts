@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { fromMapKey, utf8 } from '../../src/bytes'
+import { fromMapKey, utf8 } from '../../src/base/bytes'
 import { Activities } from '../../src/cache/activity'
 import { encodeEntry } from '../../src/cache/entry'
 import { SecretCache } from '../../src/cache/index'

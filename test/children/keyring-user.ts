@@ -1,7 +1,7 @@
 /** Uses stores and the system's keyring as its parent says; answers each command with a value or the error. */
 import { AsyncEntry } from '@napi-rs/keyring'
 import { account, type KeyProvider, recoveryCode, SecretStore } from '../../src/index'
-import { osKeyring } from '../../src/keyring/index'
+import { osKeyring } from '../../src/os-keyring/index'
 
 /** Whose entry is the key, as `service/account`, or the recovery code that is. */
 export type KeySource = { readonly entry: string; readonly timeoutMs?: number } | { readonly code: string }

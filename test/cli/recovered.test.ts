@@ -1,4 +1,4 @@
-import type { RecoveryReport } from 'secret-store'
+import type { RecoveryReport } from 'app-secret-store'
 import { expect, test } from 'vitest'
 import { recoveredText } from '../../src/cli/recovered'
 

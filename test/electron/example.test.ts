@@ -439,7 +439,7 @@ test('the page has no more than it needs', async (context) => {
   // Another page of the same app, with the same preload script.
   const refusal = await app.evaluate(async ({ app, BrowserWindow }) => {
     const { createRequire } = process.getBuiltinModule('node:module')
-    const preload = createRequire(`${app.getAppPath()}/main.js`).resolve('secret-store/electron/preload')
+    const preload = createRequire(`${app.getAppPath()}/main.js`).resolve('app-secret-store/electron/preload')
     const window = new BrowserWindow({ show: false, webPreferences: { preload } })
     await window.loadURL('app://recovery/')
     return window.webContents.executeJavaScript(`secrets.list({ scope: { type: 'account' } }).catch(String)`)

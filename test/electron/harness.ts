@@ -79,7 +79,7 @@ export function needKeyring(context: TestContext): void {
 /** A `node_modules` with the package, built from the sources as they are, and what it depends on. */
 async function buildPackage(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'secret-store-electron-'))
-  const place = join(directory, 'node_modules/secret-store')
+  const place = join(directory, 'node_modules/app-secret-store')
   const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
   await promisify(execFile)(process.execPath, [tsup, '--out-dir', join(place, 'dist'), '--no-dts'], { cwd: root })
   await cp(join(root, 'package.json'), join(place, 'package.json'))
@@ -101,7 +101,7 @@ async function startDisplay(): Promise<string> {
   })
 }
 
-/** A new app of these files, which finds the package as `secret-store`. It is gone when the test ends. */
+/** A new app of these files, which finds the package as `app-secret-store`. It is gone when the test ends. */
 export async function makeApp(files: Readonly<Record<string, string>>): Promise<string> {
   const directory = await mkdtemp(join(packages as string, 'app-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
@@ -118,7 +118,7 @@ export async function makeApp(files: Readonly<Record<string, string>>): Promise<
 async function installInto(app: string): Promise<void> {
   const { stdout } = await promisify(execFile)('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: root })
   const needed = stdout.split('\n').filter((path) => path.includes('node_modules'))
-  for (const path of [...needed, join(packages as string, 'node_modules/secret-store')]) {
+  for (const path of [...needed, join(packages as string, 'node_modules/app-secret-store')]) {
     await cp(path, join(app, path.slice(path.indexOf('node_modules'))), { recursive: true })
   }
 }

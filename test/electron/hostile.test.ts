@@ -39,8 +39,8 @@ const BROKEN_INTO = `
 
 const MAIN = `
   const { app, BrowserWindow, ipcMain, protocol } = require('electron')
-  const { SecretStore, account, user, rawKey } = require('secret-store')
-  const { exposeSecrets } = require('secret-store/electron')
+  const { SecretStore, account, user, rawKey } = require('app-secret-store')
+  const { exposeSecrets } = require('app-secret-store/electron')
   const { createServer } = require('node:http')
   const { writeFileSync, mkdirSync, symlinkSync } = require('node:fs')
   const { join } = require('node:path')
@@ -54,7 +54,7 @@ const MAIN = `
   app.on('window-all-closed', () => {})
   protocol.registerSchemesAsPrivileged([{ scheme: 'app', privileges: { standard: true, secure: true } }])
   const BROKEN_INTO = join(__dirname, 'broken-into.cjs')
-  const READY = require.resolve('secret-store/electron/preload')
+  const READY = require.resolve('app-secret-store/electron/preload')
   const serve = (html = '<title>page</title>') => new Promise((resolve) => {
     const server = createServer((_, answer) => { answer.setHeader('content-type', 'text/html'); answer.end(html) })
     server.listen(0, '127.0.0.1', () => resolve(server.address().port))
@@ -112,7 +112,7 @@ test('in the default, sandboxed renderer: the preload script that is ready, and 
     const bundle = join(app.getPath('userData'), 'preload.js')
     await build({
       stdin: {
-        contents: "import { contextBridge, ipcRenderer } from 'electron'; import { exposeInPreload } from 'secret-store/electron'; exposeInPreload(contextBridge, ipcRenderer)",
+        contents: "import { contextBridge, ipcRenderer } from 'electron'; import { exposeInPreload } from 'app-secret-store/electron'; exposeInPreload(contextBridge, ipcRenderer)",
         resolveDir: __dirname,
       },
       bundle: true, platform: 'node', format: 'cjs', external: ['electron'], outfile: bundle,

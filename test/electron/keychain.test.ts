@@ -18,8 +18,8 @@ function needBoth(context: TestContext): void {
 
 /** Opens the store of the app; the code that is offered is kept beside it, as on paper. */
 const OPEN = `
-  const { account } = require('secret-store')
-  const { openInUserData } = require('secret-store/electron')
+  const { account } = require('app-secret-store')
+  const { openInUserData } = require('app-secret-store/electron')
   const { readFileSync } = require('node:fs')
   const token = { scope: account, name: 'token' }
   const offerRecoveryCode = (code) => { say('offered'); writeFileSync(place('paper'), code); return true }

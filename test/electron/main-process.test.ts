@@ -9,8 +9,8 @@ test('`require` and `import` of every entry give the same things', async (contex
     await userDataFolder(),
     `
       for (const entry of ['', '/electron', '/keyring', '/cache', '/migrate', '/stripe']) {
-        const required = require('secret-store' + entry)
-        const imported = await import('secret-store' + entry)
+        const required = require('app-secret-store' + entry)
+        const imported = await import('app-secret-store' + entry)
         say([entry, Object.keys(required).filter((name) => name in imported).length > 0])
       }
       say(process.versions.electron.split('.').length)
@@ -27,7 +27,7 @@ test.for(['require', 'import'])(
   async (way, context) => {
     needElectron(context)
     const userData = await userDataFolder()
-    const library = way === 'require' ? `require('secret-store')` : `await import('secret-store')`
+    const library = way === 'require' ? `require('app-secret-store')` : `await import('app-secret-store')`
     const first = await said(
       userData,
       `

@@ -9,8 +9,8 @@ useElectron()
 const switches = ['--password-store=gnome-libsecret']
 const LIBRARY = `
   const { safeStorage } = electron
-  const { account, SecretStore } = require('secret-store')
-  const { electronStore, importFrom, safeStorageFiles } = require('secret-store/migrate')
+  const { account, SecretStore } = require('app-secret-store')
+  const { electronStore, importFrom, safeStorageFiles } = require('app-secret-store/migrate')
   const store = SecretStore.memory()
   const counts = ({ entries, dryRun, ...numbers }) => Object.entries(numbers).filter(([, number]) => number > 0)
 `

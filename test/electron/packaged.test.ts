@@ -10,8 +10,8 @@ test('an app in an asar archive, its binaries unpacked, has all of the library, 
       const { app, BrowserWindow, ipcMain } = require('electron')
       const { join } = require('node:path')
       const { pathToFileURL } = require('node:url')
-      const { account, rawKey, SecretStore } = require('secret-store')
-      const { exposeSecrets } = require('secret-store/electron')
+      const { account, rawKey, SecretStore } = require('app-secret-store')
+      const { exposeSecrets } = require('app-secret-store/electron')
       app.whenReady().then(async () => {
         const location = join(app.getPath('userData'), 'secrets')
         const store = await SecretStore.open(location, { key: rawKey(new Uint8Array(32).fill(1)) })
@@ -22,7 +22,7 @@ test('an app in an asar archive, its binaries unpacked, has all of the library, 
         exposeSecrets(ipcMain, store, { allow: [{ page, verbs: ['get'], scopes: [account], names: 'all' }] })
         const window = new BrowserWindow({
           show: false,
-          webPreferences: { preload: require.resolve('secret-store/electron/preload') },
+          webPreferences: { preload: require.resolve('app-secret-store/electron/preload') },
         })
         await window.loadFile('index.html')
         const script = "secrets.get({ scope: { type: 'account' }, name: 'token' })"

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { fromBase64url } from '../../src/bytes'
+import { fromBase64url } from '../../src/base/bytes'
 import { safeStorage } from '../../src/electron/index'
 import { account, generateRecoveryCode, recoveryCode, SecretStore } from '../../src/index'
 import { codeOf, directoryDigest, newLocation, openStore } from '../support'

@@ -7,7 +7,7 @@ import {
   SecretStore,
   SecretStoreError,
 } from '../../src/index'
-import { LevelEngine } from '../../src/storage/level'
+import { LevelEngine } from '../../src/storage/level/engine'
 import {
   linearize,
   type Outcome,

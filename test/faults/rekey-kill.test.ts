@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { KEYRING_FILE, STAGED_KEYRING_FILE } from '../../src/format/constants'
 import { account, SecretStore, SecretStoreError } from '../../src/index'
-import { CommitQueue } from '../../src/storage/commit-queue'
+import { CommitQueue } from '../../src/storage/commit/queue'
 import {
   type Job,
   keyOf,

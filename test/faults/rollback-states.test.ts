@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { mapKey } from '../../src/bytes'
+import { mapKey } from '../../src/base/bytes'
 import { decodeCheckpoint } from '../../src/format/checkpoint'
 import { account, type KeySlotInfo, type SecretStore } from '../../src/index'
 import { allRows, editRows } from '../raw-rows'

@@ -1,4 +1,4 @@
-import { concat, utf8 } from '../../src/bytes'
+import { concat, utf8 } from '../../src/base/bytes'
 import type { Draws } from '../faults/campaign'
 
 /** Inputs that a decoder may meet: any bytes, and valid ones with something done to them. All follow from the draws. */

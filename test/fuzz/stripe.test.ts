@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest'
-import { concat, utf8 } from '../../src/bytes'
+import { concat, utf8 } from '../../src/base/bytes'
 import { SecretStore } from '../../src/index'
 import { ApiError } from '../../src/stripe/api-error'
 import { decodeForm, type ParamMap } from '../../src/stripe/form'

@@ -1,6 +1,6 @@
 import { parse } from 'dotenv'
 import { describe, expect, test } from 'vitest'
-import { utf8 } from '../../src/bytes'
+import { utf8 } from '../../src/base/bytes'
 import { decodeEntries, encodeEntries } from '../../src/cli/entries'
 import { Failure } from '../../src/cli/failure'
 import { moment, parseExpiry } from '../../src/cli/times'

@@ -12,8 +12,8 @@ const source = (path: string): URL => new URL(`../../${path}`, import.meta.url)
 const page = await readFile(source('docs/keyring.md'), 'utf8')
 
 const MODULES: Record<string, string> = {
-  "'secret-store'": `'${source('src/index.ts')}'`,
-  "'secret-store/keyring'": `'${source('src/keyring/index.ts')}'`,
+  "'app-secret-store'": `'${source('src/index.ts')}'`,
+  "'app-secret-store/keyring'": `'${source('src/os-keyring/index.ts')}'`,
 }
 
 describe.skipIf(NO_SESSION !== undefined)('the programs of docs/keyring.md', () => {

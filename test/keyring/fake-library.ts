@@ -1,4 +1,4 @@
-import type { KeyringEntry, KeyringLibrary, KeyringSelection } from '../../src/keyring/index'
+import type { KeyringEntry, KeyringLibrary, KeyringSelection } from '../../src/os-keyring/index'
 
 /** A keyring in memory, which can be made to misbehave, and the library of version 2.1.2 over it. */
 export class FakeKeyring {

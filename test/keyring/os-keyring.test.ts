@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { account, generateRecoveryCode, type KeyProvider, recoveryCode, SecretStore } from '../../src/index'
-import { type KeyringLibrary, type OsKeyring, type OsKeyringOptions, osKeyring } from '../../src/keyring/index'
-import { keyringProvider } from '../../src/keyring/os-keyring'
+import { type KeyringLibrary, type OsKeyring, type OsKeyringOptions, osKeyring } from '../../src/os-keyring/index'
+import { keyringProvider } from '../../src/os-keyring/os-keyring'
 import { codeOf, directoryDigest, newLocation, openStore } from '../support'
 import { FakeKeyring, failed } from './fake-library'
 
@@ -540,7 +540,7 @@ describe('the library', () => {
   })
 
   test('is told apart from an older one by what it refuses', async () => {
-    const { checkSelects } = await import('../../src/keyring/library')
+    const { checkSelects } = await import('../../src/os-keyring/library')
     const keyring: KeyringLibrary = await import('@napi-rs/keyring')
     expect(() => checkSelects(keyring.AsyncEntry)).not.toThrow()
   })

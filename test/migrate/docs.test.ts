@@ -12,8 +12,8 @@ const text = await readFile(fromRoot('docs/migration.md'), 'utf8')
 const blocks = readmeBlocks(text)
 
 const MODULES: Record<string, () => string> = {
-  'secret-store': () => fromRoot('src/index.ts').href,
-  'secret-store/migrate': () => fromRoot('src/migrate/index.ts').href,
+  'app-secret-store': () => fromRoot('src/index.ts').href,
+  'app-secret-store/migrate': () => fromRoot('src/migrate/index.ts').href,
   conf: () => import.meta.resolve('conf'),
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import * as surface from '../../src/migrate'
 
-test('secret-store/migrate exports these and no others', () => {
+test('app-secret-store/migrate exports these and no others', () => {
   expect(Object.keys(surface).sort()).toEqual([
     'decodeDotenv',
     'dotenv',

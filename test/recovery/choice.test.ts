@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { choose, mayBeDeleted, mayBeOlder } from '../../src/recovery/choice'
-import type { Traces, Version } from '../../src/recovery/evidence'
+import { choose, mayBeDeleted, mayBeOlder } from '../../src/care/recovery/choice'
+import type { Traces, Version } from '../../src/care/recovery/evidence'
 
 function version(revision: number, sequence?: number, standing: Version['standing'] = 'live'): Version {
   return { revision, sequence, standing }

@@ -14,7 +14,7 @@ test.each(blocks)('the program of docs/recovery.md at line $line runs and prints
   const here = join(directory, 'here')
   await mkdir(here)
   const program = join(directory, 'program.mts')
-  await writeFile(program, code.replaceAll("'secret-store'", `'${fromRoot('src/index.ts').href}'`))
+  await writeFile(program, code.replaceAll("'app-secret-store'", `'${fromRoot('src/index.ts').href}'`))
   const args = ['--import', import.meta.resolve('tsx'), program]
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: here })
   expect(stdout.trimEnd().split('\n')).toEqual(expectedOutput(code))

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { Level } from 'level'
 import { describe, expect, test } from 'vitest'
-import { mapKey } from '../../src/bytes'
+import { mapKey } from '../../src/base/bytes'
+import type { FoundRow } from '../../src/care/recovery/level-files/found'
+import { type ReadFile, readLevelFiles } from '../../src/care/recovery/level-files/read'
 import { dataFiles } from '../../src/platform/data-files'
-import type { FoundRow } from '../../src/recovery/level-files/found'
-import { type ReadFile, readLevelFiles } from '../../src/recovery/level-files/read'
 import { Draws } from '../faults/campaign'
 import { temporaryDirectory } from '../support'
 

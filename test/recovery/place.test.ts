@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { utf8 } from '../../src/bytes'
+import { utf8 } from '../../src/base/bytes'
+import { placeOf } from '../../src/care/recovery/place'
 import type { Address, Scope } from '../../src/model'
-import { placeOf } from '../../src/recovery/place'
 import { keyspace } from '../../src/storage/keyspace'
 
 const plain = keyspace('plain', () => new Uint8Array(32))

@@ -8,7 +8,7 @@ import { temporaryDirectory } from '../support'
 
 /** What the example imports, from the sources and from this project's dependencies: it needs no build and no install. */
 const MODULES: Record<string, string> = {
-  "'secret-store/stripe'": `'${new URL('../../src/stripe/index.ts', import.meta.url)}'`,
+  "'app-secret-store/stripe'": `'${new URL('../../src/stripe/index.ts', import.meta.url)}'`,
   "'stripe'": `'${import.meta.resolve('stripe')}'`,
 }
 

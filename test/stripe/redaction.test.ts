@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { account, SecretStore } from '../../src/index'
-import { MemoryEngine } from '../../src/storage/memory'
+import { MemoryEngine } from '../../src/storage/memory-engine'
 import { type RequestLogEntry, type StripeApp, stripeSecrets } from '../../src/stripe/index'
 import { appOf, create, DELETE, deleteWhere, FIND, get, inAccount, type Params, SECRETS, send } from './requests'
 

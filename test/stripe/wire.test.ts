@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, onTestFinished, type TestContext, test, vi } from 'vitest'
 import { account, SecretStore, user } from '../../src/index'
-import { MemoryEngine } from '../../src/storage/memory'
+import { MemoryEngine } from '../../src/storage/memory-engine'
 import { createStripeApp, type HttpServer, listen, type StripeApp } from '../../src/stripe/index'
 import { TestClock } from '../support'
 import {

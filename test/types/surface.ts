@@ -30,8 +30,8 @@ import type {
   ViewOptions,
 } from '../../src/index'
 import { account, passphrase, rawKey, SecretStore, SecretStoreError, user } from '../../src/index'
-import { type OsKeyring, osKeyring } from '../../src/keyring/index'
 import { dotenv, type ImportReport, importFrom, type SecretSource } from '../../src/migrate/index'
+import { type OsKeyring, osKeyring } from '../../src/os-keyring/index'
 import { type StripeFixture, type StripeSecrets, stripeSecrets } from '../../src/stripe/index'
 
 /** What was made to be passed on where the API's own objects are expected. */

@@ -94,7 +94,7 @@ async function recover(session: Session, path: string): Promise<number | undefin
   const location = await session.occupiedLocation()
   const destination = resolve(path)
   const key = await session.key()
-  const { SecretStore } = await import('secret-store')
+  const { SecretStore } = await import('app-secret-store')
   const report = await session.long('recover', (long) => SecretStore.recover(location, { ...long, key, destination }))
   await output.result({ store: destination, ...report }, () => recoveredText(report, destination))
   return report.complete ? undefined : EXIT.damaged
@@ -213,7 +213,7 @@ async function restore(session: Session, file: string): Promise<void> {
   if (file !== '-') await checkReadable(file)
   const location = await session.emptyLocation()
   const key = await session.key()
-  const { SecretStore } = await import('secret-store')
+  const { SecretStore } = await import('app-secret-store')
   const report = await session.long('restore', (long) =>
     SecretStore.restore(file === '-' ? io.stdin : file, location, { ...long, key }),
   )

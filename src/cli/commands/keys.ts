@@ -1,4 +1,4 @@
-import type { KeyProvider, KeySlotInfo } from 'secret-store'
+import type { KeyProvider, KeySlotInfo } from 'app-secret-store'
 import { ANOTHER_KEY, newKey } from '../keys'
 import { printable } from '../printable'
 import type { Session } from '../session'
@@ -79,7 +79,7 @@ function anotherKey({ io, output, options }: Session, flags: NewKeyFlags): Promi
 async function addRecoveryCode(session: Session, { label }: { readonly label?: string }): Promise<void> {
   const { output } = session
   const store = await session.open()
-  const { generateRecoveryCode, recoveryCode } = await import('secret-store')
+  const { generateRecoveryCode, recoveryCode } = await import('app-secret-store')
   const code = generateRecoveryCode()
   const slot = await store.addKey(recoveryCode(code, label === undefined ? {} : { label }))
   await output.result({ code, slot }, () => `${code}\n`)

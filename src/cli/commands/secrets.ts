@@ -1,4 +1,4 @@
-import type { DeletedSecret, Secret } from 'secret-store'
+import type { DeletedSecret, Secret } from 'app-secret-store'
 import { payloadField, textOf } from '../entries'
 import { refused, usage } from '../failure'
 import { printable } from '../printable'

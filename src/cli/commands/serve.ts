@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { RequestLogEntry } from 'secret-store/stripe'
+import type { RequestLogEntry } from 'app-secret-store/stripe'
 import { refused } from '../failure'
 import type { Session } from '../session'
 import { type AddCommands, integer, jsonHelp } from './define'
@@ -26,7 +26,7 @@ export const addServeCommand: AddCommands = (program, run) => {
 
 async function serve(session: Session, { port, host, strict = false }: ServeFlags): Promise<void> {
   const { io, output } = session
-  const { createStripeApp, listen } = await import('secret-store/stripe')
+  const { createStripeApp, listen } = await import('app-secret-store/stripe')
   const given = io.env['SECRET_STORE_API_KEY'] || undefined
   const mode = session.options.live ? 'live' : 'test'
   const key = given ?? `sk_${mode}_${randomBytes(18).toString('base64url').replace(/[-_]/g, '0')}`

@@ -1,7 +1,7 @@
 import { open, unlink } from 'node:fs/promises'
 import { extname } from 'node:path'
+import type { BatchOperation, SecretView } from 'app-secret-store'
 import { Option } from 'commander'
-import type { BatchOperation, SecretView } from 'secret-store'
 import { decodeEntries, type Entry, encodeEntries, type FileFormat, textOf } from '../entries'
 import { refused, usage } from '../failure'
 import type { Session } from '../session'

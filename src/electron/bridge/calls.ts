@@ -1,6 +1,7 @@
+import type { FindParams, ListParams, SetParams, TargetParams } from '../../input/params'
+import { parseFind, parseList, parseTarget } from '../../input/params'
 import type { Secret, SecretList } from '../../model'
-import { parseFind, parseList, parseTarget } from '../../validate'
-import type { FindParams, ListParams, SecretView, SetParams, TargetParams } from '../../view'
+import type { SecretView } from '../../view'
 import type { BridgeCall, BridgeVerb } from './channel'
 
 type Run = (view: SecretView, params: never) => Promise<unknown>

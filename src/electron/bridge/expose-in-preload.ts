@@ -1,5 +1,5 @@
+import type { FindParams, ListParams, SetParams, TargetParams } from '../../input/params'
 import type { ChangeEvent, DeletedSecret, Secret, SecretList } from '../../model'
-import type { FindParams, ListParams, SetParams, TargetParams } from '../../view'
 import { type Answer, type BridgeCall, CALL_CHANNEL, PORT_CHANNEL } from './channel'
 
 /**

@@ -1,6 +1,6 @@
+import { optionsOf } from '../../base/checks'
 import { SecretStoreError } from '../../errors'
 import type { SecretStore } from '../../store'
-import { optionsOf } from '../../validate'
 import { contextOf } from '../../view'
 import { CALLS } from './calls'
 import { type Answer, type BridgeVerb, CALL_CHANNEL, PORT_CHANNEL } from './channel'

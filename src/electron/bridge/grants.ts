@@ -1,5 +1,6 @@
+import { checkFunction, checkText, optionsOf } from '../../base/checks'
+import { MAX_CHARACTERS, parseScope } from '../../input/params'
 import { type Scope, sameScope } from '../../model'
-import { checkFunction, checkText, MAX_CHARACTERS, optionsOf, parseScope } from '../../validate'
 import { restrict, SecretView } from '../../view'
 import type { BridgeVerb } from './channel'
 import type { Sender, WebContents, WebFrame } from './sender'

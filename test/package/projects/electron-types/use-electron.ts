@@ -1,7 +1,13 @@
+import { account, type SecretStore } from 'app-secret-store'
+import {
+  exposeInPreload,
+  exposeSecrets,
+  openInUserData,
+  type SecretsBridge,
+  safeStorage,
+} from 'app-secret-store/electron'
+import type {} from 'app-secret-store/electron/preload'
 import * as electron from 'electron'
-import { account, type SecretStore } from 'secret-store'
-import { exposeInPreload, exposeSecrets, openInUserData, type SecretsBridge, safeStorage } from 'secret-store/electron'
-import type {} from 'secret-store/electron/preload'
 
 /** Electron's own objects are what the adapters take, old and new. */
 export async function main(): Promise<void> {

@@ -1,5 +1,5 @@
-const { account, SecretStore } = require('secret-store')
-const { startStripeFixture } = require('secret-store/stripe')
+const { account, SecretStore } = require('app-secret-store')
+const { startStripeFixture } = require('app-secret-store/stripe')
 const Stripe = require('stripe')
 
 let fixture

@@ -1,3 +1,3 @@
-import stripe = require('secret-store/stripe')
+import stripe = require('app-secret-store/stripe')
 
 export const started: Promise<stripe.StripeFixture> = stripe.startStripeFixture()

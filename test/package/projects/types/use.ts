@@ -1,5 +1,5 @@
-import { rawKey, SecretStore } from 'secret-store'
-import { createStripeApp, listen, type StripeSecrets, startStripeFixture, stripeSecrets } from 'secret-store/stripe'
+import { rawKey, SecretStore } from 'app-secret-store'
+import { createStripeApp, listen, type StripeSecrets, startStripeFixture, stripeSecrets } from 'app-secret-store/stripe'
 
 const store = await SecretStore.open('./secrets', { key: rawKey(new Uint8Array(32)) })
 const app = createStripeApp(store, { apiKeys: ['sk_test_types', { key: 'rk_test_types', user: 'usr_1' }] })

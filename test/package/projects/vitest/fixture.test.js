@@ -1,5 +1,5 @@
-import { SecretStore } from 'secret-store'
-import { startStripeFixture } from 'secret-store/stripe'
+import { SecretStore } from 'app-secret-store'
+import { startStripeFixture } from 'app-secret-store/stripe'
 import Stripe from 'stripe'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 

@@ -1,0 +1,80 @@
+import type { StoreContext } from '../../context'
+import { type BackupEntry, encodeBackupEntry, encodeBackupHeader } from '../../format/backup'
+import { BACKUP_NONCE_BYTES, MEMORY_KIND } from '../../format/constants'
+import type { Progress } from '../../input/options'
+import { newFile } from '../../platform/new-files'
+import { system } from '../../storage/directory/system-errors'
+import { StoreCopy } from './copy'
+import { type NodeWritable, type Sink, sinkOf } from './sink'
+
+/** The path of a file that does not exist yet, or a stream. */
+export type BackupTarget = string | WritableStream<Uint8Array> | NodeWritable
+
+const LABEL = 'backup'
+
+export interface BackupPlan {
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface BackupReport {
+  readonly records: number
+  /** Of the file. */
+  readonly bytes: number
+}
+
+/**
+ * Writes the store into one file, sealed as a whole: as it is at the end of the call, all of it read and authenticated.
+ * Done at a turn of `keyChanges`: reads and writes go on meanwhile; changes of keyring.json wait.
+ */
+export async function backup(context: StoreContext, target: BackupTarget, plan: BackupPlan): Promise<BackupReport> {
+  context.checkOpen()
+  plan.signal?.throwIfAborted()
+  if (context.keyring.file.slots.every(({ kind }) => kind === MEMORY_KIND)) {
+    throw new TypeError('backup: expected a key that can open it, got a store in memory without one (see addKey)')
+  }
+  const sink = typeof target === 'string' ? await system(LABEL, () => newFile(target)) : sinkOf(target)
+  const ends = [context.closing, ...(plan.signal === undefined ? [] : [plan.signal])]
+  const stop = ({ target }: Event): void => void sink.abort((target as AbortSignal).reason).catch(() => {})
+  for (const end of ends) end.addEventListener('abort', stop, { once: true })
+  try {
+    const report = await write(context, sink, plan)
+    for (const end of ends) end.throwIfAborted()
+    await system(LABEL, () => sink.close())
+    return report
+  } catch (error) {
+    await sink.abort(error).catch(() => {})
+    for (const end of ends) end.throwIfAborted()
+    throw error
+  } finally {
+    for (const end of ends) end.removeEventListener('abort', stop)
+  }
+}
+
+async function write(context: StoreContext, sink: Sink, { onProgress, signal }: BackupPlan): Promise<BackupReport> {
+  const { keyring, keyringStorage, queue, random } = context
+  const records = queue.head.count
+  const header = encodeBackupHeader({ keyring: keyringStorage.bytes, records, nonce: random(BACKUP_NONCE_BYTES) })
+  const sealer = keyring.sealStream(header)
+  let bytes = 0
+  const put = async (piece: Uint8Array): Promise<void> => {
+    if (piece.length === 0) return
+    bytes += piece.length
+    await system(LABEL, () => sink.write(piece))
+  }
+  const emit = async (entries: readonly BackupEntry[]): Promise<void> => {
+    for (const entry of entries) await put(sealer.push(encodeBackupEntry(entry)))
+  }
+  try {
+    await put(header)
+    const copy = new StoreCopy(context, emit)
+    await copy.run(() => {
+      signal?.throwIfAborted()
+      onProgress?.({ done: copy.count, total: Math.max(copy.count, queue.head.count) })
+    })
+    await put(sealer.end())
+    return { records: copy.count, bytes }
+  } finally {
+    sealer.wipe()
+  }
+}

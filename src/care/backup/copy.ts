@@ -1,0 +1,132 @@
+import { mapKey } from '../../base/bytes'
+import type { StoreContext } from '../../context'
+import { corrupt } from '../../errors'
+import type { BackupEntry } from '../../format/backup'
+import type { Row } from '../../storage/engine'
+import { payloadRow } from '../../storage/keyspace'
+import { getNow, openPayload, openRecord } from '../../storage/records'
+import type { Standing } from '../../storage/replacement'
+import { RecordTally } from '../../storage/tally'
+
+/** Bounds how long writers wait for one step, and what is held in memory. */
+const STEP_ROWS = 64
+const STEP_BYTES: number = 1024 * 1024
+/** A step of the rounds that follow may become this many times as large. */
+const MOST_FACTOR = 16
+/** If writers are faster than the copy for so long, they are made to wait for it. */
+const MOST_ROUNDS = 16
+
+interface Step {
+  readonly entries: readonly BackupEntry[]
+  /** Nothing has changed that is not copied, and the head is the last of the entries. */
+  readonly complete: boolean
+}
+
+/**
+ * Copies a store at work. It walks over the records in steps, between which writes go on; what changes behind it is
+ * copied again, the last of it in one step with the head. No snapshot of LevelDB is held, which would keep what is
+ * deleted meanwhile on disk.
+ *
+ * In the end the tally of what was copied must be the head's: then every record is there, in its last version, and each
+ * was opened.
+ */
+export class StoreCopy {
+  readonly #context: StoreContext
+  readonly #emit: (entries: readonly BackupEntry[]) => Promise<void>
+  readonly #tally: RecordTally
+  /** Rows that have changed since they were copied. */
+  readonly #changed = new Map<string, Uint8Array>()
+
+  /** @param emit - Takes the entries of one step. */
+  constructor(context: StoreContext, emit: (entries: readonly BackupEntry[]) => Promise<void>) {
+    this.#context = context
+    this.#emit = emit
+    this.#tally = new RecordTally(context.keyring, context.queue, ({ previous, next }) => {
+      const { rowKey } = (previous ?? next) as Standing
+      this.#changed.set(mapKey(rowKey), rowKey)
+    })
+  }
+
+  get count(): number {
+    return this.#tally.count
+  }
+
+  /** @throws {SecretStoreError} `ERR_CORRUPT` if a record is damaged or missing, `ERR_CLOSED`. */
+  async run(onStep: () => void): Promise<void> {
+    try {
+      while (await this.#walk()) onStep()
+      for (let round = 0; round < MOST_ROUNDS; round++) {
+        for (let left = this.#changed.size; left >= 0; left -= STEP_ROWS) {
+          const { entries, complete } = await this.#turn(() => this.#catchUp(Math.min(2 ** round, MOST_FACTOR)))
+          // Whoever takes these may be slow; after the turn, the writers need not wait for that.
+          await this.#emit(entries)
+          onStep()
+          if (complete) return
+        }
+      }
+      await this.#turn(async () => {
+        for (let complete = false; !complete; ) {
+          const step = await this.#catchUp(1)
+          await this.#emit(step.entries)
+          complete = step.complete
+        }
+      })
+    } finally {
+      this.#tally.stop()
+    }
+  }
+
+  #turn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#context.queue.exclusive(work)
+  }
+
+  /** @returns Whether there is more. */
+  async #walk(): Promise<boolean> {
+    const entries = await this.#turn(async () => {
+      const rows = await this.#context.engine.scan({ ...this.#tally.ahead, limit: STEP_ROWS })
+      const step: BackupEntry[] = []
+      let bytes = 0
+      for (const row of rows) {
+        const entry = await this.#putEntry(row)
+        step.push(entry)
+        this.#tally.meet(row)
+        bytes += entry.value.length + entry.payloadValue.length
+        if (bytes >= STEP_BYTES) break
+      }
+      if (rows.length === 0) this.#tally.meetEnd()
+      return step
+    })
+    await this.#emit(entries)
+    return entries.length > 0
+  }
+
+  /** The state of rows that have changed; and, if no others have, the head. */
+  async #catchUp(factor: number): Promise<Step> {
+    const entries: BackupEntry[] = []
+    let bytes = 0
+    for (const [key, rowKey] of this.#changed) {
+      if (entries.length >= STEP_ROWS * factor || bytes >= STEP_BYTES * factor) return { entries, complete: false }
+      this.#changed.delete(key)
+      const value = await getNow(this.#context.engine, rowKey)
+      const entry =
+        value === undefined ? ({ type: 'delete', rowKey } as const) : await this.#putEntry({ key: rowKey, value })
+      entries.push(entry)
+      if (entry.type === 'put') bytes += entry.value.length + entry.payloadValue.length
+    }
+    if (!this.#tally.isComplete()) {
+      const { count } = this.#context.queue.head
+      throw corrupt(`backup: expected the ${count} records of the head, got ${this.count}, or older ones (see verify)`)
+    }
+    entries.push({ type: 'head', value: this.#context.queue.headValue })
+    return { entries, complete: true }
+  }
+
+  async #putEntry({ key: rowKey, value }: Row): Promise<BackupEntry & { readonly type: 'put' }> {
+    const { keyring, engine } = this.#context
+    const record = openRecord(keyring, rowKey, value)
+    if (!('tag' in record.payload)) return { type: 'put', rowKey, value, payloadValue: new Uint8Array() }
+    const payloadValue = await getNow(engine, payloadRow(rowKey))
+    openPayload(keyring, rowKey, record, payloadValue)
+    return { type: 'put', rowKey, value, payloadValue: payloadValue as Uint8Array }
+  }
+}

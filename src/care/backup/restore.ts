@@ -1,0 +1,100 @@
+import { ByteStreamReader } from '../../base/byte-stream'
+import { chooseAead } from '../../crypto/aead/choose'
+import { Keyring, readKeyringFile, streamKey } from '../../crypto/keyring'
+import { publicRandom, systemRandom } from '../../crypto/random'
+import { openChunks } from '../../crypto/stream'
+import { corrupt } from '../../errors'
+import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../../format/backup'
+import type { Progress } from '../../input/options'
+import type { KeyProvider } from '../../keys/provider'
+import { unlock } from '../../keys/unlock'
+import { readPieces } from '../../platform/pieces'
+import { create } from '../../storage/directory/build'
+import { examine } from '../../storage/directory/location'
+import { alreadyThere, system } from '../../storage/directory/system-errors'
+import type { Engine } from '../../storage/engine'
+import { matchKeyring, openHead } from '../../storage/head'
+import { LevelEngine } from '../../storage/level/engine'
+import { StoreWriter } from '../store-writer'
+
+/** The path of a backup, or its bytes in pieces: a stream of Node or of the web. */
+export type BackupSource = string | AsyncIterable<Uint8Array>
+
+export interface RestorePlan {
+  readonly key: KeyProvider
+  readonly sodium: boolean
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface RestoreReport {
+  readonly records: number
+  /** Of the file. */
+  readonly bytes: number
+}
+
+/**
+ * Makes a store of a backup. It is built under another name, held against its own head, and renamed: until all of the file
+ * has proved right there is nothing at the location.
+ */
+export async function restore(source: BackupSource, path: string, plan: RestorePlan): Promise<RestoreReport> {
+  plan.signal?.throwIfAborted()
+  const location = await examine(path)
+  if (location.state === 'store') throw alreadyThere('location')
+  const stream = new ByteStreamReader(typeof source === 'string' ? readPieces(source) : source, plan.signal)
+  try {
+    return await system('backup', async () => {
+      const { header, bytes: headerBytes } = await decodeBackupHeader(stream)
+      const unverified = readKeyringFile(header.keyring)
+      const { file, rootKey } = await unlock(unverified, plan.key)
+      const keyring = new Keyring(file, rootKey, publicRandom, chooseAead(plan))
+      const key = streamKey(rootKey, headerBytes)
+      rootKey.fill(0)
+      let records = 0
+      const build = async (directory: string): Promise<void> => {
+        const engine = await LevelEngine.open(directory, { create: true })
+        try {
+          const entries = decodeBackupEntries(new ByteStreamReader(openChunks(key, stream)))
+          records = await fill(engine, keyring, unverified.mac, entries, header.records, plan)
+        } finally {
+          await engine.close()
+        }
+      }
+      try {
+        if (!(await create(location, header.keyring, build, systemRandom))) throw alreadyThere('location')
+        return { records, bytes: stream.offset }
+      } finally {
+        key.fill(0)
+        keyring.wipe()
+      }
+    })
+  } finally {
+    await stream.close()
+  }
+}
+
+/** @returns How many records there are, all of them verified. */
+async function fill(
+  engine: Engine,
+  keyring: Keyring,
+  keyringMac: Uint8Array,
+  entries: AsyncIterable<BackupEntry>,
+  total: number,
+  { onProgress, signal }: RestorePlan,
+): Promise<number> {
+  const writer = new StoreWriter(engine, keyring, 'backup')
+  let headValue: Uint8Array | undefined
+  for await (const entry of entries) {
+    signal?.throwIfAborted()
+    if (entry.type === 'head') headValue = entry.value
+    else if (await writer.take(entry)) onProgress?.({ done: writer.count, total: Math.max(writer.count, total) })
+  }
+  if (headValue === undefined) throw corrupt('backup: expected a head at its end, got none')
+  const head = openHead(keyring, headValue)
+  if (matchKeyring(keyring.file, keyringMac, head) !== 'settled') {
+    throw corrupt('backup: expected keyring.json and head of one time, got others')
+  }
+  await writer.finish(head, headValue)
+  onProgress?.({ done: head.count, total: head.count })
+  return head.count
+}

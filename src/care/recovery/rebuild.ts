@@ -1,0 +1,128 @@
+import { Shortlist } from '../../base/shortlist'
+import type { Keyring } from '../../crypto/keyring'
+import { corrupt } from '../../errors'
+import type { Head } from '../../format/head'
+import type { UnverifiedKeyringFile } from '../../format/keyring-file'
+import { sealHead } from '../../storage/head'
+import { LevelEngine } from '../../storage/level/engine'
+import { StoreWriter } from '../store-writer'
+import type { Evidence } from './evidence'
+import type { RecoveredSecret, RecoveryReport } from './report'
+import { isSame, NO_SUM, plus, type Stock, type Sum, select, takeStock } from './stock'
+import { fates, type Survivor } from './survivors'
+
+export interface RebuildPlan {
+  /** keyring.json. */
+  readonly unverified: UnverifiedKeyringFile
+  /** Whether there were later writes than any that was found. */
+  readonly outdated: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/** Builds the new store in a directory that does not exist yet, and says what is in it and what is not. */
+export async function rebuild(
+  directory: string,
+  evidence: Evidence,
+  keyring: Keyring,
+  { unverified, outdated, signal }: RebuildPlan,
+): Promise<Omit<RecoveryReport, 'damage'>> {
+  const found = evidence.head
+  const stock = await takeStock(fates(evidence, keyring), evidence.headAt)
+  if (found === undefined && stock.survivors === 0) {
+    throw corrupt('data: expected a head or a record of this store, got none that opens')
+  }
+  const lastHead = outdated ? undefined : found
+  const isKept = select(lastHead, stock)
+  const engine = await LevelEngine.open(directory, { create: true })
+  try {
+    const writer = new StoreWriter(engine, keyring, 'recovery')
+    const kept = new Kept(stock.lostSum)
+    for await (const fate of fates(evidence, keyring)) {
+      signal?.throwIfAborted()
+      if (fate.kind !== 'survivor' || !isKept(fate)) continue
+      await writer.take({ type: 'put', ...fate })
+      kept.add(fate)
+    }
+    // What is lost from before the head, and not among what it was sealed over, had been deleted.
+    const complete = lastHead !== undefined && stock.lostSince === 0 && isSame(kept.sum, lastHead)
+    const proven = complete || (lastHead !== undefined && isSame(kept.lastSum, lastHead))
+    const head = headOf(kept.sum, complete, stock.lastRevision, found, unverified)
+    await writer.finish(head, sealHead(keyring, head).value)
+    return { outdated, ...reportOf(found, stock, kept, { complete, proven }) }
+  } finally {
+    await engine.close()
+  }
+}
+
+/** What the new store has, and what is to be said of it. */
+class Kept {
+  sum: Sum = NO_SUM
+  /** Of the last version of each, and of what is lost. */
+  lastSum: Sum
+  readonly resurrected: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
+  readonly older: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
+  /** Those, and others of which that cannot be known without a proof. */
+  readonly perhapsOlder: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
+
+  constructor(lostSum: Sum) {
+    this.lastSum = lostSum
+  }
+
+  add({ element, lastElement, mayBeDeleted, mayBeOlder, about }: Survivor): void {
+    this.sum = plus(this.sum, element)
+    this.lastSum = plus(this.lastSum, lastElement)
+    if (mayBeDeleted) this.resurrected.add(about)
+    if (element !== lastElement) this.older.add(about)
+    if (element !== lastElement || mayBeOlder) this.perhapsOlder.add(about)
+  }
+}
+
+/**
+ * If nothing is amiss it is the head that was found. Else it is the head of a write of its own behind all that was found: a
+ * checkpoint of a later one still refuses the store.
+ */
+function headOf(
+  sum: Sum,
+  complete: boolean,
+  lastRevision: number,
+  found: Head | undefined,
+  { file: { change }, mac }: UnverifiedKeyringFile,
+): Head {
+  const least = (change?.sequence ?? -1) + 1
+  const last = Math.max(found?.sequence ?? 0, lastRevision)
+  const sequence = complete && last >= least ? last : Math.max(last + 1, least)
+  const mark = change === undefined ? {} : { keyring: { generation: change.generation, mac } }
+  return { sequence, ...sum, superseded: 0, ...mark }
+}
+
+const NOBODY = new Shortlist<RecoveredSecret>()
+
+function reportOf(
+  head: Head | undefined,
+  { lost, deleted, survivors, lastRevision }: Stock,
+  { sum, resurrected, older, perhapsOlder }: Kept,
+  { complete, proven }: Pick<RecoveryReport, 'complete' | 'proven'>,
+): Omit<RecoveryReport, 'outdated' | 'damage'> {
+  const certain = sum.count - resurrected.count
+  // A head older than a record says nothing of how many there were when that was written.
+  const counted = proven || head === undefined || head.sequence < lastRevision ? undefined : head.count
+  const lists = {
+    lost: complete ? NOBODY : lost,
+    resurrected: proven ? NOBODY : resurrected,
+    older: proven ? older : perhapsOlder,
+  }
+  const unlisted = Object.values(lists).reduce((sum, list) => sum + list.unlisted, 0)
+  return {
+    complete,
+    proven,
+    head: head === undefined ? null : { sequence: head.sequence, records: head.count },
+    kept: sum.count,
+    deleted: deleted + survivors - sum.count,
+    lost: lists.lost.listed,
+    resurrected: lists.resurrected.listed,
+    older: lists.older.listed,
+    ...(unlisted > 0 && { unlisted }),
+    missing: counted === undefined ? 0 : Math.max(0, counted - certain - lost.count),
+    surplus: counted === undefined ? 0 : Math.max(0, certain - counted),
+  }
+}

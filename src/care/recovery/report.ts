@@ -1,0 +1,74 @@
+import type { Address, Scope } from '../../model'
+
+/** A secret that a recovery has something to say of. */
+export interface RecoveredSecret {
+  /** What is left of it: its place, where names are readable on disk or its record is. */
+  readonly name?: string
+  readonly scope?: Scope
+  /** A connected account. */
+  readonly account?: string
+  readonly livemode?: boolean
+  readonly id?: string
+  /** The row's key, in base64url. */
+  readonly rowKey: string
+}
+
+/** One file of the damaged store, as far as it is not as it should be. */
+export interface DamagedFile {
+  /** Below the location. */
+  readonly file: string
+  /** Of the file; 0 if it is not there. */
+  readonly bytes: number
+  /** What in it could not be read as it was written. */
+  readonly damagedBytes: number
+}
+
+export interface RecoveryReport {
+  /**
+   * Whether the new store holds exactly what the last head that was found says there was: no secret is lost, none is back
+   * that had been deleted, each is in its last version.
+   */
+  readonly complete: boolean
+  /**
+   * Whether the head proves that what is kept, and what is named here, is all there was. If not, there may be older
+   * versions among the others that are kept, some that had been deleted, and more that are lost.
+   */
+  readonly proven: boolean
+  /** Whether LevelDB has known of later writes than any that was found: all of it is an older state. */
+  readonly outdated: boolean
+  /** The newest head that was found: which write it is of, and how many records there were then. */
+  readonly head: { readonly sequence: number; readonly records: number } | null
+  /** How many secrets the new store has. */
+  readonly kept: number
+  /** How many were left out because it is known that they had been deleted. */
+  readonly deleted: number
+  /** Of which something is left, but nothing that opens. The first 1,000. */
+  readonly lost: readonly RecoveredSecret[]
+  /** Kept, though they may have been deleted. The first 1,000. */
+  readonly resurrected: readonly RecoveredSecret[]
+  /** Kept in a version that is not the last one. The first 1,000. */
+  readonly older: readonly RecoveredSecret[]
+  /** How many more secrets there were, at least, than are kept or named here, as far as a head says. */
+  readonly missing: number
+  /** How many more are kept, at least, than a head says there were, and not named as resurrected. */
+  readonly surplus: number
+  /** How many secrets belong to those lists besides, if there are. */
+  readonly unlisted?: number
+  /** What of the files was damaged. */
+  readonly damage: readonly DamagedFile[]
+}
+
+export function describe(rowKey: string, address: Address | undefined, id: string | undefined): RecoveredSecret {
+  return {
+    ...(address === undefined
+      ? {}
+      : {
+          name: address.name,
+          scope: address.scope,
+          livemode: address.partition.livemode,
+          ...(address.partition.account === undefined ? {} : { account: address.partition.account }),
+        }),
+    ...(id === undefined ? {} : { id }),
+    rowKey,
+  }
+}

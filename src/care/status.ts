@@ -1,0 +1,73 @@
+import type { StoreContext } from '../context'
+import type { AeadUse } from '../crypto/aead/aead'
+import { decodeEnvelope } from '../format/envelope'
+import type { NameMode } from '../format/keyring-file'
+import { type KeySlotInfo, slots } from '../keys/slot-info'
+import { RECORD_ROWS } from '../storage/keyspace'
+import { walkRows } from '../storage/walk'
+
+/** A data key and what it seals. */
+export interface DataKeyStatus {
+  /** 1 for the first; each rotation makes the next. */
+  readonly id: number
+  /** Unix seconds. */
+  readonly created: number
+  /** Whether it seals what is written now. */
+  readonly active: boolean
+  /** How many records are sealed under it, expired ones included. */
+  readonly records: number
+}
+
+export interface StoreStatus {
+  /** How many records there are, expired ones included. */
+  readonly records: number
+  /** How names are written to disk. */
+  readonly names: NameMode
+  readonly slots: readonly KeySlotInfo[]
+  /** More than one while a rotation is under way, or waits to be taken up again. */
+  readonly dataKeys: readonly DataKeyStatus[]
+  /** Which library seals and opens rows, by the length of the plaintext. */
+  readonly aead: readonly AeadUse[]
+}
+
+const COUNT_ROWS = 500
+
+/** Looks at the envelope of every record, and opens none. */
+export async function status(context: StoreContext): Promise<StoreStatus> {
+  context.checkOpen()
+  const counts = await countByKey(context)
+  const { keyring, queue } = context
+  return {
+    records: queue.head.count,
+    names: keyring.names,
+    slots: slots(context),
+    dataKeys: keyring.file.keys.map(({ id, created }) => ({
+      id,
+      created,
+      active: id === keyring.activeKeyId,
+      records: counts.get(id) ?? 0,
+    })),
+    aead: keyring.aead.uses,
+  }
+}
+
+/** How many records say that they are sealed under each data key; under 0, which is no key, what is no envelope. */
+async function countByKey(context: StoreContext): Promise<ReadonlyMap<number, number>> {
+  const counts = new Map<number, number>()
+  for await (const rows of walkRows(context.engine, RECORD_ROWS, COUNT_ROWS)) {
+    context.checkOpen()
+    for (const { value } of rows) {
+      const keyId = keyIdOf(value)
+      counts.set(keyId, (counts.get(keyId) ?? 0) + 1)
+    }
+  }
+  return counts
+}
+
+function keyIdOf(value: Uint8Array): number {
+  try {
+    return decodeEnvelope(value).keyId
+  } catch {
+    return 0 // for `verify` to report
+  }
+}

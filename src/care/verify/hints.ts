@@ -1,0 +1,62 @@
+import { compare, equal, mapKey } from '../../base/bytes'
+import { ROW } from '../../format/constants'
+import type { KnownRecord } from '../../format/record'
+import { expiryRow, idRow, payloadRow } from '../../storage/keyspace'
+import type { Replacement, Standing } from '../../storage/replacement'
+
+/** The rows that a record has besides its own. */
+export type Secondary = 'id' | 'expiry' | 'payload'
+export type Counts = Record<Secondary, number>
+
+export const SECONDARY_ROWS: readonly (readonly [sort: number, what: Secondary])[] = [
+  [ROW.id, 'id'],
+  [ROW.payload, 'payload'],
+  [ROW.expiry, 'expiry'],
+]
+
+export function noCounts(): Counts {
+  return { id: 0, expiry: 0, payload: 0 }
+}
+
+/** What a record adds to the rows that there should be. */
+export function count(counts: Counts, record: KnownRecord, by: 1 | -1): void {
+  counts.id += by
+  if (record.expires_at !== null) counts.expiry += by
+  if ('tag' in record.payload) counts.payload += by
+}
+
+export function belongs(what: Secondary, key: Uint8Array, record: KnownRecord): boolean {
+  if (what === 'payload') return 'tag' in record.payload
+  if (what === 'id') return equal(idRow(record.id), key)
+  return record.expires_at !== null && equal(expiryRow(record.expires_at, record.id), key)
+}
+
+/** The secondary rows that a commit has put, and those it has deleted, below a position. */
+export function countChanges(counts: Counts, { previous, next }: Replacement, position: Uint8Array): void {
+  const before = rowsOf(previous)
+  const after = rowsOf(next)
+  for (const [key, row] of before) if (!after.has(key)) add(counts, row, -1, position)
+  for (const [key, row] of after) if (!before.has(key)) add(counts, row, 1, position)
+}
+
+export interface SecondaryRow {
+  readonly what: Secondary
+  readonly key: Uint8Array
+}
+
+function add(counts: Counts, { what, key }: SecondaryRow, by: 1 | -1, position: Uint8Array): void {
+  if (compare(key, position) < 0) counts[what] += by
+}
+
+function rowsOf(standing: Standing | undefined): ReadonlyMap<string, SecondaryRow> {
+  if (standing === undefined) return new Map()
+  const { rowKey, record } = standing
+  const payload = 'tag' in record.payload ? [{ what: 'payload', key: payloadRow(rowKey) } as const] : []
+  return new Map([...hintRows(record), ...payload].map((row) => [mapKey(row.key), row]))
+}
+
+/** The rows that lead to a record. */
+export function hintRows({ id, expires_at }: KnownRecord): readonly SecondaryRow[] {
+  const idHint = { what: 'id', key: idRow(id) } as const
+  return expires_at === null ? [idHint] : [idHint, { what: 'expiry', key: expiryRow(expires_at, id) }]
+}

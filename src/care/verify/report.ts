@@ -1,0 +1,41 @@
+import { SecretStoreError } from '../../errors'
+import type { Scope } from '../../model'
+
+/** What can be wrong with a store. */
+export interface VerifyProblem {
+  /**
+   * - `missing`: something that should be there is not.
+   * - `altered`: something is there that was not written that way, or is older than it should be.
+   * - `stray`: something is there that nothing leads to.
+   */
+  readonly kind: 'missing' | 'altered' | 'stray'
+  /** What it is about. `records` is all of them together: the head counts them and sums their hashes. */
+  readonly what: 'record' | 'records' | 'payload' | 'id' | 'expiry' | 'head' | 'row' | 'keyring'
+  /** For people. Never a payload. */
+  readonly message: string
+  /** The row's key, in base64url. */
+  readonly rowKey?: string
+  /** The secret, where it is known. */
+  readonly id?: string
+  readonly name?: string
+  readonly scope?: Scope
+}
+
+export interface VerifyReport {
+  readonly ok: boolean
+  /** How many records were read and found authentic. */
+  readonly records: number
+  /** The first 1,000. */
+  readonly problems: readonly VerifyProblem[]
+  /** How many problems there are besides, if there are. */
+  readonly unlisted?: number
+}
+
+/** These say nothing of the store: it was closed, or the system refused to let it be read. */
+const NO_PROBLEM: ReadonlySet<string> = new Set(['ERR_CLOSED', 'ERR_FAILED', 'ERR_IO'])
+
+/** Of what says that something is wrong with the store. @throws Everything else. */
+export function messageOf(error: unknown): string {
+  if (error instanceof SecretStoreError && !NO_PROBLEM.has(error.code)) return error.message
+  throw error
+}

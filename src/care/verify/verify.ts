@@ -1,0 +1,90 @@
+import { equal } from '../../base/bytes'
+import { Shortlist } from '../../base/shortlist'
+import type { Progress } from '../../input/options'
+import { isUnchanged } from '../../storage/directory/keyring-json'
+import { HEAD_ROW } from '../../storage/keyspace'
+import { RecordWalk } from './records'
+import { messageOf, type VerifyProblem, type VerifyReport } from './report'
+import { KeyWalk } from './strays'
+import type { Verifiable } from './verifiable'
+
+export interface VerifyPlan {
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together
+ * against the head. It goes in steps, each at a turn of the commit queue, between which reads and writes go on: what
+ * they change behind it is counted as they do it. What it holds in memory is one step, the problems it lists, and the keys
+ * of records that do not open.
+ *
+ * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`. @throws What `signal` was aborted with, or `onProgress` throws.
+ */
+export async function verify(context: Verifiable, { onProgress, signal }: VerifyPlan = {}): Promise<VerifyReport> {
+  const { queue } = context
+  const problems = new Shortlist<VerifyProblem>()
+  const records = new RecordWalk(context, problems)
+  const keys = new KeyWalk(context, problems)
+  const tell = (): void => {
+    signal?.throwIfAborted()
+    onProgress?.({ done: records.seen, total: Math.max(records.seen, queue.head.count) })
+  }
+  try {
+    signal?.throwIfAborted()
+    for (const look of [keyringProblem, headProblem]) {
+      const problem = await queue.exclusive(() => look(context))
+      if (problem !== undefined) problems.add(problem)
+    }
+    tell()
+    if (await walk(context, records, problems, tell)) {
+      await walk(context, keys, problems, () => signal?.throwIfAborted())
+      const surplus = await queue.exclusive(async () => keys.surplus(records.expected, records.absent))
+      for (const strays of surplus) await walk(context, strays, problems, () => signal?.throwIfAborted())
+    }
+  } finally {
+    records.stop()
+    keys.stop()
+  }
+  const { listed, unlisted } = problems
+  const report = { ok: listed.length === 0, records: records.authentic, problems: listed }
+  return unlisted === 0 ? report : { ...report, unlisted }
+}
+
+/** @returns Whether it came to its end. */
+async function walk(
+  { queue }: Verifiable,
+  steps: { step(): Promise<boolean> },
+  problems: Shortlist<VerifyProblem>,
+  onStep: () => void,
+): Promise<boolean> {
+  for (let more = true; more; onStep()) {
+    try {
+      more = await queue.exclusive(() => steps.step())
+    } catch (error) {
+      // The engine itself met damage, and could not say where.
+      problems.add({ kind: 'altered', what: 'records', message: messageOf(error) })
+      return false
+    }
+  }
+  return true
+}
+
+/** The file is what the store will be opened with next time. */
+async function keyringProblem({ keyringStorage }: Verifiable): Promise<VerifyProblem | undefined> {
+  if (keyringStorage === undefined) return undefined
+  try {
+    if (await isUnchanged(keyringStorage)) return undefined
+    const message = 'keyring.json: expected it as it was last written, got another'
+    return { kind: 'altered', what: 'keyring', message }
+  } catch (error) {
+    return { kind: 'missing', what: 'keyring', message: messageOf(error) }
+  }
+}
+
+async function headProblem({ engine, queue }: Verifiable): Promise<VerifyProblem | undefined> {
+  const stored = await engine.get(HEAD_ROW)
+  if (stored !== undefined && equal(stored, queue.headValue)) return undefined
+  const kind = stored === undefined ? 'missing' : 'altered'
+  return { kind, what: 'head', message: 'head: expected the one of the last write, got another or none' }
+}

@@ -1,0 +1,277 @@
+import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../base/checks'
+import { decodeCheckpoint } from '../format/checkpoint'
+import type { NameMode } from '../format/keyring-file'
+import type { KeyProvider } from '../keys/provider'
+
+import { warnOf } from '../platform/warn'
+import { checkAccount, checkLocation, checkUser } from './params'
+
+/** What every store takes, on disk or in memory. */
+export interface MemoryOptions {
+  /** The clock, in **milliseconds** since the Unix epoch. @defaultValue `Date.now` */
+  readonly now?: () => number
+  /** How often expired secrets are deleted, in milliseconds; 0 for never. @defaultValue `60_000` */
+  readonly sweepIntervalMs?: number
+  /**
+   * How often deleted bytes are made to leave the disk, in milliseconds, if anything was deleted or replaced since the
+   * last time; 0 for never. @defaultValue `3_600_000`
+   */
+  readonly compactIntervalMs?: number
+  /** The largest payload `set` accepts, in bytes, up to 1 GiB. @defaultValue `16_777_216` */
+  readonly maxPayloadBytes?: number
+  /**
+   * How names are written to disk: readable, or as keyed hashes. Fixed at creation; sealed names are listed in a fixed
+   * order that is not alphabetical. @defaultValue `'plain'`
+   */
+  readonly names?: NameMode
+  /**
+   * Whether `sodium-native` seals and opens where the app has it installed; without, or with `false`, what Node and
+   * JavaScript have does. The bytes are the same. @defaultValue `true`
+   */
+  readonly sodium?: boolean
+  /**
+   * How much memory may be used to keep what was read of secrets, without their payloads, in bytes, roughly; 0 for
+   * none. What is kept needs not be decrypted again. It is used as secrets are read and written: some 480 bytes each,
+   * so that the default holds about 140,000. @defaultValue `67_108_864`
+   */
+  readonly indexBytes?: number
+  /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved, listeners that
+   * throw. @defaultValue a process warning */
+  readonly onError?: (error: unknown) => void
+}
+
+/** A place of the app's own for the latest checkpoint: a file elsewhere, a keychain, a server. */
+export interface CheckpointStorage {
+  /** The token saved last; `undefined` or `null` if there is none yet. */
+  load(): string | null | undefined | Promise<string | null | undefined>
+  /** Called one at a time; with the state that was found, then with newer ones. */
+  save(token: string): void | Promise<void>
+}
+
+export interface OpenOptions extends MemoryOptions {
+  /** What opens the store: `passphrase(…)`, `rawKey(…)`, `recoveryCode(…)`. */
+  readonly key: KeyProvider
+  /** Whether to create a store where there is nothing, or an empty directory. @defaultValue `true` */
+  readonly createIfMissing?: boolean
+  /** A token from `checkpoint()`: an older state, or another store, is refused. @defaultValue none */
+  readonly minimum?: string
+  /**
+   * Where checkpoints are kept: the last one is loaded here and is a minimum, and after writes a new one is saved,
+   * without keeping them waiting. @defaultValue none
+   */
+  readonly checkpoints?: CheckpointStorage
+  /**
+   * Opens an older state all the same, such as one restored from a backup on purpose, and makes it the newest: the
+   * states that came after it are refused from now on. @defaultValue `false`
+   */
+  readonly acceptRollback?: boolean
+  /**
+   * Whether everything is read and authenticated before the store is open, as `verify()` does it; a damaged store is then
+   * refused. Left out, that is done if LevelDB says that it has passed over damage, and up to 1,000 records are counted.
+   * `false` opens a damaged store as far as it goes, to look at it. @defaultValue none
+   */
+  readonly verify?: boolean
+}
+
+/** How far something long has come. */
+export interface Progress {
+  /** Records seen to. */
+  readonly done: number
+  /** Of about so many; others may come and go meanwhile. */
+  readonly total: number
+}
+
+/** What everything that takes long takes. */
+export interface LongOptions {
+  /** Told how far it has come. What it throws ends the work. */
+  readonly onProgress?: (progress: Progress) => void
+  /** Ends the work early. */
+  readonly signal?: AbortSignal
+}
+
+export interface RotateOptions extends LongOptions {
+  /** Whether to replace the root key as well, because it may have leaked. Needs `keys`. @defaultValue `false` */
+  readonly root?: boolean
+  /** With `root`: the keys that are to open the store afterwards, by one slot each. All other slots are dropped. */
+  readonly keys?: readonly KeyProvider[]
+}
+
+export interface RestoreOptions extends LongOptions {
+  /** One that opened the store when the backup was made. */
+  readonly key: KeyProvider
+  /** As in `open`. @defaultValue `true` */
+  readonly sodium?: boolean
+}
+
+export interface RecoverOptions extends LongOptions {
+  /** One that opens the damaged store. */
+  readonly key: KeyProvider
+  /** Where the new store is to be: a place where there is nothing, or an empty directory, and not in the damaged one. */
+  readonly destination: string
+  /** As in `open`. @defaultValue `true` */
+  readonly sodium?: boolean
+  /** Told how many bytes of the damaged store's files have been read, of how many. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export interface ViewOptions {
+  /** A connected account, 1 to 5,000 characters. @defaultValue none: the app's own */
+  readonly account?: string
+  /** @defaultValue `false` */
+  readonly livemode?: boolean
+  /** Restricts the view to the account scope and this user's own. @defaultValue none: every scope */
+  readonly user?: string
+}
+
+/** Options with every default filled in. */
+export type MemorySettings = Required<MemoryOptions>
+export type OpenSettings = Required<Omit<OpenOptions, OpenWithoutDefault>> & Pick<OpenOptions, OpenWithoutDefault>
+export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
+export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium'>>
+type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names' | 'verify'
+
+const SWEEP_INTERVAL_MS = 60_000
+const COMPACT_INTERVAL_MS = 3_600_000
+const MAX_PAYLOAD_BYTES: number = 16 * 1024 * 1024
+const INDEX_BYTES: number = 64 * 1024 * 1024
+const LARGEST_PAYLOAD_BYTES: number = 1024 ** 3
+
+const MEMORY_NAMES = [
+  'now',
+  'sweepIntervalMs',
+  'compactIntervalMs',
+  'maxPayloadBytes',
+  'names',
+  'sodium',
+  'indexBytes',
+  'onError',
+] as const
+export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
+  ...MEMORY_NAMES,
+  'key',
+  'createIfMissing',
+  'minimum',
+  'checkpoints',
+  'acceptRollback',
+  'verify',
+]
+const LONG_NAMES = ['onProgress', 'signal'] as const
+
+export function parseMemoryOptions(options: unknown): MemorySettings {
+  const given = optionsOf<MemoryOptions>(options as MemoryOptions, 'options', MEMORY_NAMES)
+  return { ...commonSettings(given), names: checkNames(given.names ?? 'plain') }
+}
+
+export function parseOpenOptions(options: unknown): OpenSettings {
+  const given = optionsOf<OpenOptions>(options as OpenOptions, 'options', OPEN_NAMES)
+  const { key, names, minimum, checkpoints, verify } = given
+  if (minimum !== undefined && (typeof minimum !== 'string' || decodeCheckpoint(minimum) === undefined)) {
+    throw new TypeError('minimum: expected a token from checkpoint(), got something else')
+  }
+  return {
+    ...commonSettings(given),
+    key: checkProvider(key),
+    createIfMissing: checkBoolean(given.createIfMissing ?? true, 'createIfMissing'),
+    acceptRollback: checkBoolean(given.acceptRollback ?? false, 'acceptRollback'),
+    ...(checkpoints === undefined ? {} : { checkpoints: checkCheckpointStorage(checkpoints) }),
+    ...(names === undefined ? {} : { names: checkNames(names) }),
+    ...(minimum === undefined ? {} : { minimum }),
+    ...(verify === undefined ? {} : { verify: checkBoolean(verify, 'verify') }),
+  }
+}
+
+export function parseRotateOptions(options: unknown): RotateOptions {
+  const given = optionsOf<RotateOptions>(options as RotateOptions, 'rotate', [...LONG_NAMES, 'root', 'keys'])
+  const { root = false, keys } = given
+  if (!checkBoolean(root, 'root')) {
+    if (keys !== undefined) throw new TypeError("rotate: expected 'keys' only together with root: true, got it alone")
+    return longOptions(given)
+  }
+  if (!Array.isArray(keys) || keys.length === 0) {
+    throw new TypeError('rotate keys: expected the keys that are to open the store afterwards, got none')
+  }
+  return { ...longOptions(given), root, keys: keys.map((key) => checkProvider(key)) }
+}
+
+export function parseLongOptions(options: unknown, label: string): LongOptions {
+  return longOptions(optionsOf<LongOptions>(options as LongOptions, label, LONG_NAMES))
+}
+
+export function parseRestoreOptions(options: unknown): RestoreSettings {
+  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key', 'sodium'])
+  return { ...longOptions(given), key: checkProvider(given.key), sodium: checkSodium(given.sodium) }
+}
+
+export function parseRecoverOptions(options: unknown): RecoverSettings {
+  const names = [...LONG_NAMES, 'key', 'destination', 'sodium'] as const
+  const given = optionsOf<RecoverOptions>(options as RecoverOptions, 'recover', names)
+  const destination = checkLocation(given.destination, 'destination')
+  return { ...longOptions(given), key: checkProvider(given.key), destination, sodium: checkSodium(given.sodium) }
+}
+
+function longOptions({ onProgress, signal }: LongOptions): LongOptions {
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new TypeError('signal: expected an AbortSignal, got something else')
+  }
+  return {
+    ...(onProgress === undefined ? {} : { onProgress: checkFunction(onProgress, 'onProgress') }),
+    ...(signal === undefined ? {} : { signal }),
+  }
+}
+
+export function parseViewOptions(options: unknown): ViewOptions {
+  const given = optionsOf<ViewOptions>(options as ViewOptions, 'view', ['account', 'livemode', 'user'])
+  const { account, livemode = false, user } = given
+  return {
+    livemode: checkBoolean(livemode, 'livemode'),
+    ...(account === undefined ? {} : { account: checkAccount(account) }),
+    ...(user === undefined ? {} : { user: checkUser(user) }),
+  }
+}
+
+function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
+  const { now = Date.now, onError = warnOf } = given
+  const interval = (value: number, label: string): number => checkInteger(value, label, 0, Number.MAX_SAFE_INTEGER)
+  return {
+    now: checkFunction(now, 'now'),
+    onError: checkFunction(onError, 'onError'),
+    sodium: checkSodium(given.sodium),
+    indexBytes: checkInteger(given.indexBytes ?? INDEX_BYTES, 'indexBytes', 0, Number.MAX_SAFE_INTEGER),
+    sweepIntervalMs: interval(given.sweepIntervalMs ?? SWEEP_INTERVAL_MS, 'sweepIntervalMs'),
+    compactIntervalMs: interval(given.compactIntervalMs ?? COMPACT_INTERVAL_MS, 'compactIntervalMs'),
+    maxPayloadBytes: checkInteger(
+      given.maxPayloadBytes ?? MAX_PAYLOAD_BYTES,
+      'maxPayloadBytes',
+      1,
+      LARGEST_PAYLOAD_BYTES,
+    ),
+  }
+}
+
+function checkSodium(sodium: unknown): boolean {
+  return checkBoolean(sodium ?? true, 'sodium')
+}
+
+function checkNames(names: unknown): NameMode {
+  if (names === 'plain' || names === 'sealed') return names
+  throw new TypeError("names: expected 'plain' or 'sealed', got another")
+}
+
+export function checkProvider(key: unknown): KeyProvider {
+  const provider = key as Partial<KeyProvider> | null | undefined
+  if (
+    typeof provider?.kind !== 'string' ||
+    typeof provider.wrap !== 'function' ||
+    typeof provider.unwrap !== 'function'
+  ) {
+    throw new TypeError('key: expected a key provider such as passphrase(…) or rawKey(…), got something else')
+  }
+  return provider as KeyProvider
+}
+
+function checkCheckpointStorage(storage: Partial<CheckpointStorage> | null): CheckpointStorage {
+  if (typeof storage?.load !== 'function' || typeof storage.save !== 'function') {
+    throw new TypeError('checkpoints: expected an object with load and save, got something else')
+  }
+  return storage as CheckpointStorage
+}

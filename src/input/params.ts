@@ -1,0 +1,237 @@
+import { isBytes, utf8 } from '../base/bytes'
+import { checkInteger, checkText, fieldsOf, kindOf } from '../base/checks'
+import type { Payload, Scope } from '../model'
+
+/** Everything a caller passes in, from `unknown` to the model. Each property is read once. */
+
+/** Of names, user ids and account ids, in characters (Unicode code points). Stripe's bound. */
+export const MAX_CHARACTERS = 5000
+export const MAX_PAGE = 100
+const DEFAULT_PAGE = 10
+export const HUNDRED_YEARS_SECONDS: number = 100 * 365.25 * 24 * 60 * 60
+
+/** Which secret. */
+export interface TargetParams {
+  readonly scope: Scope
+  /** 1 to 5,000 characters. */
+  readonly name: string
+}
+
+export interface FindParams extends TargetParams {
+  /** @defaultValue none: the payload is left out */
+  readonly expand?: readonly 'payload'[]
+}
+
+export interface SetParams extends FindParams {
+  /** Text or bytes, not empty; up to 16 MiB unless the store was opened with another `maxPayloadBytes`. */
+  readonly payload: string | Uint8Array
+  /** Unix **seconds**, in the future and at most 100 years ahead. Left out, the secret never expires. */
+  readonly expires_at?: number | null
+}
+
+export interface ListParams {
+  readonly scope: Scope
+  /** 1 to 100. @defaultValue `10` */
+  readonly limit?: number
+  /** The id of a secret of this scope: the page begins behind it. */
+  readonly starting_after?: string
+  /** The id of a secret of this scope: the page ends before it. */
+  readonly ending_before?: string
+  /** @defaultValue none: payloads are left out */
+  readonly expand?: readonly 'data.payload'[]
+}
+
+export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
+
+/** What `find`, `get` and `getBytes` take. */
+export interface Target {
+  readonly scope: Scope
+  readonly name: string
+}
+
+export interface FindRequest extends Target {
+  readonly expandPayload: boolean
+}
+
+export interface SetRequest extends FindRequest {
+  readonly payload: Payload
+  /** Unix seconds, or `null` for never. */
+  readonly expires_at: number | null
+}
+
+export type Cursor = { readonly direction: 'after' | 'before'; readonly id: string }
+
+export interface ListRequest {
+  readonly scope: Scope
+  readonly limit: number
+  readonly cursor: Cursor | undefined
+  readonly expandPayload: boolean
+}
+
+export type BatchRequest =
+  | { readonly type: 'set'; readonly request: SetRequest }
+  | { readonly type: 'delete'; readonly request: FindRequest }
+
+export interface SetLimits {
+  readonly nowSeconds: number
+  readonly maxPayloadBytes: number
+}
+
+const TARGET_FIELDS = ['scope', 'name'] as const
+const FIND_FIELDS = [...TARGET_FIELDS, 'expand'] as const
+const SET_FIELDS = [...FIND_FIELDS, 'payload', 'expires_at'] as const
+const BATCH_FIELDS = ['type', ...SET_FIELDS] as const
+const LIST_FIELDS = ['scope', 'limit', 'starting_after', 'ending_before', 'expand'] as const
+
+/** Without `expand`: `get` and `getBytes` return nothing but the payload. */
+export function parseTarget(params: unknown, label: string): Target {
+  return targetOf(fieldsOf(params, label, TARGET_FIELDS))
+}
+
+export function parseFind(params: unknown, label = 'find'): FindRequest {
+  return findOf(fieldsOf(params, label, FIND_FIELDS))
+}
+
+export function parseSet(params: unknown, limits: SetLimits): SetRequest {
+  return setOf(fieldsOf(params, 'set', SET_FIELDS), limits)
+}
+
+export function parseList(params: unknown): ListRequest {
+  const { scope, limit, starting_after, ending_before, expand } = fieldsOf(params, 'list', LIST_FIELDS)
+  return {
+    scope: parseScope(scope),
+    limit: parseLimit(limit),
+    cursor: parseCursor(starting_after, ending_before),
+    expandPayload: parseExpand(expand, 'data.payload'),
+  }
+}
+
+export function parseBatch(operations: unknown, limits: SetLimits): BatchRequest[] {
+  if (!Array.isArray(operations)) throw new TypeError(`batch: expected an array, got ${kindOf(operations)}`)
+  return Array.from(operations, (operation: unknown, index) => {
+    const label = `batch[${index}]`
+    const given = fieldsOf(operation, label, BATCH_FIELDS)
+    const type = given['type']
+    if (type === 'set') return { type, request: setOf(given, limits) }
+    if (type === 'delete') {
+      const { type: _, ...params } = given
+      return { type, request: parseFind(params, label) }
+    }
+    throw new TypeError(`${label} type: expected 'set' or 'delete', got ${kindOf(type)}`)
+  })
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function targetOf({ scope, name }: Fields): Target {
+  return { scope: parseScope(scope), name: checkText(name, 'name', MAX_CHARACTERS) }
+}
+
+function findOf(fields: Fields): FindRequest {
+  return { ...targetOf(fields), expandPayload: parseExpand(fields['expand'], 'payload') }
+}
+
+function setOf(fields: Fields, limits: SetLimits): SetRequest {
+  return {
+    ...findOf(fields),
+    payload: parsePayload(fields['payload'], limits.maxPayloadBytes),
+    expires_at: parseExpiry(fields['expires_at'], limits.nowSeconds),
+  }
+}
+
+/** An account id, which makes a partition. */
+export function checkAccount(value: unknown): string {
+  return checkText(value, 'account', MAX_CHARACTERS)
+}
+
+export function checkUser(value: unknown): string {
+  return checkText(value, 'user', MAX_CHARACTERS)
+}
+
+/** A path without a NUL, which would cut it short. */
+export function checkLocation(value: unknown, label = 'location'): string {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw new TypeError(`${label}: expected the path of a directory, got something else`)
+  }
+  return value
+}
+
+export function checkSlotId(value: unknown): string {
+  return checkText(value, 'slot', MAX_CHARACTERS)
+}
+
+/** A path, or something that takes bytes. */
+export function checkBackupTarget(value: unknown): void {
+  const { write, getWriter } = (value ?? {}) as { readonly write?: unknown; readonly getWriter?: unknown }
+  if (isPath(value) || typeof write === 'function' || typeof getWriter === 'function') return
+  throw new TypeError('backup: expected the path of a new file, or a writable stream, got something else')
+}
+
+/** A path, or something that gives bytes. */
+export function checkBackupSource(value: unknown): void {
+  const given = value as Partial<AsyncIterable<unknown>> | null | undefined
+  if (isPath(value) || typeof given?.[Symbol.asyncIterator] === 'function') return
+  throw new TypeError('restore: expected the path of a backup, or a readable stream, got something else')
+}
+
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && !value.includes('\0')
+}
+
+export function parseScope(value: unknown): Scope {
+  const { type, user } = fieldsOf(value, 'scope', ['type', 'user'])
+  if (type === 'user') return { type, user: checkText(user, 'scope.user', MAX_CHARACTERS) }
+  if (type !== 'account') throw new TypeError(`scope.type: expected 'account' or 'user', got ${kindOf(type)}`)
+  if (user !== undefined) throw new TypeError(`scope.user: expected none for the account scope, got ${kindOf(user)}`)
+  return { type }
+}
+
+function parsePayload(value: unknown, maxBytes: number): Payload {
+  if (typeof value !== 'string' && !isBytes(value)) {
+    throw new TypeError(`payload: expected a string or a Uint8Array, got ${kindOf(value)}`)
+  }
+  if (value.length === 0) throw new TypeError('payload: expected at least one byte, got none (to remove it, delete)')
+  if (value.length > maxBytes) throw new RangeError(`payload: expected at most ${maxBytes} bytes, got more`)
+  if (typeof value !== 'string') return { type: 'bytes', bytes: Uint8Array.from(value) }
+  if (!value.isWellFormed()) throw new TypeError('payload: expected well-formed Unicode, got a lone surrogate')
+  const bytes = utf8(value)
+  if (bytes.length > maxBytes) throw new RangeError(`payload: expected at most ${maxBytes} bytes, got ${bytes.length}`)
+  return { type: 'text', bytes }
+}
+
+function parseExpiry(value: unknown, nowSeconds: number): number | null {
+  if (value === undefined || value === null) return null
+  if (typeof value !== 'number') {
+    throw new TypeError(`expires_at: expected a whole number of Unix seconds, got ${kindOf(value)}`)
+  }
+  if (!Number.isInteger(value)) throw new RangeError(`expires_at: expected whole seconds, got ${value}`)
+  if (value <= nowSeconds) throw new RangeError(`expires_at: expected a time after ${nowSeconds}, got ${value}`)
+  if (value > nowSeconds + HUNDRED_YEARS_SECONDS) {
+    throw new RangeError(
+      `expires_at: expected at most 100 years ahead, got ${value} (milliseconds? divide by 1000 and floor)`,
+    )
+  }
+  return value
+}
+
+function parseLimit(value: unknown): number {
+  return value === undefined ? DEFAULT_PAGE : checkInteger(value, 'limit', 1, MAX_PAGE)
+}
+
+function parseCursor(after: unknown, before: unknown): Cursor | undefined {
+  if (after !== undefined && before !== undefined) {
+    throw new TypeError('cursor: expected starting_after or ending_before, got both')
+  }
+  if (after !== undefined) return { direction: 'after', id: checkText(after, 'starting_after', MAX_CHARACTERS) }
+  if (before !== undefined) return { direction: 'before', id: checkText(before, 'ending_before', MAX_CHARACTERS) }
+  return undefined
+}
+
+function parseExpand(value: unknown, field: string): boolean {
+  if (value === undefined) return false
+  if (!Array.isArray(value)) throw new TypeError(`expand: expected an array, got ${kindOf(value)}`)
+  for (const item of value) {
+    if (item !== field) throw new TypeError(`expand: expected only '${field}', got ${kindOf(item)}`)
+  }
+  return value.length > 0
+}

@@ -1,0 +1,79 @@
+import type { StoreContext } from '../context'
+import { encodeCheckpoint } from '../format/checkpoint'
+import type { CheckpointStorage } from '../input/options'
+
+/** The token for the state after the last write that is durable. */
+export function checkpointToken({ keyring, queue: { head } }: Pick<StoreContext, 'keyring' | 'queue'>): string {
+  return encodeCheckpoint({ storeId: keyring.storeId, sequence: head.sequence, mac: keyring.checkpointMac(head) })
+}
+
+/**
+ * Saves a checkpoint after writes, beside them: no write waits, and while one token is being saved any number of writes
+ * end up in the next. A state is saved only when it is durable, so what is saved is never newer than the store.
+ */
+export class CheckpointKeeper {
+  readonly #context: Pick<StoreContext, 'keyring' | 'queue'>
+  readonly #storage: CheckpointStorage
+  readonly #onError: (error: unknown) => void
+  readonly #stopListening: () => void
+  #savedSequence = -1
+  #saving: Promise<void> | undefined
+  /** Set at the end: the keys that make tokens are about to be wiped. */
+  #last: Token | undefined
+
+  /** Saves at once, too: the state that was found. */
+  constructor(
+    context: Pick<StoreContext, 'keyring' | 'queue'>,
+    storage: CheckpointStorage,
+    onError: (error: unknown) => void,
+  ) {
+    this.#context = context
+    this.#storage = storage
+    this.#onError = onError
+    this.#stopListening = context.queue.listen(() => this.#start())
+    this.#start()
+  }
+
+  /** Begins to save the last state, and needs the store no more. Resolves when that is done, or could not be. */
+  async close(): Promise<void> {
+    this.#stopListening()
+    this.#last = this.#token()
+    await this.#saving
+    this.#start()
+    await this.#saving
+  }
+
+  #token(): Token {
+    return this.#last ?? { sequence: this.#context.queue.head.sequence, token: checkpointToken(this.#context) }
+  }
+
+  #isSaved(): boolean {
+    return this.#savedSequence === (this.#last ?? this.#context.queue.head).sequence
+  }
+
+  #start(): void {
+    if (this.#saving === undefined && !this.#isSaved()) this.#saving = this.#save()
+  }
+
+  async #save(): Promise<void> {
+    // A turn later, so that writers go on first.
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    try {
+      while (!this.#isSaved()) {
+        const { sequence, token } = this.#token()
+        await this.#storage.save(token)
+        this.#savedSequence = sequence
+      }
+    } catch (error) {
+      // The next write, or the end, tries again.
+      this.#onError(error)
+    } finally {
+      this.#saving = undefined
+    }
+  }
+}
+
+interface Token {
+  readonly sequence: number
+  readonly token: string
+}

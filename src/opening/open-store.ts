@@ -1,0 +1,137 @@
+import { equal, mapKey } from '../base/bytes'
+import { every } from '../base/timer'
+import { Turns } from '../base/waiting'
+import type { StoreContext } from '../context'
+import { publicRandom, systemRandom } from '../crypto/random'
+import { SecretStoreError } from '../errors'
+import type { MemorySettings, OpenSettings } from '../input/options'
+import type { SecretRecord } from '../model'
+import { warn } from '../platform/warn'
+import { HEAD_ROW, keyspace } from '../storage/keyspace'
+import { expireOperation, sweep } from '../verbs/expiry'
+import { CheckpointKeeper } from './checkpoints'
+import type { Opened } from './open'
+
+/** What `SecretStore` and all its views share: the parts, the background work, the end. */
+export class OpenStore implements StoreContext {
+  readonly engine: StoreContext['engine']
+  readonly keyring: StoreContext['keyring']
+  readonly keyspace: StoreContext['keyspace']
+  readonly keyringStorage: StoreContext['keyringStorage']
+  readonly queue: StoreContext['queue']
+  readonly known: StoreContext['known']
+  readonly keyChanges: Turns = new Turns()
+  readonly rotations: Turns = new Turns()
+  readonly closing: AbortSignal
+  readonly random: StoreContext['random'] = systemRandom
+  readonly publicRandom: StoreContext['publicRandom'] = publicRandom
+  readonly maxPayloadBytes: number
+  readonly nowSeconds: () => number
+  readonly #abort = new AbortController()
+  readonly #release: () => void
+  readonly #onError: (error: unknown) => void
+  readonly #stopTimers: readonly (() => Promise<void>)[]
+  readonly #checkpoints: CheckpointKeeper | undefined
+  readonly #expiring = new Set<string>()
+  #closing: Promise<void> | undefined
+
+  constructor(
+    { engine, keyring, keyringStorage, queue, known, release }: Opened,
+    settings: Omit<MemorySettings, 'names'> & Pick<OpenSettings, 'checkpoints'>,
+    nowSeconds: () => number,
+  ) {
+    this.engine = engine
+    this.keyring = keyring
+    this.keyspace = keyspace(keyring.names, (name) => keyring.nameHash(name))
+    this.keyringStorage = keyringStorage
+    this.queue = queue
+    this.known = known
+    this.maxPayloadBytes = settings.maxPayloadBytes
+    this.nowSeconds = nowSeconds
+    this.closing = this.#abort.signal
+    this.#release = release
+    this.#onError = settings.onError
+    const onError = (error: unknown): void => this.report(error)
+    this.#stopTimers = [
+      every(settings.sweepIntervalMs, () => sweep(this), onError),
+      every(settings.compactIntervalMs, () => this.#compactIfWorthwhile(), onError),
+    ]
+    const { checkpoints } = settings
+    this.#checkpoints = checkpoints && new CheckpointKeeper(this, checkpoints, onError)
+  }
+
+  checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError()
+  }
+
+  expireLazily(rowKey: Uint8Array, record: SecretRecord): void {
+    const key = mapKey(rowKey)
+    if (this.#expiring.has(key)) return
+    this.#expiring.add(key)
+    this.queue
+      .submit(expireOperation(rowKey, record, this.nowSeconds))
+      .catch((error) => this.report(error))
+      .finally(() => this.#expiring.delete(key))
+  }
+
+  async compact(): Promise<void> {
+    await sweep(this)
+    await this.queue.exclusive(async () => {
+      try {
+        await this.engine.erase()
+        const headValue = await this.engine.get(HEAD_ROW)
+        if (headValue === undefined || !equal(headValue, this.queue.headValue)) {
+          throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got a write by another')
+        }
+      } catch (cause) {
+        throw this.queue.fail(cause)
+      }
+      const { head } = this.queue
+      if (head.superseded > 0) await this.queue.commitHead({ ...head, sequence: head.sequence + 1, superseded: 0 })
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.queue.stop(closedError())
+    this.#abort.abort(closedError())
+    const timers = Promise.all(this.#stopTimers.map((stop) => stop()))
+    await this.queue.drain()
+    await timers
+    // What is under way meets an end to the writes or to its stream, and clears up after itself.
+    await Promise.all([this.rotations.take(async () => {}), this.keyChanges.take(async () => {})])
+    // The place where checkpoints are kept may never answer; everything else is let go of first.
+    const saved = this.#checkpoints?.close()
+    try {
+      await this.engine.close()
+    } finally {
+      this.keyring.wipe()
+      this.known.close()
+      this.#release()
+    }
+    await saved
+  }
+
+  async #compactIfWorthwhile(): Promise<void> {
+    await sweep(this)
+    if (this.queue.head.superseded > 0) await this.compact()
+  }
+
+  /** Closing ends background work in the middle; that is no failure of it. */
+  report(error: unknown): void {
+    if (error instanceof SecretStoreError && error.code === 'ERR_CLOSED') return
+    try {
+      this.#onError(error)
+    } catch {
+      warn('onError: expected it to return, got an error')
+    }
+  }
+}
+
+function closedError(): SecretStoreError {
+  return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
+}

@@ -1,0 +1,42 @@
+import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../base/bytes'
+import { SecretStoreError } from '../errors'
+import { KEY_BYTES } from '../format/constants'
+
+/** What an entry begins with, whatever its version (docs/format.md §3.7). */
+const MARK = 'secret-store:'
+const PREFIX = `${MARK}1:`
+const LATER = /^secret-store:[1-9]\d*:/
+
+/** What stands in the keyring for a secret: ASCII, since some keyrings keep text alone. */
+export function encodeEntry(secret: Uint8Array): Uint8Array {
+  return utf8(PREFIX + toBase64url(secret))
+}
+
+/**
+ * The inverse of `encodeEntry`.
+ *
+ * @returns 32 bytes.
+ * @throws {SecretStoreError} `ERR_FOREIGN_KEYRING_ENTRY`, `ERR_UNSUPPORTED_VERSION`.
+ */
+export function decodeEntry(bytes: Uint8Array, name: string): Uint8Array {
+  const text = textOf(bytes)
+  if (text.startsWith(PREFIX)) {
+    const secret = fromBase64url(text.slice(PREFIX.length))
+    if (secret?.length === KEY_BYTES) return secret
+  } else if (LATER.test(text)) {
+    throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', `${name}: expected an entry of version 1, got a later one`)
+  }
+  throw new SecretStoreError(
+    'ERR_FOREIGN_KEYRING_ENTRY',
+    `${name}: expected an entry of this library, got another (it was left as it is)`,
+  )
+}
+
+/** Empty for what is no text: that begins with no mark either. */
+function textOf(bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes)
+  } catch {
+    return ''
+  }
+}

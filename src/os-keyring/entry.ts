@@ -1,0 +1,168 @@
+import { Turns } from '../base/waiting'
+import { SecretStoreError } from '../errors'
+import type { KeyringBackend } from './backend'
+import { decodeEntry, encodeEntry } from './entry-secret'
+import { keyringFailure } from './failure'
+import { checkSelects, type EntryClass, type KeyringEntry, loadLibrary } from './library'
+
+/** Runs work while no other program does under the same name, as far as that can be had. */
+export type Alone = <T>(name: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>
+
+/**
+ * One question at a time: one that waits at a prompt holds one of the four threads that the process has for its files
+ * and its cryptography, and four of them would bring it to a stop.
+ */
+const turnsOf = new WeakMap<EntryClass, Turns>()
+
+export interface EntryPlace {
+  readonly service: string
+  readonly account: string
+  readonly backend: KeyringBackend
+}
+
+interface Connected {
+  readonly entry: KeyringEntry
+  readonly turns: Turns
+}
+
+/** One entry of the system's keyring, and the secret of ours in it. */
+export class SecretEntry {
+  /** For messages. */
+  readonly name: string
+  readonly #place: EntryPlace
+  readonly #timeoutMs: number
+  readonly #load: () => Promise<EntryClass>
+  #connected: Connected | undefined
+
+  /** @param timeoutMs - For one question, `0` for no limit. */
+  constructor(place: EntryPlace, given: EntryClass | undefined, timeoutMs: number) {
+    this.#place = place
+    this.#timeoutMs = timeoutMs
+    this.#load = given === undefined ? loadLibrary : async () => given
+    this.name = `keyring entry '${place.service}/${place.account}'`
+  }
+
+  /**
+   * @returns 32 bytes, the caller's own; `undefined` if there is no such entry.
+   * @throws {SecretStoreError} `ERR_NO_KEYRING`, `ERR_KEYRING_LOCKED`, `ERR_FOREIGN_KEYRING_ENTRY`,
+   *   `ERR_UNSUPPORTED_VERSION`.
+   */
+  async read(): Promise<Uint8Array | undefined> {
+    return this.#decoded(await this.#ask(look))
+  }
+
+  /**
+   * As `read`; but where there is no such entry, it is made. That is one question: no turn of another lies between the
+   * look and the write, nor another program's that `alone` keeps out. A locked keyring says "none" without a prompt, so that it is the write that waits at one; past
+   * `timeoutMs` it is not begun any more, but one that has begun goes on, and may be done much later.
+   *
+   * @returns `undefined` if it was made.
+   */
+  async readOrMake(secret: Uint8Array, alone: Alone): Promise<Uint8Array | undefined> {
+    const made = encodeEntry(secret)
+    try {
+      const lookOrWrite = async (entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> => {
+        const bytes = await look(entry, signal)
+        if (bytes !== undefined) return bytes
+        signal.throwIfAborted()
+        await entry.setSecret(made, signal)
+        return undefined
+      }
+      const ask = (entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> =>
+        alone(this.name, signal, () => lookOrWrite(entry, signal))
+      return this.#decoded(await this.#ask(ask))
+    } finally {
+      made.fill(0)
+    }
+  }
+
+  #decoded(bytes: Uint8Array | undefined): Uint8Array | undefined {
+    if (bytes === undefined) return undefined
+    try {
+      return decodeEntry(bytes, this.name)
+    } finally {
+      bytes.fill(0)
+    }
+  }
+
+  async #ask<T>(ask: (entry: KeyringEntry, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { entry, turns } = await this.#connect()
+    try {
+      return await this.#inTime((signal) => turns.take(() => ask(entry, signal), signal))
+    } catch (error) {
+      // What it holds is a connection, which may be the very thing that has failed.
+      this.#connected = undefined
+      throw error instanceof SecretStoreError ? error : this.#failure(error)
+    }
+  }
+
+  /** One entry of the library's for all questions: each one is a connection to the bus until it is collected. */
+  async #connect(): Promise<Connected> {
+    if (this.#connected !== undefined) return this.#connected
+    const AsyncEntry = await this.#load()
+    checkSelects(AsyncEntry)
+    const { service, account } = this.#place
+    try {
+      const entry = new AsyncEntry(service, account, { linux: { store: 'secret-service' } })
+      const turns = turnsOf.get(AsyncEntry) ?? new Turns()
+      turnsOf.set(AsyncEntry, turns)
+      this.#connected = { entry, turns }
+      return this.#connected
+    } catch (error) {
+      throw this.#failure(error)
+    }
+  }
+
+  /**
+   * A call of the library's that has begun cannot be ended, and one that waits at a prompt goes on waiting, for up to a
+   * year. What ends here is the wait for it, and for a turn. That is so for the making of an entry, too: to wait for it
+   * without a limit would not end it either, and where nobody is at the prompt, no caller would ever be told.
+   */
+  async #inTime<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController()
+    const asked = ask(controller.signal)
+    if (this.#timeoutMs === 0) return asked
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const expired = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(this.#expired())
+        controller.abort()
+        asked.then(wipe, () => {})
+      }, this.#timeoutMs)
+    })
+    try {
+      return await Promise.race([asked, expired])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Everything but a prompt has a limit of 2 seconds in the library, so that this is one. */
+  #expired(): SecretStoreError {
+    const within = `within ${this.#timeoutMs} ms`
+    return new SecretStoreError(
+      'ERR_KEYRING_LOCKED',
+      `${this.name}: expected the keyring to be unlocked ${within}, got no answer (a prompt may be open)`,
+    )
+  }
+
+  #failure(cause: unknown): SecretStoreError {
+    return keyringFailure(this.#place.backend, this.name, cause)
+  }
+}
+
+async function look(entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  return ownBytes(await entry.getSecret(signal))
+}
+
+/** A copy in memory that can be overwritten, while the library's own is. */
+function ownBytes(found: ArrayLike<number> | null | undefined): Uint8Array | undefined {
+  if (found === null || found === undefined) return undefined
+  const bytes = Uint8Array.from(found)
+  wipe(found)
+  return bytes
+}
+
+function wipe(found: unknown): void {
+  if (Array.isArray(found) || found instanceof Uint8Array) found.fill(0)
+}

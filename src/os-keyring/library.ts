@@ -1,0 +1,63 @@
+import { checkFunction } from '../base/checks'
+import { SecretStoreError } from '../errors'
+
+/** Of `@napi-rs/keyring`, what is used: the module itself, version 2.1.0 or later, is one. */
+export interface KeyringLibrary {
+  readonly AsyncEntry: new (service: string, account: string, selection: KeyringSelection) => KeyringEntry
+}
+
+/**
+ * Which back end it has to be. Left to itself, the library takes the kernel's keys where there is no Secret Service.
+ */
+export interface KeyringSelection {
+  readonly linux: { readonly store: 'secret-service' }
+}
+
+export interface KeyringEntry {
+  /** @returns Bytes, or nothing if there is no such entry. */
+  getSecret(signal?: AbortSignal): Promise<ArrayLike<number> | null | undefined>
+  setSecret(secret: Uint8Array, signal?: AbortSignal): Promise<void>
+}
+
+export type EntryClass = KeyringLibrary['AsyncEntry']
+
+export function checkLibrary(library: unknown): EntryClass {
+  type Given = { readonly AsyncEntry?: EntryClass } | null | undefined
+  return checkFunction((library as Given)?.AsyncEntry as EntryClass, 'keyring.AsyncEntry')
+}
+
+/**
+ * The optional library, on its first use. Whether it is there is a fact of the machine, as it is with a keyring, and an
+ * app that can do without wants to know it by the same code.
+ *
+ * @throws {SecretStoreError} `ERR_NO_KEYRING` if it is not installed, or not for this machine.
+ */
+export async function loadLibrary(): Promise<EntryClass> {
+  try {
+    const { AsyncEntry } = await import('@napi-rs/keyring')
+    return AsyncEntry
+  } catch (cause) {
+    throw new SecretStoreError(
+      'ERR_NO_KEYRING',
+      'keyring: expected @napi-rs/keyring to be installed, got none that loads (npm install @napi-rs/keyring)',
+      { cause },
+    )
+  }
+}
+
+const NO_STORE = 'secret-store: no store has this name'
+
+/**
+ * Versions before 2.1.0 take no notice of the choice of a back end. Those that do refuse one that they do not know, and
+ * that before they look for any keyring.
+ *
+ * @throws {SecretStoreError} `ERR_NO_KEYRING` if the library is an older one.
+ */
+export function checkSelects(AsyncEntry: EntryClass): void {
+  try {
+    new AsyncEntry('secret-store', 'secret-store', { linux: { store: NO_STORE as 'secret-service' } })
+  } catch {
+    return
+  }
+  throw new SecretStoreError('ERR_NO_KEYRING', 'keyring: expected @napi-rs/keyring 2.1.0 or later, got an older one')
+}

@@ -1,0 +1,47 @@
+import { equal } from '../base/bytes'
+import type { Keyring } from '../crypto/keyring'
+import { SecretStoreError } from '../errors'
+import { decodeHead, encodeHead, type Head } from '../format/head'
+import type { KeyringFile } from '../format/keyring-file'
+import type { Row } from './engine'
+import { HEAD_ROW } from './keyspace'
+
+/** The row of the head, sealed. */
+export function sealHead(keyring: Keyring, head: Head): Row {
+  return { key: HEAD_ROW, value: keyring.sealRow(HEAD_ROW, encodeHead(head)) }
+}
+
+/** The inverse of `sealHead`. @throws {SecretStoreError} `ERR_CORRUPT`. */
+export function openHead(keyring: Keyring, value: Uint8Array): Head {
+  return decodeHead(keyring.openRow(HEAD_ROW, value))
+}
+
+/**
+ * Whether a keyring.json and a head go together.
+ *
+ * - `settled`: the head was written beside this file.
+ * - `unsettled`: a crash came between the file and its head; nothing was written since.
+ *
+ * @param mac - The file's.
+ * @throws {SecretStoreError} `ERR_ROLLBACK` if one of the two is older than the other.
+ */
+export function matchKeyring({ change }: KeyringFile, mac: Uint8Array, head: Head): 'settled' | 'unsettled' {
+  const generation = change?.generation ?? 0
+  const headGeneration = head.keyring?.generation ?? 0
+  if (generation === headGeneration) {
+    if (change === undefined || head.keyring === undefined) return 'settled'
+    if (equal(head.keyring.mac, mac) && head.sequence > change.sequence) return 'settled'
+    throw rollback('keyring.json: expected the one the data was written beside, got another of its generation')
+  }
+  if (generation < headGeneration) {
+    throw rollback(
+      `keyring.json: expected generation ${headGeneration}, got ${generation}, which is older than the data`,
+    )
+  }
+  if (generation === headGeneration + 1 && change?.sequence === head.sequence) return 'unsettled'
+  throw rollback(`data: expected write ${change?.sequence} at least, got ${head.sequence}, older than keyring.json`)
+}
+
+function rollback(message: string): SecretStoreError {
+  return new SecretStoreError('ERR_ROLLBACK', message)
+}

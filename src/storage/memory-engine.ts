@@ -1,0 +1,79 @@
+import { compare, equal } from '../base/bytes'
+import { SecretStoreError } from '../errors'
+import type { Change, Engine, Range, Row } from './engine'
+import { HEAD_ROW } from './keyspace'
+
+/** Rows in one sorted array. For tests, and for secrets that are to die with the process. */
+export class MemoryEngine implements Engine {
+  #rows: Row[]
+  #closed = false
+
+  constructor(rows: readonly Row[]) {
+    this.#rows = [...rows]
+  }
+
+  canReadSync(): boolean {
+    return true
+  }
+
+  getSync(key: Uint8Array): Uint8Array | undefined {
+    const row = this.#rows[this.#position(key)]
+    return row !== undefined && equal(row.key, key) ? row.value : undefined
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.getSync(key)
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return keys.map((key) => this.getSync(key))
+  }
+
+  async scan({ gte, lt, limit, reverse = false }: Range): Promise<readonly Row[]> {
+    const start = this.#position(gte)
+    const end = this.#position(lt)
+    return reverse
+      ? this.#rows.slice(Math.max(start, end - limit), Math.max(start, end)).reverse()
+      : this.#rows.slice(start, Math.min(end, start + limit))
+  }
+
+  async scanKeys(range: Range): Promise<readonly Uint8Array[]> {
+    return (await this.scan(range)).map(({ key }) => key)
+  }
+
+  async commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void> {
+    const taken = [...changes]
+    const head = this.getSync(HEAD_ROW)
+    const expected = head === undefined ? expectedHead === undefined : equal(head, expectedHead ?? new Uint8Array())
+    if (!expected) throw new SecretStoreError('ERR_FAILED', 'head: expected the one planned on, got a newer one')
+    for (const change of taken) {
+      const position = this.#position(change.key)
+      const row = this.#rows[position]
+      const found = row !== undefined && equal(row.key, change.key) ? 1 : 0
+      const put = change.type === 'put' ? [{ key: change.key.slice(), value: change.value.slice() }] : []
+      this.#rows.splice(position, found, ...put)
+    }
+  }
+
+  checkOwned(): void {}
+
+  async erase(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#rows = []
+  }
+
+  /** Of the first row whose key is not below `key`. */
+  #position(key: Uint8Array): number {
+    if (this.#closed) throw new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
+    let low = 0
+    let high = this.#rows.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (compare((this.#rows[middle] as Row).key, key) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

@@ -1,0 +1,91 @@
+import { compare } from '../base/bytes'
+import type { StoreContext } from '../context'
+import type { KnownRecord } from '../format/record'
+import { isExpired, type SecretRecord } from '../model'
+import type { Operation } from '../storage/commit/transaction'
+import type { Row } from '../storage/engine'
+import { expiryPrefix, expiryRow } from '../storage/keyspace'
+import { type Lookup, lookUpKnown, read } from '../storage/records'
+import { walkRows } from '../storage/walk'
+
+/**
+ * A record that was read, unless it has expired: expired is gone, and the read that meets it has it deleted. One that
+ * expires between its being read and here may have been replaced as well, so that it is read again, until the answer is
+ * none, or one that is live, or the same.
+ *
+ * @param lookUp - How it was read.
+ * @param onExpired - Told of one that has.
+ */
+export function* live<R extends KnownRecord>(
+  context: StoreContext,
+  rowKey: Uint8Array,
+  record: R | undefined,
+  lookUp: (context: StoreContext, rowKey: Uint8Array) => Lookup<R | undefined>,
+  onExpired: (record: R) => void = (expired) => context.expireLazily(rowKey, expired),
+): Lookup<R | undefined> {
+  for (let seen = record; seen !== undefined; ) {
+    if (!isExpired(seen, context.nowSeconds())) return seen
+    const again: R | undefined = yield* lookUp(context, rowKey)
+    if (again?.revision === seen.revision) {
+      onExpired(seen)
+      return undefined
+    }
+    seen = again
+  }
+  return undefined
+}
+
+/** Deletes a record if, at its turn, it is still the one that was seen, and expired. Returns whether it did. */
+export function expireOperation(
+  rowKey: Uint8Array,
+  seen: Pick<SecretRecord, 'id'>,
+  nowSeconds: () => number,
+): Operation<boolean> {
+  return {
+    rows: [],
+    records: [rowKey],
+    sizeBytes: rowKey.length,
+    apply(transaction) {
+      const record = transaction.record(rowKey)
+      if (record?.id !== seen.id || !isExpired(record, nowSeconds())) return false
+      transaction.delete(rowKey, 'expire')
+      return true
+    },
+  }
+}
+
+const SWEEP_ROWS = 500
+
+/**
+ * Deletes what has expired by now, in order of expiry: the cost is in proportion to what is due.
+ *
+ * An expiry row is a hint. One that leads nowhere, or to a record that says otherwise, is left for `verify` to report.
+ *
+ * @returns How many secrets were deleted.
+ * @throws {SecretStoreError} `ERR_CORRUPT` for a record that cannot be read, after all the others were seen to.
+ */
+export async function sweep(context: StoreContext): Promise<number> {
+  let deleted = 0
+  let failure: unknown
+  const due = { gte: expiryPrefix(0), lt: expiryPrefix(context.nowSeconds() + 1) }
+  for await (const rows of walkRows(context.engine, due, SWEEP_ROWS)) {
+    context.checkOpen()
+    const outcomes = await Promise.allSettled(rows.map((row) => expire(context, row)))
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') failure ??= outcome.reason
+      else if (outcome.value) deleted++
+    }
+  }
+  if (failure !== undefined) throw failure
+  return deleted
+}
+
+/** @returns Whether the record that the hint leads to was deleted. */
+async function expire(context: StoreContext, hint: Row): Promise<boolean> {
+  const rowKey = hint.value
+  const record = await read(context.engine, lookUpKnown(context, rowKey))
+  const now = context.nowSeconds()
+  if (record === undefined || record.expires_at === null || !isExpired(record, now)) return false
+  if (compare(expiryRow(record.expires_at, record.id), hint.key) !== 0) return false
+  return context.queue.submit(expireOperation(rowKey, record, context.nowSeconds))
+}

@@ -1,0 +1,91 @@
+import type { StoreContext } from '../context'
+import type { ListRequest } from '../input/params'
+import { type Partition, type Secret, type SecretList, toSecret } from '../model'
+import { payloadText } from '../storage/records'
+import { type Listed, locateCursor, type MaySee, type Page, type Position, readPage } from './page'
+
+/** How many secrets a walk reads at a time. */
+const WALK_PAGE = 100
+
+/**
+ * The answer of `list`: awaited, one page; walked with `for await`, every secret from the cursor on, page by page,
+ * backward if the cursor is `ending_before`. Nothing is read before either.
+ */
+export class Listing implements Promise<SecretList>, AsyncIterable<Secret> {
+  readonly [Symbol.toStringTag] = 'Listing'
+  readonly #context: StoreContext
+  readonly #partition: Partition
+  readonly #request: () => ListRequest
+  readonly #maySee: MaySee | undefined
+  #page: Promise<SecretList> | undefined
+
+  /** @internal @param parse - Validates the parameters; they are read here and now, its error is thrown on use. */
+  constructor(context: StoreContext, partition: Partition, parse: () => ListRequest, maySee?: MaySee) {
+    this.#context = context
+    this.#partition = partition
+    this.#request = settle(parse)
+    this.#maySee = maySee
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a listing is a promise of its first page, as in the stripe client
+  then<A = SecretList, B = never>(
+    onFulfilled?: ((page: SecretList) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#page ??= this.#readPage()
+    return this.#page.then(onFulfilled, onRejected)
+  }
+
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<SecretList | B> {
+    return this.then(undefined, onRejected)
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<SecretList> {
+    return this.then().finally(onFinally)
+  }
+
+  /** Goes by position, not by id: deleting what was just visited does not disturb it. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Secret, void, undefined> {
+    const request = this.#request()
+    let position = await this.#start(request)
+    for (let more = true; more; ) {
+      const { items, hasMore } = await this.#read(request, WALK_PAGE, position)
+      const visited = position?.direction === 'before' ? items.toReversed() : items
+      for (const item of visited) yield toListedSecret(item)
+      const last = visited.at(-1)
+      if (last !== undefined) position = { direction: position?.direction ?? 'after', key: last.key }
+      more = hasMore
+    }
+  }
+
+  async #readPage(): Promise<SecretList> {
+    const request = this.#request()
+    const { items, hasMore } = await this.#read(request, request.limit, await this.#start(request))
+    return { object: 'list', url: '/v1/apps/secrets', has_more: hasMore, data: items.map(toListedSecret) }
+  }
+
+  async #start({ scope, cursor }: ListRequest): Promise<Position | undefined> {
+    this.#context.checkOpen()
+    return cursor && (await locateCursor(this.#context, this.#partition, scope, cursor, this.#maySee))
+  }
+
+  #read({ scope, expandPayload }: ListRequest, limit: number, position: Position | undefined): Promise<Page> {
+    return readPage(this.#context, this.#partition, scope, limit, position, expandPayload, this.#maySee)
+  }
+}
+
+function toListedSecret({ record, payload }: Listed): Secret {
+  return toSecret(record, payload && payloadText(payload))
+}
+
+/** Runs `work` now and hands out its value, or its error, later. */
+function settle<T>(work: () => T): () => T {
+  try {
+    const value = work()
+    return () => value
+  } catch (error) {
+    return () => {
+      throw error
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { equal, fromMapKey, mapKey } from '../base/bytes'
+import type { StoreContext } from '../context'
+import { corrupt, SecretStoreError } from '../errors'
+import type { KnownRecord, StoredRecord } from '../format/record'
+import { type Cursor, MAX_PAGE } from '../input/params'
+import { isExpired, type Partition, type Scope } from '../model'
+import { idRow, prefixRange } from '../storage/keyspace'
+import type { KnownRange, KnownRow } from '../storage/known/known-records'
+import {
+  type Found,
+  getNow,
+  lookUpKnown,
+  lookUpPayload,
+  lookUpRecord,
+  openKnown,
+  openRecord,
+  read,
+} from '../storage/records'
+import { live } from './expiry'
+
+/** A live record met on a walk, and where it stands: its row key, by `mapKey`. */
+export interface Listed {
+  readonly key: string
+  readonly record: KnownRecord
+  readonly payload?: Found['payload']
+}
+
+export interface Page {
+  /** In the order of the rows, whichever way the walk went. */
+  readonly items: readonly Listed[]
+  readonly hasMore: boolean
+}
+
+/** Which names there are to whoever lists; the others do not count, and are no cursors. Left out, all of them. */
+export type MaySee = (name: string) => boolean
+
+/** Where a walk stands: it goes on strictly after, or strictly before, this row. */
+export type Position = { readonly direction: 'after' | 'before'; readonly key: string }
+
+/** Reads a cursor: an id that the scope holds. @throws {SecretStoreError} `ERR_CURSOR`, `ERR_CORRUPT`. */
+export async function locateCursor(
+  context: StoreContext,
+  partition: Partition,
+  scope: Scope,
+  cursor: Cursor,
+  maySee?: MaySee,
+): Promise<Position> {
+  const parameter = cursor.direction === 'after' ? 'starting_after' : 'ending_before'
+  const rowKey = await getNow(context.engine, idRow(cursor.id))
+  if (rowKey === undefined) throw noCursor(parameter)
+  const record = await read(context.engine, lookUpKnown(context, rowKey))
+  if (record?.id !== cursor.id) {
+    // Deleted between the two reads, or is the hint wrong?
+    const still = await getNow(context.engine, idRow(cursor.id))
+    if (still === undefined || !equal(still, rowKey)) throw noCursor(parameter)
+    throw corrupt('id row: expected it to lead to its secret, got another or none')
+  }
+  // A cursor is a place, not a read of its secret: one that has expired is left for others to delete.
+  const stays = await read(
+    context.engine,
+    live(context, rowKey, record, lookUpKnown, () => {}),
+  )
+  if (stays?.id !== cursor.id || maySee?.(record.address.name) === false) throw noCursor(parameter)
+  const inScope = context.keyspace.record({ partition, scope, name: record.address.name })
+  if (!equal(inScope, rowKey)) throw noCursor(parameter)
+  return { direction: cursor.direction, key: mapKey(rowKey) }
+}
+
+/** One page of live records. Expired ones on the way are passed over and seen to. */
+export async function readPage(
+  context: StoreContext,
+  partition: Partition,
+  scope: Scope,
+  limit: number,
+  position: Position | undefined,
+  expandPayload: boolean,
+  maySee?: MaySee,
+): Promise<Page> {
+  const reverse = position?.direction === 'before'
+  const range = prefixRange(context.keyspace.scope(partition, scope))
+  let [gte, lt] = [mapKey(range.gte), mapKey(range.lt)]
+  if (position?.direction === 'after') gte = after(position.key)
+  if (position?.direction === 'before') lt = position.key
+  const items: Listed[] = []
+  while (items.length <= limit) {
+    context.checkOpen()
+    // One more than asked for tells whether there is more.
+    const wanted = maySee === undefined ? limit + 1 - items.length : MAX_PAGE
+    const span = { gte, lt, limit: wanted, reverse }
+    const asked = context.nowSeconds()
+    const rows =
+      (expandPayload ? undefined : context.known.scan(span)) ?? (await readRows(context, span, expandPayload))
+    // What has expired since it was asked for may have been replaced since: then the page is read again, of one moment.
+    if (rows.some(({ record }) => record && !isExpired(record, asked) && isExpired(record, context.nowSeconds())))
+      continue
+    for (const { key, record } of rows) {
+      if (record === undefined || maySee?.(record.address.name) === false || isGone(context, key, record)) continue
+      const item = expandPayload && items.length < limit ? await expand(context, key, record) : { key, record }
+      if (item !== undefined) items.push(item)
+      if (items.length > limit) break
+    }
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < wanted) break
+    if (reverse) lt = last.key
+    else gte = after(last.key)
+  }
+  const hasMore = items.length > limit
+  items.length = Math.min(items.length, limit)
+  return { items: reverse ? items.reverse() : items, hasMore }
+}
+
+/** A row of a range: its record may have vanished by the time it was looked at again. */
+interface RangeRow {
+  readonly key: string
+  readonly record: KnownRecord | undefined
+}
+
+/** Reads and opens a range, and leaves behind what it has found. */
+async function readRows(context: StoreContext, span: KnownRange, expandPayload: boolean): Promise<readonly RangeRow[]> {
+  const [open, lookUp] = expandPayload ? [openRecord, lookUpRecord] : [openKnown, lookUpKnown]
+  const moment = context.known.moment()
+  const found = await context.engine.scan({ ...span, gte: fromMapKey(span.gte), lt: fromMapKey(span.lt) })
+  const opened: KnownRow[] = []
+  const rows: RangeRow[] = []
+  for (const { key: rowKey, value } of found) {
+    const key = mapKey(rowKey)
+    const record = openOnPage(() => open(context.keyring, rowKey, value))
+    if (record !== undefined) opened.push({ key, record })
+    rows.push({ key, record: record ?? (await read<KnownRecord | undefined>(context.engine, lookUp(context, rowKey))) })
+  }
+  if (opened.length === rows.length) context.known.learnRange(moment, span, opened)
+  return rows
+}
+
+/** Expired is gone, and is deleted. */
+function isGone(context: StoreContext, key: string, record: KnownRecord): boolean {
+  if (!isExpired(record, context.nowSeconds())) return false
+  context.expireLazily(fromMapKey(key), record)
+  return true
+}
+
+async function expand(context: StoreContext, key: string, record: KnownRecord): Promise<Listed | undefined> {
+  const found = await read(context.engine, lookUpPayload(context, fromMapKey(key), record as StoredRecord))
+  return found === undefined || isExpired(found.record, context.nowSeconds()) ? undefined : { key, ...found }
+}
+
+/** `undefined` if the row cannot be opened, or no longer: then it is to be read again. */
+function openOnPage(open: () => KnownRecord): KnownRecord | undefined {
+  try {
+    return open()
+  } catch {
+    return undefined
+  }
+}
+
+/** The least key above `key`. */
+function after(key: string): string {
+  return `${key}\0`
+}
+
+function noCursor(parameter: string): SecretStoreError {
+  return new SecretStoreError('ERR_CURSOR', `${parameter}: expected the id of a secret in this scope, got no such id`)
+}
