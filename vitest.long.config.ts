@@ -6,7 +6,7 @@ export default defineConfig({
   ...config,
   test: {
     ...config.test,
-    include: ['test/{faults,recovery,fuzz}/**/*.test.ts'],
+    include: ['test/campaigns/**/*.test.ts'],
     env: { FAULTS: 'long' },
     testTimeout: 3 * 3_600_000,
     disableConsoleIntercept: true,

@@ -32,7 +32,7 @@ export default defineConfig({
     ...config.test,
     include: [...files],
     // Random inputs are the same every time, so that a mutant's fate is too.
-    setupFiles: ['test/fixed-seed.ts'],
+    setupFiles: ['test/support/fixed-seed.ts'],
     sequence: { sequencer: InThisOrder },
   },
 })

@@ -20,7 +20,7 @@ import {
 import { CHUNK_BYTES, TAG_BYTES } from '../../src/format/constants'
 import { account, passphrase, SecretStore, user } from '../../src/index'
 import { nativeScrypt } from '../../src/platform/scrypt'
-import { codeOf, directoryDigest, newLocation, openStore, temporaryDirectory, testKey } from '../support'
+import { codeOf, directoryDigest, newLocation, openStore, temporaryDirectory, testKey } from '../support/stores'
 import {
   flipped,
   forEachOf,
@@ -34,7 +34,7 @@ import {
   SECRET,
   type SlotJson,
   signed,
-} from './tamper'
+} from '../support/tamper'
 
 vi.mock('../../src/platform/scrypt', { spy: true })
 

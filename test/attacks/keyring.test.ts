@@ -27,7 +27,7 @@ import { findSlot } from '../../src/keys/unlock'
 import { nativeScrypt } from '../../src/platform/scrypt'
 import { HEAD_ROW } from '../../src/storage/keyspace'
 import { LevelEngine } from '../../src/storage/level/engine'
-import { codeOf, copyStore, directoryDigest, filesOf, newLocation, openStore, testKey } from '../support'
+import { codeOf, copyStore, directoryDigest, filesOf, newLocation, openStore, testKey } from '../support/stores'
 import {
   attack,
   collide,
@@ -51,7 +51,7 @@ import {
   signed,
   type Victim,
   victimAt,
-} from './tamper'
+} from '../support/tamper'
 
 // The real ones, with their calls counted: the bounds must hold before any work is done.
 vi.mock('../../src/platform/scrypt', { spy: true })

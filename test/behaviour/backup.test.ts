@@ -1,0 +1,880 @@
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { decodeCheckpoint } from '../../src/format/checkpoint'
+import {
+  account,
+  type BackupSource,
+  type BackupTarget,
+  generateRecoveryCode,
+  type LongOptions,
+  type NameMode,
+  type Progress,
+  passphrase,
+  type RestoreOptions,
+  recoveryCode,
+  type Secret,
+  SecretStore,
+  user,
+} from '../../src/index'
+import { expiryRow, idRow, keyspace, payloadRow } from '../../src/storage/keyspace'
+import { flipped, readRow, writeRow } from '../support/raw-rows'
+import { codeOf, directoryDigest, newLocation, openStore, TestClock, testKey } from '../support/stores'
+
+const LARGE = 'L'.repeat(3000)
+const key = testKey()
+
+const recordRow = (name: string): Uint8Array =>
+  keyspace('plain', () => new Uint8Array(32)).record({
+    partition: { account: undefined, livemode: false },
+    scope: account,
+    name,
+  })
+
+function memory(options: { names?: NameMode; now?: () => number } = {}): SecretStore {
+  const store = SecretStore.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
+  onTestFinished(() => store.close())
+  return store
+}
+
+async function fill(store: SecretStore, count: number): Promise<void> {
+  for (let start = 0; start < count; start += 500) {
+    await store.batch(
+      Array.from({ length: Math.min(500, count - start) }, (_, index) => ({
+        type: 'set' as const,
+        scope: account,
+        name: `${start + index}`,
+        payload: index % 10 === 0 ? LARGE : `${start + index}`,
+      })),
+    )
+  }
+}
+
+/** Every secret of the account scope, with its payload as bytes. */
+async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
+  const found = new Map<string, Secret & { bytes: string }>()
+  for await (const secret of store.list({ scope: account })) {
+    const bytes = (await store.getBytes({ scope: account, name: secret.name })) as Uint8Array
+    found.set(secret.name, { ...secret, bytes: Buffer.from(bytes).toString('latin1') })
+  }
+  return found
+}
+
+/** A Node stream that keeps what it is given, and takes no more while it is stalled. */
+class Kept extends Writable {
+  readonly pieces: Buffer[] = []
+  /** Stalls with the piece of this number, counted from 1. */
+  stallAt = Number.POSITIVE_INFINITY
+  #waiting: (() => void) | undefined
+  #reached: (() => void) | undefined
+  stalled: Promise<void> = this.#next()
+
+  override _write(piece: Buffer, _: string, done: () => void): void {
+    this.pieces.push(Buffer.from(piece))
+    if (this.pieces.length < this.stallAt) done()
+    else {
+      this.#waiting = done
+      this.#reached?.()
+    }
+  }
+
+  goOn(stallAt: number = Number.POSITIVE_INFINITY): void {
+    this.stallAt = stallAt
+    this.stalled = this.#next()
+    this.#waiting?.()
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#reached = resolve
+    })
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.pieces)
+  }
+}
+
+async function backupOf(store: SecretStore, options?: LongOptions): Promise<Buffer> {
+  const kept = new Kept()
+  const { bytes } = await store.backup(kept, options)
+  expect(kept.bytes).toHaveLength(bytes)
+  return kept.bytes
+}
+
+async function* pieces(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (let start = 0, n = 0; start < bytes.length; n++) {
+    const length = lengths[n % lengths.length] as number
+    yield bytes.subarray(start, start + length)
+    start += length
+  }
+}
+
+/** What stands beside a path, hidden or not. */
+function beside(path: string): Promise<string[]> {
+  return readdir(dirname(path))
+}
+
+describe.each<NameMode>(['plain', 'sealed'])('a store with %s names', (names) => {
+  test('is restored as it was: partitions, scopes, ids, times, payloads, slots, and goes on', async () => {
+    const clock = new TestClock()
+    const [location, restored] = [await newLocation(), await newLocation()]
+    const code = generateRecoveryCode()
+    const keys = [key, testKey(2), passphrase('p', { N: 16_384 }), recoveryCode(code)] as const
+    const source = await openStore(location, { names, now: clock.now })
+    for (const one of keys.slice(1)) await source.addKey(one)
+    const expires_at = clock.seconds + 100
+    await fill(source, 150)
+    clock.advanceSeconds(5)
+    const live = source.view({ account: 'acct_1', livemode: true })
+    await source.set({ scope: account, name: 'expiring', payload: 'e', expires_at })
+    await source.set({ scope: account, name: 'bytes', payload: Buffer.alloc(2000, 7), expires_at: expires_at + 100 })
+    await source.set({ scope: user('usr|1'), name: 'a|b', payload: '\u{1f600}' })
+    await live.set({ scope: user('usr|1'), name: 'a|b', payload: 'live' })
+    await source.delete({ scope: account, name: '3' })
+    await source.set({ scope: account, name: '4', payload: 'replaced' })
+    clock.advanceSeconds(5)
+    const before = await everything(source)
+    const file = `${restored}.backup`
+    const report = await source.backup(file)
+    expect(report).toEqual({ records: 153, bytes: (await stat(file)).size })
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+    const minimum = await source.checkpoint()
+
+    for (const [n, one] of keys.entries()) {
+      const at = `${restored}-${n}`
+      expect(await SecretStore.restore(file, at, { key: one })).toEqual(report)
+      const store = await openStore(at, { key: one, now: clock.now, minimum, names })
+      expect(await everything(store)).toEqual(before)
+      expect(await store.view({ account: 'acct_1', livemode: true }).get({ scope: user('usr|1'), name: 'a|b' })).toBe(
+        'live',
+      )
+      expect(await store.get({ scope: user('usr|1'), name: 'a|b' })).toBe('\u{1f600}')
+      expect(await store.verify()).toEqual({ ok: true, records: 153, problems: [] })
+      expect(await store.checkpoint()).toBe(minimum)
+      expect(store.keys()).toEqual(source.keys())
+      expect((await stat(at)).mode & 0o777).toBe(0o700)
+    }
+    const store = await openStore(`${restored}-0`, { now: clock.now }).catch(() => undefined)
+    expect(store).toBeUndefined()
+  })
+
+  test('works on once restored: writes, expiry, compaction, keys, rotation, backups of backups', async () => {
+    const clock = new TestClock()
+    const restored = await newLocation()
+    const source = memory({ names, now: clock.now })
+    await source.addKey(key)
+    await fill(source, 100)
+    await source.set({ scope: account, name: 'expiring', payload: 'e', expires_at: clock.seconds + 100 })
+    // With sealed names any can be the first; what is to expire must not be set again.
+    const { data } = await source.list({ scope: account, limit: 2 })
+    const first = data.find(({ name }) => name !== 'expiring') as Secret
+    let bytes = await backupOf(source)
+    for (let time = 0; time < 3; time++) {
+      const at = `${restored}-${time}`
+      await SecretStore.restore(pieces(bytes, [1000]), at, { key })
+      const store = await openStore(at, { now: clock.now })
+      await store.set({ scope: account, name: 'more', payload: `${time}` })
+      const replaced = await store.set({ scope: account, name: first.name, payload: LARGE })
+      expect(replaced).toMatchObject({ id: first.id, created: first.created })
+      const next = await store.list({ scope: account, limit: 5, starting_after: first.id })
+      expect(next.data).toHaveLength(5)
+      await store.compact()
+      expect(await store.rotate()).toMatchObject({ dataKey: time + 2, records: 102 })
+      expect(await store.verify()).toEqual({ ok: true, records: 102, problems: [] })
+      bytes = await backupOf(store)
+      await store.close()
+    }
+    const at = `${restored}-last`
+    expect(await SecretStore.restore(pieces(bytes, [1000]), at, { key })).toMatchObject({ records: 102 })
+    clock.advanceSeconds(100)
+    const last = await openStore(at, { now: clock.now })
+    expect(await last.sweep()).toBe(1)
+    expect(await last.get({ scope: account, name: 'more' })).toBe('2')
+    expect(await last.verify()).toMatchObject({ ok: true, records: 101 })
+  })
+})
+
+describe('targets and sources', () => {
+  test('of every sort hold the same store', async () => {
+    const directory = dirname(await newLocation())
+    const source = await openStore(join(directory, 'source'))
+    await fill(source, 300)
+    const before = await everything(source)
+    const path = join(directory, 'path')
+    const nodeFile = join(directory, 'node-file')
+    const kept = new Kept()
+    const web: Uint8Array[] = []
+    let webClosed = false
+    const targets: readonly BackupTarget[] = [
+      path,
+      createWriteStream(nodeFile),
+      kept,
+      new WritableStream<Uint8Array>({
+        write: (piece) => void web.push(piece.slice()),
+        close() {
+          webClosed = true
+        },
+      }),
+    ]
+    const sizes = new Set<number>()
+    for (const target of targets) {
+      const { records, bytes } = await source.backup(target)
+      expect(records).toBe(300)
+      sizes.add(bytes)
+    }
+    expect(sizes.size).toBe(1)
+    expect([kept.writableFinished, webClosed]).toEqual([true, true])
+    const sources: readonly (() => BackupSource)[] = [
+      () => path,
+      () => nodeFile,
+      () => createReadStream(path, { highWaterMark: 997 }),
+      () => Readable.from([kept.bytes]),
+      () => Readable.from(kept.pieces),
+      () => new Blob(web as Uint8Array<ArrayBuffer>[]).stream(),
+      () => Readable.toWeb(createReadStream(nodeFile)) as ReadableStream<Uint8Array>,
+      () => pieces(kept.bytes, [1, 2, 3, 5, 7, 65_551, 65_553]),
+    ]
+    for (const [n, open] of sources.entries()) {
+      const at = join(directory, `restored-${n}`)
+      expect(await SecretStore.restore(open(), at, { key })).toEqual({ records: 300, bytes: [...sizes][0] })
+      expect(await everything(await openStore(at))).toEqual(before)
+    }
+  })
+
+  test.each([[[1]], [[2, 3]], [[7919]], [[1, 0, 65_536]], [[20]], [[21, 4]]])(
+    'cut into pieces of %j are read all the same',
+    async (lengths) => {
+      const at = await newLocation()
+      const source = memory()
+      await source.addKey(key)
+      await fill(source, 60)
+      const bytes = await backupOf(source)
+      expect(await SecretStore.restore(pieces(bytes, lengths), at, { key })).toEqual({
+        records: 60,
+        bytes: bytes.length,
+      })
+      expect(await everything(await openStore(at))).toEqual(await everything(source))
+    },
+  )
+
+  test('an empty store', async () => {
+    const at = await newLocation()
+    const source = await openStore(await newLocation())
+    const file = `${at}.backup`
+    expect(await source.backup(file)).toMatchObject({ records: 0 })
+    expect(await SecretStore.restore(file, at, { key })).toMatchObject({ records: 0 })
+    const store = await openStore(at, { minimum: await source.checkpoint() })
+    expect(await store.verify()).toEqual({ ok: true, records: 0, problems: [] })
+    await store.set({ scope: account, name: 'n', payload: 'p' })
+  })
+
+  test('a payload of 16 MiB', async () => {
+    const at = await newLocation()
+    const source = await openStore(await newLocation())
+    const payload = Buffer.alloc(16 * 1024 * 1024, 'sixteen mebibytes ')
+    await source.set({ scope: account, name: 'large', payload })
+    await fill(source, 5)
+    expect(await source.backup(`${at}.backup`)).toMatchObject({ records: 6 })
+    await SecretStore.restore(`${at}.backup`, at, { key })
+    const store = await openStore(at)
+    expect(payload.equals((await store.getBytes({ scope: account, name: 'large' })) as Uint8Array)).toBe(true)
+    expect(await store.verify()).toMatchObject({ ok: true, records: 6 })
+  })
+
+  test('arguments that are wrong are a TypeError, and touch nothing', async () => {
+    const at = await newLocation()
+    const source = await openStore(`${at}-source`)
+    await source.backup(`${at}.backup`)
+    const before = await beside(at)
+    for (const bad of [undefined, null, '', 'a\0b', 7, {}, [], new Uint8Array(3)]) {
+      await expect(source.backup(bad as BackupTarget)).rejects.toThrow(TypeError)
+      await expect(SecretStore.restore(bad as BackupSource, at, { key })).rejects.toThrow(TypeError)
+    }
+    for (const bad of [null, { onProgress: 1 }, { signal: {} }, { progress() {} }, 'x']) {
+      await expect(source.backup(`${at}-no`, bad as LongOptions)).rejects.toThrow(TypeError)
+      const options = bad === null || typeof bad === 'string' ? bad : { key, ...bad }
+      await expect(SecretStore.restore(`${at}.backup`, at, options as RestoreOptions)).rejects.toThrow(TypeError)
+    }
+    await expect(SecretStore.restore(`${at}.backup`, at, {} as RestoreOptions)).rejects.toThrow(TypeError)
+    await expect(SecretStore.restore(`${at}.backup`, '', { key })).rejects.toThrow(TypeError)
+    await expect(SecretStore.restore(Readable.from(['text']), at, { key })).rejects.toThrow(
+      new TypeError('stream: expected pieces of bytes, got something else'),
+    )
+    expect(await beside(at)).toEqual(before)
+  })
+})
+
+describe('beside writers', () => {
+  /** Writes in waves, each of which is one commit; knows the state and the token after each. */
+  class Waves {
+    readonly #store: SecretStore
+    readonly #state: Map<string, string>
+    readonly states: Map<number, ReadonlyMap<string, string>> = new Map()
+    readonly tokens: Map<number, string> = new Map()
+    last = -1
+    #n = 0
+
+    constructor(store: SecretStore, state: ReadonlyMap<string, string>) {
+      this.#store = store
+      this.#state = new Map(state)
+    }
+
+    async write(names: number): Promise<void> {
+      const n = this.#n++
+      const works = [0, 1, 2, 3].map((lane) => {
+        const name = `${(n * 2_654_435_761 + lane * 977) % names}`
+        if ((n + lane) % 4 === 0) {
+          this.#state.delete(name)
+          return this.#store.delete({ scope: account, name })
+        }
+        const payload = `${n}.${lane}${lane === 1 ? LARGE : ''}`
+        this.#state.set(name, payload)
+        return this.#store.set({ scope: account, name, payload })
+      })
+      const state = new Map(this.#state)
+      const token = this.#store.checkpoint()
+      await Promise.all(works)
+      const { sequence } = decodeCheckpoint(await token) as { sequence: number }
+      this.states.set(sequence, state)
+      this.tokens.set(sequence, await token)
+      this.last = sequence
+    }
+  }
+
+  async function payloads(store: SecretStore): Promise<Map<string, string>> {
+    const found = new Map<string, string>()
+    for await (const { name } of store.list({ scope: account })) {
+      found.set(name, (await store.get({ scope: account, name })) as string)
+    }
+    return found
+  }
+
+  async function expectState(file: BackupSource, waves: Waves): Promise<number> {
+    const at = await newLocation()
+    await SecretStore.restore(file, at, { key })
+    const store = await openStore(at)
+    const token = await store.checkpoint()
+    const { sequence } = decodeCheckpoint(token) as { sequence: number }
+    expect(token).toBe(waves.tokens.get(sequence))
+    expect(await payloads(store)).toEqual(waves.states.get(sequence))
+    expect(await store.verify()).toMatchObject({ ok: true, problems: [] })
+    return sequence
+  }
+
+  test('it is the state at one moment, to the byte, and that is after all writes it has seen', async () => {
+    const store = await openStore(await newLocation())
+    await fill(store, 1500)
+    const waves = new Waves(store, await payloads(store))
+    for (let time = 0; time < 3; time++) {
+      let running = true
+      const begun = waves.last
+      // Writes go on whenever the backup has come a step further.
+      const writing = (async () => {
+        while (running) await waves.write(2000)
+      })()
+      const file = `${await newLocation()}.backup`
+      await store.backup(file)
+      running = false
+      await writing
+      const sequence = await expectState(file, waves)
+      expect(sequence).toBeGreaterThan(begun + 5)
+    }
+  })
+
+  test.each([1, 2, 6])(
+    'no write waits for a consumer that stalls at its piece %i, and what is written meanwhile is in it',
+    async (stallAt) => {
+      const store = await openStore(await newLocation())
+      await fill(store, 1200)
+      const waves = new Waves(store, await payloads(store))
+      const kept = new Kept()
+      kept.stallAt = stallAt
+      const backingUp = store.backup(kept)
+      await kept.stalled
+      // Were one of them to wait, none of this would come to its end.
+      for (let n = 0; n < 150; n++) await waves.write(1500)
+      await store.sweep()
+      expect(await store.verify()).toMatchObject({ ok: true })
+      expect(kept.pieces).toHaveLength(stallAt)
+      kept.goOn()
+      const { records } = await backingUp
+      expect(await expectState(Readable.from(kept.pieces), waves)).toBe(waves.last)
+      expect(records).toBe(waves.states.get(waves.last)?.size)
+    },
+  )
+
+  test('no write waits for a consumer that stalls while writers outrun it', async () => {
+    const store = await openStore(await newLocation())
+    const write = (n: number): Promise<unknown> =>
+      store.batch(
+        Array.from({ length: 100 }, (_, index) => ({
+          type: 'set',
+          scope: account,
+          name: `${(n * 100 + index) % 600}`,
+          payload: Buffer.alloc(1000, n),
+        })),
+      )
+    for (let n = 0; n < 6; n++) await write(n)
+    let written = 0
+    /** Takes a piece only when a hundred more secrets are written: a write that waited for it would wait for ever. */
+    const consumer = new Writable({
+      write(_, __, done) {
+        if (written > 200) return done()
+        write(written++).then(() => done(), done)
+      },
+    })
+    await store.backup(consumer)
+    expect(written).toBeGreaterThan(6)
+  })
+
+  test('no write waits for a consumer that stalls at the very end', async () => {
+    const [store, at] = [await openStore(await newLocation()), await newLocation()]
+    const [first, second] = ['A', 'B'].map((letter) => letter.repeat(200_000)) as [string, string]
+    await store.set({ scope: account, name: '0', payload: first })
+    for (let n = 1; n < 30; n++) await store.set({ scope: account, name: `${n}`, payload: `${n}` })
+    const kept = new Kept()
+    // The header, the chunks of the first secret, and, because that has changed by then, those of the last step.
+    kept.stallAt = 2
+    const backingUp = store.backup(kept)
+    await kept.stalled
+    await store.set({ scope: account, name: '0', payload: second })
+    const writeSome = async (): Promise<void> => {
+      for (let n = 0; n < 30; n++) await store.set({ scope: account, name: `${n}`, payload: 'later' })
+    }
+    kept.goOn(3)
+    await kept.stalled
+    await writeSome()
+    kept.goOn(4)
+    await kept.stalled
+    await writeSome()
+    kept.goOn()
+    const { records } = await backingUp
+    expect([records, kept.pieces.length]).toEqual([30, 4])
+    await SecretStore.restore(Readable.from(kept.pieces), at, { key })
+    const restored = await openStore(at)
+    expect(await restored.get({ scope: account, name: '0' })).toBe(second)
+    expect(await restored.get({ scope: account, name: '1' })).toBe('1')
+  })
+
+  test('rows that come, change and go behind it and before it', async () => {
+    const [at, clock] = [await newLocation(), new TestClock()]
+    const store = await openStore(await newLocation(), { now: clock.now })
+    await store.set({ scope: account, name: 'expiring', payload: 'e', expires_at: clock.seconds + 10 })
+    await fill(store, 400)
+    const kept = new Kept()
+    kept.stallAt = 2
+    const backingUp = store.backup(kept)
+    await kept.stalled
+    // '0…' are copied by now, '9…' are not.
+    await store.set({ scope: account, name: '00 new', payload: 'n' })
+    await store.set({ scope: account, name: '00 gone', payload: 'n' })
+    await store.delete({ scope: account, name: '00 gone' })
+    await store.delete({ scope: account, name: '0' })
+    await store.set({ scope: account, name: '0', payload: 'another, of another id' })
+    await store.delete({ scope: account, name: '1' })
+    await store.set({ scope: account, name: '10', payload: LARGE + LARGE })
+    await store.set({ scope: account, name: '20', payload: 'small now' })
+    await store.set({ scope: account, name: '99 new', payload: LARGE })
+    await store.delete({ scope: account, name: '98' })
+    clock.advanceSeconds(10)
+    await store.sweep()
+    await store.compact()
+    const before = await everything(store)
+    kept.goOn()
+    await backingUp
+    await SecretStore.restore(Readable.from(kept.pieces), at, { key })
+    const restored = await openStore(at, { now: clock.now, minimum: await store.checkpoint() })
+    expect(await everything(restored)).toEqual(before)
+    expect(await restored.verify()).toMatchObject({ ok: true })
+  })
+})
+
+describe('what is there already', () => {
+  test('is never overwritten by a backup', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 200)
+    await writeFile(`${at}-file`, 'precious')
+    await mkdir(`${at}-directory`)
+    await symlink(`${at}-nowhere`, `${at}-link`)
+    for (const taken of ['file', 'directory', 'link']) {
+      expect(await codeOf(() => store.backup(`${at}-${taken}`))).toBe('ERR_EXISTS')
+    }
+    // Or if it comes meanwhile.
+    const late = codeOf(() =>
+      store.backup(`${at}-late`, { onProgress: () => void writeFile(`${at}-late`, 'precious', { flag: 'a' }) }),
+    )
+    await expect(late).resolves.toBe('ERR_EXISTS')
+    expect(await readFile(`${at}-file`, 'utf8')).toBe('precious')
+    expect(await readFile(`${at}-late`, 'utf8')).toMatch(/^(precious)+$/)
+    expect(existsSync(`${at}-nowhere`)).toBe(false)
+    expect(await codeOf(() => store.backup(join(`${at}-absent`, 'backup')))).toBe('ERR_IO')
+    expect((await beside(at)).filter((name) => name.startsWith('.'))).toEqual([])
+  })
+
+  test('is never overwritten by a restoration', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 20)
+    await store.backup(`${at}.backup`)
+    const before = await directoryDigest(`${at}-source`)
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-source`, { key }))).toBe('ERR_EXISTS')
+    expect(await directoryDigest(`${at}-source`)).toBe(before)
+    await mkdir(`${at}-other`)
+    await writeFile(join(`${at}-other`, 'file'), 'precious')
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-other`, { key }))).toBe('ERR_NOT_A_STORE')
+    expect(await readdir(`${at}-other`)).toEqual(['file'])
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}.backup`, { key }))).toBe('ERR_NOT_A_STORE')
+    // Or if it comes meanwhile: two of them, of which one is the first.
+    const codes = await Promise.all(
+      [1, 2].map(() => codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-both`, { key }))),
+    )
+    expect(codes.sort()).toEqual(['ERR_EXISTS', 'no error'])
+    expect(await (await openStore(`${at}-both`)).verify()).toMatchObject({ ok: true, records: 20 })
+    await mkdir(`${at}-empty`)
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-empty`, { key }))).toBe('no error')
+    expect((await beside(at)).filter((name) => name.startsWith('.'))).toEqual([])
+  })
+})
+
+describe('progress', () => {
+  test('is told by both, up to all', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 1500)
+    for (const work of [
+      (onProgress: (progress: Progress) => void) => store.backup(`${at}.backup`, { onProgress }),
+      (onProgress: (progress: Progress) => void) => SecretStore.restore(`${at}.backup`, at, { key, onProgress }),
+    ]) {
+      const seen: Progress[] = []
+      await work((progress) => void seen.push(progress))
+      expect(seen.length).toBeGreaterThan(2)
+      for (const [n, { done, total }] of seen.entries()) {
+        expect(done).toBeGreaterThanOrEqual(seen[n - 1]?.done ?? 0)
+        expect(total).toBe(1500)
+      }
+      expect(seen.at(-1)).toEqual({ done: 1500, total: 1500 })
+    }
+  })
+
+  test('whose listener throws ends both, and nothing is left', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 800)
+    await store.backup(`${at}.backup`)
+    const before = await beside(at)
+    const failure = new Error('test: thrown by the listener')
+    const onProgress = (): never => {
+      throw failure
+    }
+    await expect(store.backup(`${at}-no`, { onProgress })).rejects.toBe(failure)
+    await expect(SecretStore.restore(`${at}.backup`, at, { key, onProgress })).rejects.toBe(failure)
+    expect(await beside(at)).toEqual(before)
+  })
+})
+
+describe('what is ended early', () => {
+  test('by its signal, at any step, leaves nothing, and the store goes on', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 800)
+    await store.backup(`${at}.backup`)
+    const before = await beside(at)
+    for (const step of [0, 1, 2, 5]) {
+      for (const work of [
+        (options: LongOptions) => store.backup(`${at}-no`, options),
+        (options: LongOptions) => SecretStore.restore(`${at}.backup`, at, { key, ...options }),
+      ]) {
+        const controller = new AbortController()
+        const reason = new Error(`test: at step ${step}`)
+        let calls = 0
+        if (step === 0) controller.abort(reason)
+        const onProgress = (): void => {
+          if (++calls >= step) controller.abort(reason)
+        }
+        const outcome = work({ signal: controller.signal, onProgress })
+        // A restoration has few steps: after the last it is whole, and kept.
+        const whole = await outcome.then(
+          () => true,
+          (error) => {
+            expect(error).toBe(reason)
+            return false
+          },
+        )
+        if (whole) expect(calls).toBeLessThanOrEqual(5)
+        else expect(await beside(at)).toEqual(before)
+        if (whole) return
+      }
+    }
+    expect(await codeOf(() => store.set({ scope: account, name: 'n', payload: 'p' }))).toBe('no error')
+    await store.backup(`${at}-yes`)
+  })
+
+  test('tells its streams', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 1500)
+    const bytes = await backupOf(store)
+    const failure = new Error('test: enough')
+    const onProgress = (): never => {
+      throw failure
+    }
+    const kept = new Kept()
+    await expect(store.backup(kept, { onProgress })).rejects.toBe(failure)
+    expect([kept.destroyed, kept.writableFinished]).toEqual([true, false])
+    let aborted: unknown
+    const web = new WritableStream({
+      abort(reason) {
+        aborted = reason
+      },
+    })
+    await expect(store.backup(web, { onProgress })).rejects.toBe(failure)
+    expect(aborted).toBe(failure)
+    const readable = Readable.from(pieces(bytes, [1000]))
+    await expect(SecretStore.restore(readable, at, { key, onProgress })).rejects.toBe(failure)
+    expect(readable.destroyed).toBe(true)
+    let cancelled = false
+    const source = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(bytes.subarray(0, 100)),
+      cancel() {
+        cancelled = true
+      },
+    })
+    expect(await codeOf(() => SecretStore.restore(source, at, { key }))).toBe('ERR_CORRUPT')
+    expect(cancelled).toBe(true)
+    expect((await beside(at)).sort()).toEqual(['secrets-source'])
+  })
+
+  test.each([1, 2, 9])('by its signal while its consumer stalls at piece %i', async (stallAt) => {
+    const store = await openStore(await newLocation())
+    await fill(store, 1500)
+    const kept = new Kept()
+    kept.stallAt = stallAt
+    const controller = new AbortController()
+    const order: string[] = []
+    const reason = new Error('test: enough')
+    const backingUp = store.backup(kept, { signal: controller.signal }).catch((error) => {
+      order.push('rejected')
+      return error
+    })
+    await kept.stalled
+    controller.abort(reason)
+    // Time for it, by the clock of the store itself.
+    for (let n = 0; n < 20; n++) await store.set({ scope: account, name: `${n}`, payload: 'p' })
+    order.push('goes on')
+    kept.goOn()
+    expect(await backingUp).toBe(reason)
+    expect(order).toEqual(['rejected', 'goes on'])
+  })
+
+  test.each([30, 100_000])('by its signal while its source stalls after %i bytes', async (length) => {
+    const [store, at] = [await openStore(await newLocation()), await newLocation()]
+    await fill(store, 1500)
+    const bytes = await backupOf(store)
+    let goOn = (): void => {}
+    const gate = new Promise<void>((resolve) => (goOn = resolve))
+    let reach = (): void => {}
+    const stalled = new Promise<void>((resolve) => (reach = resolve))
+    async function* source(): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(0, length)
+      reach()
+      await gate
+      yield bytes.subarray(length)
+    }
+    const controller = new AbortController()
+    const order: string[] = []
+    const reason = new Error('test: enough')
+    const restoring = SecretStore.restore(source(), at, { key, signal: controller.signal }).catch((error) => {
+      order.push('rejected')
+      return error
+    })
+    await stalled
+    controller.abort(reason)
+    for (let n = 0; n < 20; n++) await store.set({ scope: account, name: `${n}`, payload: 'p' })
+    order.push('goes on')
+    goOn()
+    expect(await restoring).toBe(reason)
+    expect(order).toEqual(['rejected', 'goes on'])
+  })
+
+  test('by the end of the store is ERR_CLOSED, and no file is left', async () => {
+    for (const step of [1, 3]) {
+      const at = await newLocation()
+      const store = await openStore(`${at}-source`)
+      await fill(store, 800)
+      let closing: Promise<void> | undefined
+      let calls = 0
+      const onProgress = (): void => {
+        if (++calls === step) closing = store.close()
+      }
+      expect(await codeOf(() => store.backup(`${at}.backup`, { onProgress }))).toBe('ERR_CLOSED')
+      await closing
+      expect(await beside(at)).toEqual(['secrets-source'])
+      expect(await (await openStore(`${at}-source`)).verify()).toMatchObject({ ok: true, records: 800 })
+    }
+  })
+
+  test.each([1, 2, 5])('by the end of the store while its consumer stalls at piece %i', async (stallAt) => {
+    const store = await openStore(await newLocation())
+    await fill(store, 1500)
+    const kept = new Kept()
+    kept.stallAt = stallAt
+    const backingUp = codeOf(() => store.backup(kept))
+    const waiting = codeOf(() => store.backup(new Kept()))
+    await kept.stalled
+    await store.close()
+    expect(await backingUp).toBe('ERR_CLOSED')
+    expect(await waiting).toBe('ERR_CLOSED')
+    expect(kept.destroyed).toBe(true)
+  })
+
+  test('by a stream that fails, with its own error', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 600)
+    const bytes = await backupOf(store)
+    const failure = new Error('test: the stream fails')
+    for (const failAt of [1, 2, 6]) {
+      let n = 0
+      const node = new Writable({ write: (_, __, done) => done(++n >= failAt ? failure : null) })
+      await expect(store.backup(node)).rejects.toBe(failure)
+      let m = 0
+      const web = new WritableStream({
+        write() {
+          if (++m >= failAt) throw failure
+        },
+      })
+      await expect(store.backup(web)).rejects.toBe(failure)
+    }
+    const atItsEnd = new Writable({ write: (_, __, done) => done(), final: (done) => done(failure) })
+    await expect(store.backup(atItsEnd)).rejects.toBe(failure)
+    await expect(store.backup(new WritableStream({ close: () => Promise.reject(failure) }))).rejects.toBe(failure)
+    expect(await codeOf(() => store.backup(new Kept().destroy()))).not.toBe('no error')
+    for (const length of [0, 10, 1000, bytes.length - 1]) {
+      async function* source(): AsyncGenerator<Uint8Array> {
+        yield bytes.subarray(0, length)
+        throw failure
+      }
+      await expect(SecretStore.restore(source(), at, { key })).rejects.toBe(failure)
+      const code = await codeOf(() => SecretStore.restore(Readable.from([bytes.subarray(0, length)]), at, { key }))
+      expect(code).toBe(length < 20 ? 'ERR_NOT_A_STORE' : 'ERR_CORRUPT')
+    }
+    expect(await codeOf(() => SecretStore.restore(`${at}-absent`, at, { key }))).toBe('ERR_IO')
+    expect(await codeOf(() => SecretStore.restore(dirname(at), at, { key }))).toBe('ERR_IO')
+    expect(await codeOf(() => SecretStore.restore(Readable.from([bytes]), at, { key: testKey(2) }))).toBe(
+      'ERR_WRONG_KEY',
+    )
+    expect(await beside(at)).toEqual(['secrets-source'])
+    await store.backup(`${at}.backup`)
+    await SecretStore.restore(`${at}.backup`, at, { key })
+  })
+})
+
+describe('a damaged store', () => {
+  const row = recordRow('10')
+  const damages: readonly [string, (at: string, ids: ReadonlyMap<string, string>) => Promise<void>][] = [
+    ['with an altered record', async (at) => writeRow(at, row, flipped(await readRow(at, row)))],
+    ['with a record under another version', async (at) => writeRow(at, row, flipped(await readRow(at, row), 0))],
+    ['with a record too few', async (at) => writeRow(at, row, undefined)],
+    [
+      'with a record and its payload too few',
+      async (at) => {
+        await writeRow(at, row, undefined)
+        await writeRow(at, payloadRow(row), undefined)
+      },
+    ],
+    ['with a record too many', async (at) => writeRow(at, recordRow('10!'), await readRow(at, row))],
+    [
+      'with two records in each other\u2019s place',
+      async (at) => {
+        const [a, b] = [await readRow(at, row), await readRow(at, recordRow('11'))]
+        await writeRow(at, row, b)
+        await writeRow(at, recordRow('11'), a)
+      },
+    ],
+    [
+      'with an altered payload',
+      async (at) => writeRow(at, payloadRow(row), flipped(await readRow(at, payloadRow(row)), 99)),
+    ],
+    ['with a payload too few', async (at) => writeRow(at, payloadRow(row), undefined)],
+    [
+      'with the payload of another',
+      async (at) => writeRow(at, payloadRow(row), await readRow(at, payloadRow(recordRow('20')))),
+    ],
+  ]
+
+  async function closedStore(): Promise<[string, Map<string, string>]> {
+    const location = await newLocation()
+    const store = await openStore(location)
+    await fill(store, 150)
+    const ids = new Map([...(await everything(store))].map(([name, { id }]) => [name, id] as const))
+    await store.close()
+    return [location, ids]
+  }
+
+  test.each(damages)('%s is refused, and no file is made', async (_, damage) => {
+    const [location, ids] = await closedStore()
+    await damage(location, ids)
+    const store = await openStore(location, { verify: false })
+    const code = await codeOf(() => store.backup(`${location}.backup`))
+    expect(['ERR_CORRUPT', 'ERR_UNSUPPORTED_VERSION']).toContain(code)
+    const kept = new Kept()
+    expect(await codeOf(() => store.backup(kept))).toBe(code)
+    expect(kept.destroyed).toBe(true)
+    // What came out before is none.
+    expect(await codeOf(() => SecretStore.restore(pieces(kept.bytes, [1000]), `${location}-2`, { key }))).not.toBe(
+      'no error',
+    )
+    expect(await beside(location)).toEqual(['secrets'])
+  })
+
+  test('with an old record in the place of a newer one is refused', async () => {
+    const [location] = await closedStore()
+    const old = [await readRow(location, row), await readRow(location, payloadRow(row))] as const
+    let store = await openStore(location)
+    await store.set({ scope: account, name: '10', payload: `${LARGE}newer` })
+    await store.close()
+    await writeRow(location, row, old[0])
+    await writeRow(location, payloadRow(row), old[1])
+    store = await openStore(location)
+    expect(await store.get({ scope: account, name: '10' })).toBe(LARGE)
+    expect(await codeOf(() => store.backup(`${location}.backup`))).toBe('ERR_CORRUPT')
+    expect(await beside(location)).toEqual(['secrets'])
+  })
+
+  test('in nothing but its hints is whole again when it is restored', async () => {
+    const [location, ids] = await closedStore()
+    await writeRow(location, idRow(ids.get('10') as string), undefined)
+    await writeRow(location, expiryRow(1e9, ids.get('11') as string), recordRow('11'))
+    await writeRow(location, payloadRow(recordRow('11')), new Uint8Array(10))
+    await writeRow(location, Buffer.from('zzz'), new Uint8Array(10))
+    const store = await openStore(location)
+    expect((await store.verify()).ok).toBe(false)
+    await store.backup(`${location}.backup`)
+    await SecretStore.restore(`${location}.backup`, `${location}-2`, { key })
+    const restored = await openStore(`${location}-2`, { minimum: await store.checkpoint() })
+    expect(await restored.verify()).toEqual({ ok: true, records: 150, problems: [] })
+  })
+
+  test('cannot be smuggled in: every byte of a backup counts', async () => {
+    const at = await newLocation()
+    const source = memory()
+    await source.addKey(key)
+    await source.set({ scope: account, name: 'n', payload: 'p' })
+    const bytes = await backupOf(source)
+    const codes = new Map<string, number>()
+    for (let place = 0; place < bytes.length; place += place < 30 || place > bytes.length - 300 ? 1 : 23) {
+      const code = await codeOf(() => SecretStore.restore(pieces(flipped(bytes, place), [1 << 20]), at, { key }))
+      codes.set(code, (codes.get(code) ?? 0) + 1)
+    }
+    for (let length = 0; length < bytes.length; length += length < 30 || length > bytes.length - 100 ? 1 : 31) {
+      const code = await codeOf(() => SecretStore.restore(pieces(bytes.subarray(0, length), [1 << 20]), at, { key }))
+      codes.set(code, (codes.get(code) ?? 0) + 1)
+    }
+    expect([...codes.keys()].sort()).toEqual(['ERR_CORRUPT', 'ERR_NOT_A_STORE', 'ERR_UNSUPPORTED_VERSION'])
+    expect(await beside(at)).toEqual([])
+  })
+})

@@ -1,0 +1,970 @@
+import { cpSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { chooseAead } from '../../src/crypto/aead/choose'
+import { Keyring } from '../../src/crypto/keyring'
+import { ENVELOPE_HEADER_BYTES } from '../../src/format/constants'
+import {
+  account,
+  type KeyProvider,
+  type KeySlotInfo,
+  type NameMode,
+  type OpenOptions,
+  type Progress,
+  passphrase,
+  type RotateOptions,
+  rawKey,
+  type Scope,
+  type Secret,
+  SecretStore,
+  SecretStoreError,
+  user,
+} from '../../src/index'
+import { HEAD_ROW, keyspace, payloadRow } from '../../src/storage/keyspace'
+import { LevelEngine } from '../../src/storage/level/engine'
+import { spyOnCommits } from '../support/engine-spy'
+import { allRows, flipped, readRow, writeRow } from '../support/raw-rows'
+import { codeOf, copyStore, newLocation, openStore, TestClock, testKey } from '../support/stores'
+
+const SCOPES: readonly Scope[] = [account, user('usr_1'), user('usr_2')]
+const LARGE = 3000
+
+function scopeOf(name: string): Scope {
+  return SCOPES[Number.parseInt(name, 10) % 3] as Scope
+}
+
+/** Every fifth is too large for the record's own row. The text says which version it is. */
+function payloadOf(name: string, version: number): string {
+  const text = `${name}:${version}:`
+  return Number.parseInt(name, 10) % 5 === 0 ? text.padEnd(LARGE, 'L') : text
+}
+
+function keyringOf(location: string): Promise<string> {
+  return readFile(join(location, 'keyring.json'), 'utf8')
+}
+
+async function dataKeysOf(location: string): Promise<number[]> {
+  return JSON.parse(await keyringOf(location)).keys.map(({ id }: { id: number }) => id)
+}
+
+const recordRow = (name: string, scope: Scope = account): Uint8Array =>
+  keyspace('plain', () => new Uint8Array(32)).record({
+    partition: { account: undefined, livemode: false },
+    scope,
+    name,
+  })
+
+function opened(engine: string, options: Partial<OpenOptions>, location: string): Promise<SecretStore> {
+  if (engine === 'LevelDB') return openStore(location, options)
+  const store = SecretStore.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
+  onTestFinished(() => store.close())
+  return Promise.resolve(store)
+}
+
+async function fill(store: SecretStore, count: number, expiresAt?: (n: number) => number | null): Promise<void> {
+  for (let start = 0; start < count; start += 500) {
+    await store.batch(
+      Array.from({ length: Math.min(500, count - start) }, (_, index) => {
+        const name = `${start + index}`
+        const payload = payloadOf(name, 0)
+        return {
+          type: 'set' as const,
+          scope: scopeOf(name),
+          name,
+          payload: Number(name) % 7 === 0 ? Buffer.from(payload) : payload,
+          expires_at: expiresAt?.(start + index) ?? null,
+        }
+      }),
+    )
+  }
+}
+
+async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
+  const found = new Map<string, Secret & { bytes: string }>()
+  for (const scope of SCOPES) {
+    for await (const secret of store.list({ scope })) {
+      const bytes = await store.getBytes({ scope, name: secret.name })
+      found.set(`${JSON.stringify(scope)} ${secret.name}`, {
+        ...secret,
+        bytes: Buffer.from(bytes as Uint8Array).toString('latin1'),
+      })
+    }
+  }
+  return found
+}
+
+/** Lets everything else have its turn. What is in memory is done before the next turn of the event loop. */
+async function turn(engine: string): Promise<void> {
+  if (engine === 'LevelDB') await new Promise((resolve) => setImmediate(resolve))
+  else for (let n = 0; n < 20; n++) await undefined
+}
+
+/** What each name has held, so that a read can be held against what was there while it went on. */
+class Versions {
+  readonly #versions = new Map<string, (string | undefined)[]>()
+  /** The first version that a read which begins now may see. */
+  readonly #acknowledged = new Map<string, number>()
+
+  begin(name: string, payload: string | undefined): () => void {
+    const versions = this.#versions.get(name) ?? []
+    versions.push(payload)
+    this.#versions.set(name, versions)
+    return () => this.#acknowledged.set(name, versions.length - 1)
+  }
+
+  get names(): string[] {
+    return [...this.#versions.keys()]
+  }
+
+  current(name: string): string | undefined {
+    return this.#versions.get(name)?.at(-1)
+  }
+
+  since(name: string): number {
+    return this.#acknowledged.get(name) ?? 0
+  }
+
+  sinceAll(): ReadonlyMap<string, number> {
+    return new Map(this.#acknowledged)
+  }
+
+  check(name: string, since: number, payload: string | undefined): void {
+    const allowed = this.#versions.get(name)?.slice(since) ?? []
+    if (!allowed.includes(payload)) expect(payload, name).toBe(allowed)
+  }
+}
+
+describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode; records: number }>([
+  { engine: 'memory', names: 'plain', records: 1000 },
+  { engine: 'memory', names: 'sealed', records: 500 },
+  { engine: 'LevelDB', names: 'plain', records: 5000 },
+  { engine: 'LevelDB', names: 'sealed', records: 1000 },
+])('rotation on $engine with $names names', ({ engine, names, records }) => {
+  test('keeps everything but the key, and deletes what has expired', async () => {
+    const [location, clock] = [await newLocation(), new TestClock()]
+    const store = await opened(engine, { now: clock.now, names }, location)
+    await fill(store, 300, (n) => (n % 4 === 0 ? clock.seconds + 10 : n % 4 === 1 ? clock.seconds + 1000 : null))
+    await store.view({ account: 'acct_1', livemode: true }).set({ scope: account, name: 'elsewhere', payload: 'e' })
+    const created = clock.seconds
+    clock.advanceSeconds(10)
+    const before = await everything(store)
+    expect(before.size).toBe(225)
+    expect(await store.status()).toMatchObject({
+      names,
+      dataKeys: [{ id: 1, created, active: true }],
+    })
+    const { dataKey, dropped } = await store.rotate()
+    expect({ dataKey, dropped }).toEqual({ dataKey: 2, dropped: [] })
+    expect(await everything(store)).toEqual(before)
+    expect(await store.view({ account: 'acct_1', livemode: true }).get({ scope: account, name: 'elsewhere' })).toBe('e')
+    expect(await store.status()).toEqual({
+      records: 226,
+      names,
+      slots: store.keys(),
+      dataKeys: [{ id: 2, created: clock.seconds, active: true, records: 226 }],
+      aead: chooseAead({ sodium: true }).uses,
+    })
+    expect(await store.verify()).toEqual({ ok: true, records: 226, problems: [] })
+    // Whether a payload is text or bytes is kept, too.
+    expect(await store.get({ scope: scopeOf('2'), name: '2' })).toBe(payloadOf('2', 0))
+    await expect(store.get({ scope: scopeOf('7'), name: '7' })).rejects.toThrow(TypeError)
+    clock.advanceSeconds(1000)
+    expect(await store.sweep()).toBe(75)
+    expect(await store.verify()).toMatchObject({ ok: true, records: 151 })
+    if (engine === 'memory') return
+    await store.close()
+    expect(await dataKeysOf(location)).toEqual([2])
+    const again = await openStore(location, { now: clock.now })
+    expect((await everything(again)).size).toBe(150)
+    expect(await again.verify()).toMatchObject({ ok: true, records: 151 })
+  })
+
+  test('an empty store, again and again', async () => {
+    const location = await newLocation()
+    const store = await opened(engine, { names }, location)
+    for (let time = 2; time < 6; time++) {
+      expect(await store.rotate()).toEqual({ dataKey: time, records: 0, resealed: 0, dropped: [] })
+    }
+    expect((await store.status()).dataKeys).toMatchObject([{ id: 5, active: true, records: 0 }])
+    await store.set({ scope: account, name: 'n', payload: 'p' })
+    expect(await store.rotate()).toEqual({ dataKey: 6, records: 1, resealed: 1, dropped: [] })
+    expect(await store.verify()).toMatchObject({ ok: true, records: 1 })
+  })
+
+  test('goes on beside writers and readers, none of whom fails or sees what was not there', async () => {
+    const store = await opened(engine, { names }, await newLocation())
+    const versions = new Versions()
+    for (let start = 0; start < records; start += 500) {
+      const chosen = Array.from({ length: Math.min(500, records - start) }, (_, index) => `${start + index}`)
+      const done = chosen.map((name) => versions.begin(name, payloadOf(name, 0)))
+      await store.batch(
+        chosen.map((name) => ({ type: 'set', scope: scopeOf(name), name, payload: payloadOf(name, 0) })),
+      )
+      for (const acknowledge of done) acknowledge()
+    }
+
+    let rotating = true
+    let seed = 1
+    const random = (below: number): number => {
+      seed = (seed * 48_271) % 2_147_483_647
+      return seed % below
+    }
+    const counts = { writes: 0, reads: 0, atTheEnd: 0 }
+    const write = async (lane: number): Promise<void> => {
+      for (let version = 1; rotating; version++) {
+        const name = `${random((records * 1.1) / 4) * 4 + lane}`
+        const payload = random(5) === 0 ? undefined : payloadOf(name, version)
+        const acknowledge = versions.begin(name, payload)
+        const target = { scope: scopeOf(name), name }
+        await (payload === undefined ? store.delete(target) : store.set({ ...target, payload }))
+        acknowledge()
+        counts.writes++
+        await turn(engine)
+      }
+    }
+    const readOne = async (kind: number): Promise<void> => {
+      const name = `${random(records)}`
+      const since = versions.since(name)
+      const target = { scope: scopeOf(name), name }
+      if (kind === 0) versions.check(name, since, await store.get(target))
+      else if (kind === 1) versions.check(name, since, store.getSync(target))
+      else if (kind === 2) versions.check(name, since, (await store.find({ ...target, expand: ['payload'] }))?.payload)
+      else {
+        const bytes = await store.getBytes(target)
+        versions.check(name, since, bytes && Buffer.from(bytes).toString())
+      }
+      counts.reads++
+    }
+    const readPage = async (): Promise<void> => {
+      const scope = SCOPES[random(3)] as Scope
+      const sinces = versions.sinceAll()
+      const { data } = await store.list({ scope, limit: 100, expand: ['data.payload'] })
+      for (const { name, payload } of data) versions.check(name, sinces.get(name) ?? 0, payload)
+      counts.reads += data.length
+    }
+    const readLoop = async (read: () => Promise<void>, turns = 1): Promise<void> => {
+      while (rotating) {
+        await read()
+        for (let n = 0; n < turns && rotating; n++) await turn(engine)
+      }
+    }
+    // The moments in which the keys change, with reads that began before, and some in their midst.
+    const adopt = Keyring.prototype.adopt
+    const spy = vi.spyOn(Keyring.prototype, 'adopt').mockImplementation(function (this: Keyring, ...change) {
+      const reads = [readPage(), readPage(), ...[0, 1, 2, 3].map(readOne)]
+      adopt.apply(this, change)
+      reads.push(...[0, 1, 2, 3].map(readOne), readPage())
+      pending.push(...reads)
+      counts.atTheEnd += reads.length
+    })
+    onTestFinished(() => spy.mockRestore())
+    const pending: Promise<void>[] = []
+
+    const loops = [
+      ...[0, 1, 2, 3].map(write),
+      ...[0, 1, 2, 3].map((kind) => readLoop(() => readOne(kind))),
+      readLoop(readPage, 20),
+      readLoop(async () => {
+        const { dataKeys } = await store.status()
+        expect(dataKeys.length).toBeLessThanOrEqual(2)
+        expect(dataKeys.filter(({ active }) => active)).toEqual([dataKeys.at(-1)])
+      }, 200),
+    ]
+    const report = await store.rotate().finally(() => {
+      rotating = false
+    })
+    await Promise.all([...loops, ...pending])
+    expect(report.dataKey).toBe(2)
+    expect(counts.writes).toBeGreaterThan(10)
+    expect(counts.reads).toBeGreaterThan(100)
+    expect(counts.atTheEnd).toBe(22)
+
+    let left = 0
+    for (const name of versions.names) {
+      const payload = versions.current(name)
+      expect(await store.get({ scope: scopeOf(name), name })).toBe(payload)
+      if (payload !== undefined) left++
+    }
+    expect(await store.verify()).toEqual({ ok: true, records: left, problems: [] })
+    expect((await store.status()).dataKeys).toMatchObject([{ id: 2, active: true, records: left }])
+  })
+
+  test('cursors and walks go on across it', async () => {
+    const store = await opened(engine, { names }, await newLocation())
+    await fill(store, 450)
+    const all = (await everything(store)).size
+    const page = await store.list({ scope: account, limit: 20 })
+    const walk = store.list({ scope: account })[Symbol.asyncIterator]()
+    const backward = store.list({ scope: account, ending_before: page.data.at(-1)?.id as string })
+    const walked: string[] = []
+    for (let n = 0; n < 50; n++) walked.push((await walk.next()).value?.name as string)
+    await store.rotate()
+    for (let one = await walk.next(); one.done !== true; one = await walk.next()) walked.push(one.value.name)
+    expect(new Set(walked).size).toBe(walked.length)
+    expect(walked).toHaveLength(150)
+    expect(walked.slice(0, 20)).toEqual(page.data.map(({ name }) => name))
+    const after = page.data.at(-1)?.id as string
+    const next = await store.list({ scope: account, limit: 20, starting_after: after })
+    expect(next.data.map(({ name }) => name)).toEqual(walked.slice(20, 40))
+    const back: string[] = []
+    for await (const { name } of backward) back.push(name)
+    expect(back).toEqual(walked.slice(0, 19).reverse())
+    expect((await everything(store)).size).toBe(all)
+  })
+})
+
+/** Every read goes down to the rows. */
+const NOTHING_KNOWN = { indexBytes: 0 }
+
+describe('reads that began under a key that was destroyed meanwhile', () => {
+  /** Holds back what the engine has read for the first caller until it is let go. */
+  function hold(method: 'scan' | 'get', skip = 0): { readonly held: Promise<void>; release(): void } {
+    let release = (): void => {}
+    let reached = (): void => {}
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    const held = new Promise<void>((resolve) => (reached = resolve))
+    const original = LevelEngine.prototype[method] as (...args: unknown[]) => Promise<unknown>
+    let calls = 0
+    const spy = vi.spyOn(LevelEngine.prototype, method as 'get').mockImplementation(async function (
+      this: LevelEngine,
+      ...args: unknown[]
+    ) {
+      const found = await original.apply(this, args)
+      if (calls++ === skip) {
+        reached()
+        await gate
+      }
+      return found as never
+    })
+    onTestFinished(() => spy.mockRestore())
+    return { held, release }
+  }
+
+  test('a page that was read before is opened after', async () => {
+    const store = await openStore(await newLocation(), NOTHING_KNOWN)
+    await fill(store, 300)
+    const expected = (await store.list({ scope: account, limit: 50 })).data.map(({ name }) => name)
+    const { held, release } = hold('scan')
+    const listing = Promise.all([store.list({ scope: account, limit: 50 })])
+    await held
+    await store.rotate()
+    await store.delete({ scope: account, name: expected[1] as string })
+    release()
+    const found = (await listing)[0].data.map(({ name }) => name)
+    expect(found).toHaveLength(50)
+    expect(found.slice(0, 49)).toEqual(expected.filter((name) => name !== expected[1]))
+  })
+
+  test.each([
+    ['record', 0],
+    ['payload', 1],
+  ])('a %s that was read before is read once more', async (_, skip) => {
+    const store = await openStore(await newLocation(), NOTHING_KNOWN)
+    await fill(store, 30)
+    const sync = vi.spyOn(LevelEngine.prototype, 'canReadSync').mockReturnValue(false)
+    onTestFinished(() => sync.mockRestore())
+    for (const read of [
+      (name: string) => store.get({ scope: scopeOf(name), name }),
+      async (name: string) => (await store.find({ scope: scopeOf(name), name, expand: ['payload'] }))?.payload,
+      async (name: string) => Buffer.from((await store.getBytes({ scope: scopeOf(name), name })) ?? []).toString(),
+    ]) {
+      const { held, release } = hold('get', skip)
+      const reading = read('10')
+      await held
+      await store.rotate()
+      release()
+      expect(await reading).toBe(payloadOf('10', 0))
+      vi.mocked(LevelEngine.prototype.get).mockRestore()
+    }
+    const { held, release } = hold('get', skip)
+    const reading = store.get({ scope: scopeOf('10'), name: '10' })
+    await held
+    await store.delete({ scope: scopeOf('10'), name: '10' })
+    await store.rotate()
+    release()
+    expect(await reading).toBeUndefined()
+  })
+})
+
+describe('a rotation that is stopped', () => {
+  async function filled(count = 600, options: Partial<OpenOptions> = {}): Promise<[string, SecretStore]> {
+    const location = await newLocation()
+    const store = await openStore(location, options)
+    await fill(store, count)
+    return [location, store]
+  }
+
+  test('by its signal is taken up again, and makes no third key', async () => {
+    const [location, store] = await filled()
+    const before = await everything(store)
+    const controller = new AbortController()
+    const reason = new Error('test: enough')
+    const stopping = store.rotate({ signal: controller.signal, onProgress: () => controller.abort(reason) })
+    await expect(stopping).rejects.toBe(reason)
+    const { dataKeys } = await store.status()
+    expect(dataKeys).toMatchObject([
+      { id: 1, active: false, records: 600 - 256 },
+      { id: 2, active: true, records: 256 },
+    ])
+    expect(await store.verify()).toMatchObject({ ok: true, records: 600 })
+    await store.close()
+    expect(await dataKeysOf(location)).toEqual([1, 2])
+    const again = await openStore(location)
+    expect(await everything(again)).toEqual(before)
+    expect(await again.rotate()).toEqual({ dataKey: 2, records: 600, resealed: 344, dropped: [] })
+    expect(await everything(again)).toEqual(before)
+    expect(await dataKeysOf(location)).toEqual([2])
+  })
+
+  test('before it has begun changes nothing', async () => {
+    const [location, store] = await filled(5)
+    const before = [await keyringOf(location), await store.checkpoint()]
+    const signal = AbortSignal.abort()
+    await expect(store.rotate({ signal })).rejects.toBe(signal.reason)
+    await expect(store.rotate({ signal, root: true, keys: [testKey()] })).rejects.toBe(signal.reason)
+    expect([await keyringOf(location), await store.checkpoint()]).toEqual(before)
+  })
+
+  test('by its listener is taken up again', async () => {
+    const [, store] = await filled()
+    const failure = new Error('test: thrown by the listener')
+    let calls = 0
+    const onProgress = (): void => {
+      if (++calls === 2) throw failure
+    }
+    await expect(store.rotate({ onProgress })).rejects.toBe(failure)
+    expect(calls).toBe(2)
+    expect((await store.status()).dataKeys).toHaveLength(2)
+    expect(await store.rotate()).toMatchObject({ dataKey: 2, records: 600, resealed: 88 })
+    expect(await store.verify()).toMatchObject({ ok: true, records: 600 })
+  })
+
+  test('by the end of the store is ERR_CLOSED, and taken up again', async () => {
+    const [location, store] = await filled()
+    let closing: Promise<void> | undefined
+    const onProgress = (): void => {
+      closing ??= store.close()
+    }
+    expect(await codeOf(() => store.rotate({ onProgress }))).toBe('ERR_CLOSED')
+    await closing
+    const again = await openStore(location)
+    expect((await again.status()).dataKeys).toHaveLength(2)
+    expect(await again.rotate()).toMatchObject({ dataKey: 2, records: 600 })
+    expect(await again.verify()).toMatchObject({ ok: true, records: 600 })
+  })
+
+  test('by a crash, at any of its steps, is taken up again', async () => {
+    const [location, store] = await filled(300)
+    const before = await everything(store)
+    const copies: { at: string; resealed: number }[] = []
+    const copy = (resealed: number): void => {
+      const at = `${location}-${copies.length}`
+      cpSync(location, at, { recursive: true, filter: (path) => basename(path) !== 'LOCK' })
+      copies.push({ at, resealed })
+    }
+    // What is on disk whenever a commit is: the last is that of the head beside the new keyring.json.
+    const commit = LevelEngine.prototype.commit
+    let resealed = 0
+    const spy = vi.spyOn(LevelEngine.prototype, 'commit').mockImplementation(async function (
+      this: LevelEngine,
+      ...change
+    ) {
+      const taken = [...change[0]]
+      copy(resealed)
+      await commit.call(this, taken, change[1])
+      resealed += taken.filter(({ key }) => key[0] === 0x72).length
+    })
+    onTestFinished(() => spy.mockRestore())
+    expect(await store.rotate({ onProgress: () => copy(resealed) })).toMatchObject({ dataKey: 2, resealed: 300 })
+    spy.mockRestore()
+    await store.close()
+    expect(copies.length).toBeGreaterThan(10)
+    for (const [n, { at, resealed: already }] of copies.entries()) {
+      const found = await openStore(at)
+      const isLast = n === copies.length - 1
+      const { dataKeys } = await found.status()
+      expect(dataKeys.map(({ id }) => id)).toEqual(isLast ? [2] : [1, 2])
+      expect(dataKeys.at(-1)?.records).toBe(already)
+      const report = await found.rotate()
+      expect(report).toEqual({
+        dataKey: isLast ? 3 : 2,
+        records: 300,
+        resealed: isLast ? 300 : 300 - already,
+        dropped: [],
+      })
+      expect(await found.verify()).toEqual({ ok: true, records: 300, problems: [] })
+      if (n % 4 === 0) expect(await everything(found)).toEqual(before)
+      await found.close()
+      expect(await dataKeysOf(at)).toEqual([isLast ? 3 : 2])
+    }
+  })
+
+  test('tells how far it has come, never less than before, and in the end that it is all', async () => {
+    const [, store] = await filled(1000)
+    const seen: Progress[] = []
+    await store.rotate({ onProgress: (progress) => void seen.push(progress) })
+    expect(seen.length).toBeGreaterThan(3)
+    for (const [n, { done, total }] of seen.entries()) {
+      expect(done).toBeGreaterThanOrEqual(seen[n - 1]?.done ?? 0)
+      expect(total).toBe(1000)
+    }
+    expect(seen.at(-1)).toEqual({ done: 1000, total: 1000 })
+  })
+
+  test('tells the same beside records that have expired, and go', async () => {
+    const clock = new TestClock()
+    const going = await openStore(await newLocation(), { now: clock.now })
+    await fill(going, 600, (n) => (n % 3 === 0 ? clock.seconds + 10 : null))
+    clock.advanceSeconds(10)
+    const seen: Progress[] = []
+    await going.rotate({ onProgress: (progress) => void seen.push(progress) })
+    expect(seen.map(({ done }) => done)).toEqual(seen.map(({ done }) => done).sort((a, b) => a - b))
+    for (const { done, total } of seen) expect(done).toBeLessThanOrEqual(total)
+    expect(seen.at(-1)?.done).toBe(seen.at(-1)?.total)
+  })
+})
+
+describe('a damaged record', () => {
+  /** 40 records under key 1, of which `'10'` has a payload row. */
+  async function closedStore(rotations = 0): Promise<string> {
+    const location = await newLocation()
+    const store = await openStore(location)
+    await fill(store, 40)
+    for (let time = 0; time < rotations; time++) await store.rotate()
+    await store.close()
+    return location
+  }
+  const row = recordRow('10', scopeOf('10'))
+
+  test.each<[string, Uint8Array, (value: Uint8Array) => Uint8Array | undefined, string?]>([
+    ['with another version', row, (value) => flipped(value, 0), 'ERR_UNSUPPORTED_VERSION'],
+    ['under a key there is none of', row, (value) => flipped(value, 1)],
+    ['with another nonce', row, (value) => flipped(value, 5)],
+    ['with another first byte', row, (value) => flipped(value, ENVELOPE_HEADER_BYTES)],
+    ['with another tag', row, (value) => flipped(value)],
+    ['that is empty', row, () => new Uint8Array()],
+    ['that is cut off', row, (value) => value.subarray(0, -1)],
+    ['of which the payload is altered', payloadRow(row), (value) => flipped(value, 100)],
+    ['of which the payload is gone', payloadRow(row), () => undefined],
+  ])(
+    '%s keeps the old key, no other record from the new one, and is mended',
+    async (_, key, damage, code = 'ERR_CORRUPT') => {
+      const location = await closedStore()
+      const value = await readRow(location, key)
+      await writeRow(location, key, damage(value))
+      let store = await openStore(location)
+      for (let time = 0; time < 2; time++) {
+        expect(await codeOf(() => store.rotate())).toBe(code)
+        const { dataKeys } = await store.status()
+        expect(dataKeys.map(({ id }) => id)).toEqual([1, 2])
+        expect(dataKeys[1]).toMatchObject({ active: true, records: 39 })
+      }
+      expect((await store.verify()).ok).toBe(false)
+      await store.close()
+      expect(await dataKeysOf(location)).toEqual([1, 2])
+
+      await writeRow(location, key, value)
+      store = await openStore(location)
+      expect(await store.rotate()).toEqual({ dataKey: 2, records: 40, resealed: 1, dropped: [] })
+      expect(await store.get({ scope: scopeOf('10'), name: '10' })).toBe(payloadOf('10', 0))
+      expect(await store.verify()).toEqual({ ok: true, records: 40, problems: [] })
+      expect(await dataKeysOf(location)).toEqual([2])
+    },
+  )
+
+  test('that names the new key by a flipped bit keeps the old key, too', async () => {
+    const location = await closedStore(1)
+    const value = await readRow(location, row)
+    expect(value[4]).toBe(2)
+    await writeRow(location, row, flipped(value, 4))
+    const store = await openStore(location)
+    expect(await codeOf(() => store.rotate())).toBe('ERR_CORRUPT')
+    expect(await dataKeysOf(location)).toEqual([2, 3])
+  })
+
+  test('beside a new root key: the keys are changed, the old data key stays', async () => {
+    const location = await closedStore()
+    const value = await readRow(location, row)
+    await writeRow(location, row, flipped(value))
+    let store = await openStore(location)
+    await store.addKey(testKey(2))
+    expect(await codeOf(() => store.rotate({ root: true, keys: [testKey(2)] }))).toBe('ERR_CORRUPT')
+    expect(store.keys()).toHaveLength(1)
+    await store.close()
+    await writeRow(location, row, value)
+    expect(await codeOf(() => openStore(location))).toBe('ERR_WRONG_KEY')
+    store = await openStore(location, { key: testKey(2) })
+    expect(await store.rotate()).toMatchObject({ dataKey: 2, records: 40, resealed: 1 })
+    expect(await store.verify()).toMatchObject({ ok: true, records: 40 })
+  })
+
+  test('that is older than the head says is told by verify, before and after', async () => {
+    const location = await newLocation()
+    let store = await openStore(location)
+    await fill(store, 40)
+    await store.close()
+    const old = await readRow(location, recordRow('1', scopeOf('1')))
+    store = await openStore(location)
+    await store.set({ scope: scopeOf('1'), name: '1', payload: 'newer' })
+    await store.close()
+    await writeRow(location, recordRow('1', scopeOf('1')), old)
+    store = await openStore(location)
+    expect((await store.verify()).problems).toMatchObject([{ kind: 'altered', what: 'records' }])
+    await codeOf(() => store.rotate())
+    expect((await store.verify()).problems).toMatchObject([{ kind: 'altered', what: 'records' }])
+  })
+})
+
+describe('what was sealed under the old key', () => {
+  test('is unreadable when it is put back', async () => {
+    const location = await newLocation()
+    let store = await openStore(location)
+    await fill(store, 40)
+    await store.close()
+    const before = await allRows(location)
+    store = await openStore(location)
+    await store.rotate()
+    await store.close()
+    const after = await allRows(location)
+    expect([...after.keys()]).toEqual([...before.keys()])
+    // Every sealed row is another one: records, payloads and the head. What is not sealed has stayed.
+    for (const [key, value] of after)
+      expect([key, value.equals(before.get(key) as Buffer)]).toEqual([key, key[0] === 'i'])
+    for (const name of ['1', '10']) {
+      const scope = scopeOf(name)
+      const keys =
+        name === '10' ? [recordRow(name, scope), payloadRow(recordRow(name, scope))] : [recordRow(name, scope)]
+      for (const key of keys) await writeRow(location, key, before.get(Buffer.from(key).toString('latin1')) as Buffer)
+    }
+    store = await openStore(location)
+    for (const name of ['1', '10']) {
+      expect(await codeOf(() => store.get({ scope: scopeOf(name), name }))).toBe('ERR_CORRUPT')
+      expect(await codeOf(() => store.list({ scope: scopeOf(name), limit: 100 }))).toBe('ERR_CORRUPT')
+    }
+    expect((await store.verify()).ok).toBe(false)
+    await store.close()
+    await writeRow(location, Buffer.from('h'), before.get('h') as Buffer)
+    expect(await codeOf(() => openStore(location))).toBe('ERR_ROLLBACK')
+  })
+
+  test('does not come back with the old keyring.json, with or without a new root key', async () => {
+    for (const options of [{}, { root: true, keys: [testKey()] }] satisfies RotateOptions[]) {
+      const location = await newLocation()
+      const store = await openStore(location)
+      await fill(store, 10)
+      const old = await keyringOf(location)
+      await store.rotate(options)
+      await store.close()
+      await writeFile(join(location, 'keyring.json'), old)
+      expect(['ERR_CORRUPT', 'ERR_ROLLBACK']).toContain(await codeOf(() => openStore(location)))
+      const code = await codeOf(() => openStore(location, { acceptRollback: true }))
+      expect(['ERR_CORRUPT', 'ERR_ROLLBACK']).toContain(code)
+    }
+  })
+})
+
+describe('a new root key', () => {
+  const keys = {
+    first: rawKey(new Uint8Array(32).fill(1), { label: 'first' }),
+    second: testKey(2),
+    passphrase: passphrase('p', { N: 16_384 }),
+    other: testKey(4),
+  }
+
+  async function storeWithSlots(): Promise<[string, SecretStore]> {
+    const location = await newLocation()
+    const store = await openStore(location, { key: keys.first })
+    for (const key of [keys.second, keys.passphrase, keys.other]) await store.addKey(key)
+    await fill(store, 60)
+    return [location, store]
+  }
+
+  async function opening(location: string): Promise<string[]> {
+    const found: string[] = []
+    for (const [name, key] of Object.entries(keys)) {
+      const code = await codeOf(async () => (await openStore(location, { key })).close())
+      if (code === 'no error') found.push(name)
+      else expect(code).toBe('ERR_WRONG_KEY')
+    }
+    return found
+  }
+
+  test('keeps the slots of the given keys in their order, under new ids, and drops the others', async () => {
+    const [location, store] = await storeWithSlots()
+    const before = await everything(store)
+    const [first, second, ofPassphrase, other] = store.keys() as [KeySlotInfo, KeySlotInfo, KeySlotInfo, KeySlotInfo]
+    const wrapped = JSON.parse(await keyringOf(location))
+    const report = await store.rotate({ root: true, keys: [passphrase('p'), keys.first] })
+    expect(report).toEqual({ dataKey: 2, records: 60, resealed: 60, dropped: [second, other] })
+    const withoutId = ({ kind, label, created }: KeySlotInfo): object => ({ kind, label, created })
+    expect(store.keys().map(withoutId)).toEqual([first, ofPassphrase].map(withoutId))
+    for (const { id } of [first, ofPassphrase]) expect(store.keys().map((slot) => slot.id)).not.toContain(id)
+    const after = JSON.parse(await keyringOf(location))
+    expect(after.indexKey).not.toBe(wrapped.indexKey)
+    expect(after.slots[0].params).not.toEqual(wrapped.slots[0].params)
+    expect(await store.verify()).toMatchObject({ ok: true, records: 60 })
+    await store.addKey(testKey(5))
+    await store.close()
+    expect(await opening(location)).toEqual(['first', 'passphrase'])
+    const again = await openStore(location, { key: testKey(5) })
+    expect(await everything(again)).toEqual(before)
+  })
+
+  test('the label of a slot is kept unless the key has another one', async () => {
+    const [, store] = await storeWithSlots()
+    await store.rotate({ root: true, keys: [testKey(1), rawKey(new Uint8Array(32).fill(2), { label: 'named now' })] })
+    expect(store.keys().map(({ label }) => label)).toEqual(['first', 'named now'])
+  })
+
+  test('whoever kept a slot of the old keyring.json is shut out', async () => {
+    const [location, store] = await storeWithSlots()
+    const old = JSON.parse(await keyringOf(location))
+    await store.rotate({ root: true, keys: [keys.first] })
+    await store.close()
+    // The old slot, under the checksum and the MAC of the new file, or in the whole old file.
+    const stolen = await newLocation()
+    await copyStore(location, stolen)
+    await writeFile(join(stolen, 'keyring.json'), `${JSON.stringify(old, null, 2)}\n`)
+    expect(['ERR_CORRUPT', 'ERR_ROLLBACK']).toContain(await codeOf(() => openStore(stolen, { key: keys.other })))
+    expect(await opening(location)).toEqual(['first'])
+  })
+
+  test('a key of nobody\u2019s is ERR_WRONG_KEY, and nothing is changed', async () => {
+    const [location, store] = await storeWithSlots()
+    const before = [await keyringOf(location), await store.checkpoint(), store.keys()]
+    for (const strangers of [[testKey(9)], [keys.first, testKey(9)], [testKey(9), keys.first], [passphrase('q')]]) {
+      expect(await codeOf(() => store.rotate({ root: true, keys: strangers }))).toBe('ERR_WRONG_KEY')
+    }
+    const forgetful: KeyProvider = { ...testKey(1), wrap: async () => ({ commitment: 'lost', wrapped: 'lost' }) }
+    expect(await codeOf(() => store.rotate({ root: true, keys: [forgetful] }))).not.toBe('no error')
+    expect([await keyringOf(location), await store.checkpoint(), store.keys()]).toEqual(before)
+    expect((await store.status()).dataKeys).toHaveLength(1)
+    await store.set({ scope: account, name: 'later', payload: 'l' })
+    await store.close()
+    expect(await opening(location)).toEqual(Object.keys(keys))
+  })
+
+  test('one key given twice is one slot', async () => {
+    const [, store] = await storeWithSlots()
+    const { dropped } = await store.rotate({ root: true, keys: [keys.second, testKey(2)] })
+    expect(dropped).toHaveLength(3)
+    expect(store.keys()).toHaveLength(1)
+  })
+
+  test('stopped, it has replaced the keys, and a rotation without options ends it', async () => {
+    const [location, store] = await storeWithSlots()
+    const controller = new AbortController()
+    const { signal } = controller
+    const onProgress = (): void => controller.abort()
+    const stopping = store.rotate({ root: true, keys: [keys.second], signal, onProgress })
+    await expect(stopping).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
+    // All records were on one page: they are sealed anew, but the old key is still there.
+    expect((await store.status()).dataKeys).toMatchObject([{ records: 0 }, { records: 60, active: true }])
+    await store.close()
+    expect(await opening(location)).toEqual(['second'])
+    const again = await openStore(location, { key: keys.second })
+    expect(await again.rotate()).toEqual({ dataKey: 2, records: 60, resealed: 0, dropped: [] })
+  })
+
+  test('of a store in memory takes keys that were added', async () => {
+    const store = SecretStore.memory({ sweepIntervalMs: 0, compactIntervalMs: 0 })
+    onTestFinished(() => store.close())
+    await fill(store, 20)
+    const [own] = store.keys()
+    await store.addKey(keys.second)
+    expect(await codeOf(() => store.rotate({ root: true, keys: [keys.first] }))).toBe('ERR_WRONG_KEY')
+    expect(await store.rotate({ root: true, keys: [keys.second] })).toMatchObject({ dataKey: 2, dropped: [own] })
+    expect(await store.verify()).toMatchObject({ ok: true, records: 20 })
+  })
+
+  test('options that are wrong are a TypeError, and nothing is changed', async () => {
+    const [location, store] = await storeWithSlots()
+    const before = [await keyringOf(location), await store.checkpoint()]
+    const refused: readonly unknown[] = [
+      null,
+      'root',
+      { root: true },
+      { root: true, keys: [] },
+      { root: true, keys: keys.first },
+      { root: true, keys: [undefined] },
+      { root: true, keys: [{ kind: 'x' }] },
+      { root: 'yes', keys: [keys.first] },
+      { root: 1 },
+      { keys: [keys.first] },
+      { root: false, keys: [keys.first] },
+      { onProgress: 1 },
+      { signal: {} },
+      { signal: null },
+      { key: keys.first },
+    ]
+    for (const options of refused) {
+      await expect(store.rotate(options as RotateOptions), JSON.stringify(options)).rejects.toThrow(TypeError)
+    }
+    expect([await keyringOf(location), await store.checkpoint()]).toEqual(before)
+  })
+})
+
+describe('a rotation beside others', () => {
+  test('two at once go one after the other', async () => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    await fill(store, 300)
+    const [one, two] = await Promise.all([store.rotate(), store.rotate()])
+    expect([one, two].map(({ dataKey, resealed }) => [dataKey, resealed])).toEqual([
+      [2, 300],
+      [3, 300],
+    ])
+    expect(await dataKeysOf(location)).toEqual([3])
+    const more = await Promise.all([
+      store.rotate({ root: true, keys: [testKey()] }),
+      store.addKey(testKey(2)),
+      store.rotate(),
+      store.compact(),
+      store.sweep(),
+      store.verify(),
+    ])
+    expect(more[5]).toMatchObject({ ok: true, records: 300 })
+    expect(store.keys().length + more[0].dropped.length).toBe(2)
+    expect(await dataKeysOf(location)).toEqual([5])
+    expect(await store.verify()).toMatchObject({ ok: true, records: 300 })
+  })
+
+  test('one waits for a backup that was begun before, and a backup in its midst is whole', async () => {
+    const [location, restored] = [await newLocation(), await newLocation()]
+    const store = await openStore(location)
+    await fill(store, 600)
+    const before = await everything(store)
+    const [first, second] = [new PassThrough({ highWaterMark: 1 }), new PassThrough({ highWaterMark: 1 })]
+    const backingUp = store.backup(first)
+    let inTheMidst: Promise<unknown> | undefined
+    let rotated = false
+    const rotating = store
+      .rotate({ onProgress: () => (inTheMidst ??= store.backup(second)) })
+      .finally(() => (rotated = true))
+    const one = await SecretStore.restore(first, restored, { key: testKey() })
+    await backingUp
+    expect(rotated).toBe(false)
+    const [two] = await Promise.all([SecretStore.restore(second, `${restored}-2`, { key: testKey() }), rotating])
+    await inTheMidst
+    expect(await dataKeysOf(restored)).toEqual([1])
+    expect(await dataKeysOf(`${restored}-2`)).toEqual([1, 2])
+    expect([one.records, two.records]).toEqual([600, 600])
+    for (const at of [restored, `${restored}-2`]) {
+      const copy = await openStore(at)
+      expect(await everything(copy)).toEqual(before)
+      await copy.rotate()
+      expect(await copy.verify()).toMatchObject({ ok: true, records: 600 })
+    }
+    expect(await dataKeysOf(location)).toEqual([2])
+  })
+
+  test.each([
+    { bytes: 3 * 1024 * 1024, count: 6 },
+    { bytes: 100_000, count: 60 },
+    { bytes: 900, count: 400 },
+  ])('no write of it is larger than a bound: $count payloads of $bytes bytes', async ({ bytes, count }) => {
+    const location = await newLocation()
+    const store = await openStore(location)
+    const payload = (n: number): Buffer => Buffer.alloc(bytes, `${n} `)
+    for (let n = 0; n < count; n++) await store.set({ scope: account, name: `${n}`, payload: payload(n) })
+    const { commits, restore } = spyOnCommits()
+    const getMany = vi.spyOn(LevelEngine.prototype, 'getMany')
+    onTestFinished(() => {
+      restore()
+      getMany.mockRestore()
+    })
+    await store.rotate()
+    for (const changes of commits) {
+      const size = changes.reduce((sum, change) => sum + (change.type === 'put' ? change.value.length : 0), 0)
+      // One payload, with its padding, may come on top of a mebibyte.
+      expect(size).toBeLessThan(1024 * 1024 + bytes * 1.12 + 32 * 1024)
+      expect(changes.filter(({ key }) => key[0] === 0x72).length).toBeLessThanOrEqual(32)
+    }
+    for (const [rows] of getMany.mock.calls) expect(rows.length).toBeLessThanOrEqual(64)
+    for (let n = 0; n < count; n++) {
+      const found = (await store.getBytes({ scope: account, name: `${n}` })) as Uint8Array
+      expect(payload(n).equals(found)).toBe(true)
+    }
+    expect(await store.verify()).toMatchObject({ ok: true, records: count })
+  })
+})
+
+describe('what a rotation does not do', () => {
+  test('it does not drop a key while a record is missing', async () => {
+    const location = await newLocation()
+    let store = await openStore(location)
+    await fill(store, 40)
+    await store.close()
+    const engine = await LevelEngine.open(join(location, 'data'))
+    await engine.commit([{ type: 'del', key: recordRow('1', scopeOf('1')) }], await engine.get(HEAD_ROW))
+    await engine.close()
+    store = await openStore(location, { verify: false })
+    expect(await codeOf(() => store.rotate())).toBe('ERR_CORRUPT')
+    expect(await dataKeysOf(location)).toEqual([1, 2])
+  })
+
+  test('it does not make a keyring that asks for more work than an opening does', async () => {
+    const location = await newLocation()
+    /** A provider whose new slots ask for more than its old ones. */
+    const growing = (fill: number, grown: boolean): KeyProvider => {
+      const plain = testKey(fill)
+      return {
+        ...plain,
+        work: (params) => Number(params['work'] ?? 1),
+        wrap: async (rootKey, context) => ({ ...(await plain.wrap(rootKey, context)), work: grown ? 80 : 1 }),
+      }
+    }
+    const store = await openStore(location, { key: growing(1, false) })
+    await store.addKey(growing(2, false))
+    const before = await keyringOf(location)
+    await expect(store.rotate({ root: true, keys: [growing(1, true), growing(2, true)] })).rejects.toThrow(RangeError)
+    await expect(store.addKey(growing(3, true)).then(() => store.addKey(growing(4, true)))).rejects.toThrow(RangeError)
+    expect(await keyringOf(location)).not.toBe(before)
+    await store.close()
+    await openStore(location, { key: growing(2, false) })
+  })
+
+  test('it does not touch what a keychain keeps for a slot, before another counts', async () => {
+    const location = await newLocation()
+    const entries = new Map<string, Uint8Array>()
+    const keychain: KeyProvider = {
+      kind: 'keychain',
+      wrap: async (rootKey, { slotId }) => {
+        entries.set(Buffer.from(slotId).toString('hex'), rootKey.slice())
+        return {}
+      },
+      unwrap: async (_, { slotId }) => entries.get(Buffer.from(slotId).toString('hex'))?.slice() ?? null,
+    }
+    const store = await openStore(location, { key: keychain })
+    expect(await codeOf(() => store.rotate({ root: true, keys: [keychain, testKey(9)] }))).toBe('ERR_WRONG_KEY')
+    const commit = vi.spyOn(LevelEngine.prototype, 'checkOwned').mockImplementation(() => {
+      throw new SecretStoreError('ERR_LOCKED', 'test: another')
+    })
+    expect(await codeOf(() => store.rotate({ root: true, keys: [keychain] }))).toBe('ERR_LOCKED')
+    commit.mockRestore()
+    await store.close()
+    const again = await openStore(location, { key: keychain })
+    await again.rotate({ root: true, keys: [keychain] })
+    await again.close()
+    await openStore(location, { key: keychain })
+  })
+
+  test('it does not go on waiting for its turn once its signal is aborted', async () => {
+    const store = await openStore(await newLocation())
+    let end = (): void => {}
+    const stalled = new WritableStream<Uint8Array>({ write: () => new Promise((resolve) => (end = resolve)) })
+    const stop = new AbortController()
+    const backingUp = store.backup(stalled).catch(() => {})
+    const rotating = store.rotate({ signal: stop.signal })
+    const second = store.backup(`${await newLocation()}.backup`, { signal: stop.signal })
+    stop.abort(new Error('test: enough'))
+    await expect(rotating).rejects.toThrow('test: enough')
+    await expect(second).rejects.toThrow('test: enough')
+    expect((await store.status()).dataKeys).toHaveLength(1)
+    end()
+    await store.close()
+    await backingUp
+  })
+})

@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { temporaryDirectory } from '../support/stores'
+import { expectedOutput, readmeBlocks } from '../system/package/readme-blocks.mjs'
+
+const run = promisify(execFile)
+const fromRoot = (path: string): URL => new URL(`../../${path}`, import.meta.url)
+const readme = await readFile(fromRoot('README.md'), 'utf8')
+const scripts: Record<string, string> = JSON.parse(await readFile(fromRoot('package.json'), 'utf8')).scripts
+
+/** The modules a program imports, from the sources and from this project's dependencies. */
+const MODULES: Record<string, string> = {
+  "'app-secret-store'": `'${fromRoot('src/index.ts')}'`,
+  "'app-secret-store/stripe'": `'${fromRoot('src/stripe/index.ts')}'`,
+  "'app-secret-store/cache'": `'${fromRoot('src/cache/index.ts')}'`,
+  "'app-secret-store/migrate'": `'${fromRoot('src/migrate/index.ts')}'`,
+  "'app-secret-store/keyring'": `'${fromRoot('src/os-keyring/index.ts')}'`,
+  "'stripe'": `'${import.meta.resolve('stripe')}'`,
+}
+
+describe.each([
+  ['README.md', readme],
+  ['docs/stripe.md', await readFile(fromRoot('docs/stripe.md'), 'utf8')],
+  ['docs/cache.md', await readFile(fromRoot('docs/cache.md'), 'utf8')],
+])('the programs of %s', (_, text) => {
+  const blocks = readmeBlocks(text)
+
+  test('are some', () => {
+    expect(blocks.length).toBeGreaterThan(0)
+  })
+
+  test.each(blocks)('the one at line $line runs and prints what it says', async ({ code }) => {
+    const directory = await temporaryDirectory()
+    const program = join(directory, 'program.mts')
+    const resolved = code.replaceAll(/(?<=from )'[^']+'/g, (name) => MODULES[name] ?? name)
+    await writeFile(program, resolved)
+    const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), program], {
+      cwd: directory,
+    })
+    expect(stdout.trimEnd().split('\n').filter(Boolean)).toEqual(expectedOutput(code))
+  })
+})
+
+describe('README.md', () => {
+  test('names npm scripts that exist', () => {
+    const named = [...readme.matchAll(/npm (?:run (?:-s )?)?(\S+?)(?=[\s`,.:;)]|$)/gm)].map((match) => match[1] ?? '')
+    const builtIn = new Set(['install', 'pack', 'ci'])
+    const missing = named.filter((name) => !builtIn.has(name) && !(name in scripts))
+    expect(named).toContain('demo')
+    expect(missing).toEqual([])
+  })
+
+  test('links to files that exist', async () => {
+    const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map((match) => match[1] ?? '')
+    for (const link of links) await expect(stat(fromRoot(link)), link).resolves.toBeDefined()
+  })
+
+  test('docs/security.md names tests that exist', async () => {
+    const security = await readFile(fromRoot('docs/security.md'), 'utf8')
+    const named = new Set([...security.matchAll(/`(test\/[^`]+\.test\.ts)`/g)].map((match) => match[1] ?? ''))
+    expect(named.size).toBeGreaterThan(5)
+    for (const path of named) await expect(readFile(fromRoot(path)), path).resolves.toBeDefined()
+  })
+
+  test.each(['README.md', 'docs/errors.md'])('%s lists exactly the codes there are', async (path) => {
+    const inTypes = [...(await readFile(fromRoot('src/errors.ts'), 'utf8')).matchAll(/^ {2}\| '(ERR_\w+)'$/gm)]
+    const inText = [...(await readFile(fromRoot(path), 'utf8')).matchAll(/^(?:\| |#+ )`(ERR_\w+)`/gm)]
+    expect(inText.map((match) => match[1])).toEqual(inTypes.map((match) => match[1]))
+  })
+})

@@ -1,0 +1,178 @@
+import { chmod, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import {
+  account,
+  type KeyProvider,
+  passphrase,
+  recoveryCode,
+  type Scope,
+  SecretStore,
+  type SecretView,
+  user,
+} from '../../src/index'
+import type { Expected, ExpectedSecret } from '../support/golden-secrets'
+import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from '../support/stores'
+
+const GOLDEN_NOW_MS = 1_767_312_000_000
+
+describe.each(['v1', 'v1-sealed', 'v2'])('the golden store %s', (fixture) => {
+  const path = fileURLToPath(new URL(`../fixtures/${fixture}`, import.meta.url))
+
+  async function expectedStore(): Promise<Expected> {
+    return JSON.parse(await readFile(join(path, 'expected.json'), 'utf8'))
+  }
+
+  async function copy(): Promise<string> {
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    return location
+  }
+
+  async function open(location: string, minimum?: string): Promise<SecretStore> {
+    const secret = await readFile(join(path, 'passphrase.txt'), 'utf8')
+    const key = passphrase(secret)
+    return openStore(location, { key, now: () => GOLDEN_NOW_MS, ...(minimum === undefined ? {} : { minimum }) })
+  }
+
+  function viewOf(store: SecretStore, secret: ExpectedSecret): SecretView {
+    return store.view({
+      livemode: secret.livemode,
+      ...(secret.account === null ? {} : { account: secret.account }),
+    })
+  }
+
+  async function checkAll(store: SecretStore, secrets: readonly ExpectedSecret[]): Promise<void> {
+    for (const secret of secrets) {
+      const { scope, name, id, created, expires_at, livemode } = secret
+      const view = viewOf(store, secret)
+      const payload = Buffer.from(secret.payload, 'base64')
+      const found = { id, object: 'apps.secret', created, expires_at, livemode, name, scope }
+      expect(await view.find({ scope, name })).toEqual(found)
+      expect(await view.getBytes({ scope, name })).toEqual(new Uint8Array(payload))
+      if (secret.type === 'text') expect(await view.get({ scope, name })).toBe(payload.toString('utf8'))
+      else await expect(view.get({ scope, name })).rejects.toThrow(TypeError)
+    }
+  }
+
+  test('opens, holds what it held, and is whole', async () => {
+    const expected = await expectedStore()
+    const store = await open(await copy(), expected.checkpoint)
+    await checkAll(store, expected.secrets)
+    expect(await store.verify()).toEqual({ ok: true, records: expected.secrets.length, problems: [] })
+    expect(await store.checkpoint()).toBe(expected.checkpoint)
+    expect(await store.get({ scope: account, name: 'deleted' })).toBeUndefined()
+  })
+
+  test('lists every scope in its order, by cursor too', async () => {
+    const { names, secrets } = await expectedStore()
+    const store = await open(await copy())
+    const scopes = new Map(secrets.map((secret) => [JSON.stringify({ ...secret.scope, p: partition(secret) }), secret]))
+    for (const sample of scopes.values()) {
+      const inScope = secrets.filter(
+        (secret) => partition(secret) === partition(sample) && equalScopes(secret.scope, sample.scope),
+      )
+      const listed: string[] = []
+      for await (const secret of viewOf(store, sample).list({ scope: sample.scope })) listed.push(secret.name)
+      const byUtf8 = inScope.map(({ name }) => name).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      expect(names === 'plain' ? listed : new Set(listed)).toEqual(names === 'plain' ? byUtf8 : new Set(byUtf8))
+      const second = await viewOf(store, sample).list({ scope: sample.scope, starting_after: sample.id, limit: 1 })
+      expect(second.data.map(({ name }) => name)).toEqual(
+        listed.slice(listed.indexOf(sample.name) + 1, listed.indexOf(sample.name) + 2),
+      )
+    }
+  })
+
+  test('can be written to, compacted, and read again', async () => {
+    const { secrets, checkpoint } = await expectedStore()
+    const location = await copy()
+    const store = await open(location)
+    await store.set({ scope: user('usr_new'), name: 'new', payload: 'written by a later version' })
+    await store.delete({ scope: account, name: 'api-key' })
+    await store.compact()
+    await store.close()
+    const again = await open(location, checkpoint)
+    expect(await again.get({ scope: user('usr_new'), name: 'new' })).toBe('written by a later version')
+    const isDeleted = (secret: ExpectedSecret): boolean =>
+      partition(secret) === 'null false' && secret.scope.type === 'account' && secret.name === 'api-key'
+    const left = secrets.filter((secret) => !isDeleted(secret))
+    expect(left.length).toBe(secrets.length - 1)
+    await checkAll(again, left)
+    expect(await again.verify()).toEqual({ ok: true, records: secrets.length, problems: [] })
+  })
+
+  test('refuses another key without changing a byte', async () => {
+    const location = await copy()
+    const before = await directoryDigest(location)
+    expect(await codeOf(() => openStore(location, { key: passphrase('another') }))).toBe('ERR_WRONG_KEY')
+    expect(await codeOf(() => openStore(location, { key: testKey() }))).toBe('ERR_WRONG_KEY')
+    expect(await directoryDigest(location)).toBe(before)
+  })
+})
+
+describe('the golden store v2, whose keys were changed', () => {
+  const path = fileURLToPath(new URL('../fixtures/v2', import.meta.url))
+  const options = { now: () => GOLDEN_NOW_MS, sweepIntervalMs: 0, compactIntervalMs: 0 }
+
+  async function codeKey(): Promise<KeyProvider> {
+    return recoveryCode(await readFile(join(path, 'recovery-code.txt'), 'utf8'))
+  }
+
+  async function contentsOf(store: SecretStore): Promise<unknown[]> {
+    const { secrets } = JSON.parse(await readFile(join(path, 'expected.json'), 'utf8')) as Expected
+    return Promise.all(
+      secrets.map(async ({ account, livemode, scope, name }) => {
+        const view = store.view({ livemode, ...(account === null ? {} : { account }) })
+        const bytes = await view.getBytes({ scope, name })
+        return [await view.find({ scope, name }), Buffer.from(bytes ?? []).toString('base64')]
+      }),
+    )
+  }
+
+  test('opens with its recovery code, and its rotation can be ended', async () => {
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    const store = await openStore(location, { ...options, key: await codeKey() })
+    expect(store.keys().map(({ kind, label }) => [kind, label])).toEqual([
+      ['passphrase', null],
+      ['recovery-code', 'on paper'],
+    ])
+    const before = await contentsOf(store)
+    const { dataKeys } = await store.status()
+    expect(dataKeys.map(({ id, active }) => [id, active])).toEqual([
+      [2, false],
+      [3, true],
+    ])
+    expect(dataKeys.every(({ records }) => records > 0)).toBe(true)
+    expect(await store.rotate()).toMatchObject({ dataKey: 3, records: before.length })
+    expect((await store.status()).dataKeys.map(({ id, records }) => [id, records])).toEqual([[3, before.length]])
+    expect(await contentsOf(store)).toEqual(before)
+    expect(await store.verify()).toMatchObject({ ok: true })
+  })
+
+  test('its backup restores what it holds', async () => {
+    const restored = await newLocation()
+    await SecretStore.restore(join(path, 'backup'), restored, { key: await codeKey() })
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    const stores = await Promise.all(
+      [restored, location].map(async (at) => openStore(at, { ...options, key: await codeKey() })),
+    )
+    const [one, other] = await Promise.all(stores.map(contentsOf))
+    expect(one).toEqual(other)
+    const [here, there] = await Promise.all(stores.map((store) => store.checkpoint()))
+    expect(here).toBe(there)
+  })
+})
+
+function partition({ account, livemode }: ExpectedSecret): string {
+  return `${account} ${livemode}`
+}
+
+function equalScopes(a: Scope, b: Scope): boolean {
+  return a.type === b.type && (a.type !== 'user' || (b.type === 'user' && a.user === b.user))
+}

@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { type OpenOptions, rawKey, SecretStore, type SecretStoreErrorCode } from '../../src/index'
+
+/** A key for tests: every byte is `fill`. */
+export function testKey(fill = 7): ReturnType<typeof rawKey> {
+  return rawKey(new Uint8Array(32).fill(fill))
+}
+
+/** A new empty directory that goes away with the test. */
+export async function temporaryDirectory(parent: string = tmpdir()): Promise<string> {
+  const directory = await mkdtemp(join(parent, 'secret-store-test-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A path in a new directory at which nothing is yet. */
+export async function newLocation(): Promise<string> {
+  return join(await temporaryDirectory(), 'secrets')
+}
+
+/** Opens a store without background timers; it is closed with the test if it is still open then. */
+export async function openStore(location: string, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
+  const store = await SecretStore.open(location, {
+    key: testKey(),
+    sweepIntervalMs: 0,
+    compactIntervalMs: 0,
+    ...options,
+  })
+  onTestFinished(() => store.close().catch(() => {}))
+  return store
+}
+
+/** A clock that stands still until it is moved. Starts at a fixed time, in milliseconds. */
+export class TestClock {
+  ms = 1_700_000_000_000
+  readonly now = (): number => this.ms
+
+  get seconds(): number {
+    return Math.floor(this.ms / 1000)
+  }
+
+  advanceSeconds(seconds: number): void {
+    this.ms += seconds * 1000
+  }
+}
+
+/** Every regular file below a directory, by relative path, without LevelDB's LOCK, which an owner must not touch. */
+export async function filesOf(directory: string): Promise<Map<string, Buffer>> {
+  for (;;) {
+    try {
+      return await readFiles(directory)
+    } catch (error) {
+      // LevelDB, at work in the background, has moved something to another file: look at all of them again.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
+  }
+}
+
+async function readFiles(directory: string): Promise<Map<string, Buffer>> {
+  const found = new Map<string, Buffer>()
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || entry.name === 'LOCK') continue
+    const path = join(entry.parentPath, entry.name)
+    found.set(path.slice(directory.length + 1), await readFile(path))
+  }
+  return found
+}
+
+/** One digest over the names and contents of all files. */
+export async function directoryDigest(directory: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const [path, bytes] of [...(await filesOf(directory))].sort())
+    hash.update(`${path}\0${bytes.length}\0`).update(bytes)
+  return hash.digest('hex')
+}
+
+/** A copy of a store's directory, private as a store must be, without LOCK. */
+export async function copyStore(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true, filter: (path) => basename(path) !== 'LOCK' })
+}
+
+/** The code of the `SecretStoreError` that `work` fails with, or what happened instead. */
+export async function codeOf(work: () => unknown): Promise<SecretStoreErrorCode | string> {
+  try {
+    await work()
+    return 'no error'
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  }
+}
+
+/** Starts a TypeScript program from test/support/programs/. It runs from the sources, in a process of its own. */
+export function startChild(program: string, args: readonly string[] = []): ChildProcess {
+  const path = fileURLToPath(new URL(`programs/${program}`, import.meta.url))
+  return spawn(process.execPath, ['--import', 'tsx', path, ...args], { stdio: ['pipe', 'pipe', 'inherit', 'ipc'] })
+}

@@ -1,0 +1,33 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { temporaryDirectory } from '../../support/stores'
+import { Machine, parseTranscript, rewrite } from './transcript'
+
+const folder = fileURLToPath(new URL('transcripts', import.meta.url))
+/** Set to write down what commands do now. What then differs is read in the diff. */
+const isRecording = process.env['RECORD_TRANSCRIPTS'] === '1'
+
+describe.each(await readdir(folder))('%s', (name) => {
+  test('is what happens', async () => {
+    const path = join(folder, name)
+    const machine = new Machine(await temporaryDirectory())
+    const outcomes: string[] = []
+    const expected: string[] = []
+    for (const step of parseTranscript(await readFile(path, 'utf8'))) {
+      await machine.prepare(step.before)
+      outcomes.push(`$ ${step.command}\n${await machine.run(step)}`)
+      expected.push(`$ ${step.command}\n${step.expected}`)
+    }
+    if (isRecording) {
+      await rewrite(
+        path,
+        outcomes.map((outcome) => outcome.replace(/^.*\n/, '')),
+      )
+      return
+    }
+    expect(outcomes.length).toBeGreaterThan(0)
+    expect(outcomes.join('')).toBe(expected.join(''))
+  })
+})

@@ -1,0 +1,61 @@
+import { once } from 'node:events'
+import { expect, test } from 'vitest'
+import { aloneOnMachine } from '../../../src/platform/machine-lock'
+import { startChild } from '../../support/stores'
+
+const LOCKS = process.platform === 'linux' || process.platform === 'win32'
+if (!LOCKS) console.warn(`skipped: no lock of the machine on ${process.platform}`)
+
+const NEVER = new AbortController().signal
+let made = 0
+const newName = (): string => `test ${process.pid} ${made++}`
+
+test.skipIf(!LOCKS)('work of one name is done one at a time, that of others beside it', async () => {
+  const name = newName()
+  let running = 0
+  let most = 0
+  const work = async (): Promise<void> => {
+    most = Math.max(most, ++running)
+    await aloneOnMachine(newName(), NEVER, async () => {})
+    running--
+  }
+  await Promise.all(Array.from({ length: 8 }, () => aloneOnMachine(name, NEVER, work)))
+  expect(most).toBe(1)
+})
+
+test.skipIf(!LOCKS)('another process is kept out, until the holder is killed', async () => {
+  const name = newName()
+  const holder = startChild('lock-holder', [name])
+  await once(holder, 'message')
+  let done = false
+  const work = aloneOnMachine(name, NEVER, async () => {
+    done = true
+  })
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(done).toBe(false)
+  holder.kill('SIGKILL')
+  await work
+  expect(done).toBe(true)
+})
+
+test('work that fails gives the lock back', async () => {
+  const name = newName()
+  const failing = aloneOnMachine(name, NEVER, () => Promise.reject(new Error('no')))
+  await expect(failing).rejects.toThrow('no')
+  expect(await aloneOnMachine(name, NEVER, async () => 'yes')).toBe('yes')
+})
+
+test('what is aborted is not begun', async () => {
+  let begun = false
+  const work = async (): Promise<void> => {
+    begun = true
+  }
+  await expect(aloneOnMachine(newName(), AbortSignal.abort(new Error('late')), work)).rejects.toThrow('late')
+  expect(begun).toBe(false)
+})
+
+test('who never gives it back does not keep others for ever', async () => {
+  const name = newName()
+  void aloneOnMachine(name, NEVER, () => new Promise(() => {}))
+  expect(await aloneOnMachine(name, NEVER, async () => 'done')).toBe('done')
+}, 20_000)

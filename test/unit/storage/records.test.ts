@@ -1,0 +1,301 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { mapKey, utf8 } from '../../../src/base/bytes'
+import { createKeyringFile } from '../../../src/crypto/data-keys'
+import { Keyring } from '../../../src/crypto/keyring'
+import { systemRandom } from '../../../src/crypto/random'
+import { INLINE_PAYLOAD_BYTES } from '../../../src/format/constants'
+import { envelopeTag } from '../../../src/format/envelope'
+import type { KnownRecord, StoredRecord } from '../../../src/format/record'
+import type { Payload, SecretRecord } from '../../../src/model'
+import type { Engine } from '../../../src/storage/engine'
+import { payloadRow } from '../../../src/storage/keyspace'
+import { KnownRecords } from '../../../src/storage/known/known-records'
+import { MemoryEngine } from '../../../src/storage/memory-engine'
+import {
+  BytesPayloadError,
+  getNow,
+  type Lookup,
+  lookUpKnown,
+  lookUpPayload,
+  lookUpRecord,
+  lookUpStored,
+  openKnown,
+  openPayload,
+  openRecord,
+  payloadText,
+  read,
+  readNow,
+  type SealedRecord,
+  sealRecord,
+} from '../../../src/storage/records'
+import { codeOf } from '../../support/stores'
+
+const rootKey: Uint8Array = new Uint8Array(32).fill(1)
+const file = createKeyringFile(
+  rootKey,
+  { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] },
+  systemRandom,
+)
+const keyring = new Keyring(file, rootKey, systemRandom)
+const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
+const rowKey: Uint8Array = utf8('rt|account|n')
+
+const recordOf = (revision = 1): SecretRecord => ({
+  id: 'appsecret_n',
+  address,
+  created: 5,
+  expires_at: null,
+  revision,
+})
+const text = (bytes: Uint8Array): Payload => ({ type: 'text', bytes })
+const seal = (revision = 1, payload = utf8('p')): SealedRecord =>
+  sealRecord(keyring, rowKey, recordOf(revision), text(payload))
+const large = (fill: number): Uint8Array => new Uint8Array(3000).fill(fill)
+const newSources = (): { readonly keyring: Keyring; readonly known: KnownRecords } => ({
+  keyring,
+  known: new KnownRecords(100_000),
+})
+
+/** Answers a lookup, row by row, and says what it asked for. */
+function answer<T>(lookup: Lookup<T>, ...answers: readonly (Uint8Array | undefined)[]): { asked: string[]; found: T } {
+  const asked: string[] = []
+  let step = lookup.next()
+  for (const value of answers) {
+    if (step.done) expect.unreachable('it asked for less')
+    asked.push(mapKey(step.value as Uint8Array))
+    step = lookup.next(value)
+  }
+  if (!step.done) expect.unreachable(`it asks for ${mapKey(step.value)}`)
+  return { asked, found: step.value as T }
+}
+
+const ROW = mapKey(rowKey)
+const PAYLOAD_ROW = mapKey(payloadRow(rowKey))
+
+describe('a record and its payload', () => {
+  test.each([
+    [0, false],
+    [INLINE_PAYLOAD_BYTES - 1, false],
+    [INLINE_PAYLOAD_BYTES, false],
+    [INLINE_PAYLOAD_BYTES + 1, true],
+  ])('of %i bytes has a row of its own: %s', (length, hasRow) => {
+    const payload = new Uint8Array(length).fill(7)
+    const { record, value, payloadValue } = seal(1, payload)
+    expect(payloadValue !== undefined).toBe(hasRow)
+    expect(openRecord(keyring, rowKey, value)).toEqual(record)
+    expect(openPayload(keyring, rowKey, record, payloadValue)).toEqual(text(payload))
+  })
+
+  test('that is known is what was sealed, without its payload', () => {
+    const small = seal()
+    const { payload: _, ...rest } = small.record
+    expect(openKnown(keyring, rowKey, small.value)).toEqual({ ...rest, payload: { type: 'text' } })
+    const { value, payloadValue } = seal(1, large(7))
+    expect(openKnown(keyring, rowKey, value)).toMatchObject({
+      payload: { type: 'text', lengthBytes: 3000, tag: envelopeTag(payloadValue as Uint8Array) },
+    })
+  })
+
+  test('leaves no plaintext in memory once it is sealed, or known', () => {
+    const secret = 'a payload that is looked for'
+    const seen: Uint8Array[] = []
+    const { sealRow, openRow } = Keyring.prototype
+    const spies = [
+      vi.spyOn(keyring, 'sealRow').mockImplementation((row, plaintext) => {
+        seen.push(plaintext)
+        return sealRow.call(keyring, row, plaintext)
+      }),
+      vi.spyOn(keyring, 'openRow').mockImplementation((row, value, out) => {
+        const plaintext = openRow.call(keyring, row, value, out)
+        seen.push(plaintext)
+        return plaintext
+      }),
+    ]
+    onTestFinished(() => {
+      for (const spy of spies) spy.mockRestore()
+    })
+    const { value } = seal(1, utf8(secret))
+    openKnown(keyring, rowKey, value)
+    expect(seen).toHaveLength(2)
+    for (const plaintext of seen) {
+      expect(plaintext.length).toBeGreaterThan(secret.length)
+      expect(plaintext.every((byte) => byte === 0)).toBe(true)
+    }
+  })
+
+  test('sealed after one that could not be holds nothing of that', () => {
+    const fault = vi.spyOn(keyring, 'sealRow').mockImplementationOnce(() => {
+      throw new RangeError('no')
+    })
+    expect(() => seal(1, utf8('x'.repeat(900)))).toThrow(RangeError)
+    fault.mockRestore()
+    const { record, value } = seal(2)
+    expect(openRecord(keyring, rowKey, value)).toEqual(record)
+  })
+
+  test('is none in a row of another sort, whatever is sealed there', async () => {
+    const row = utf8('pt|account|n')
+    const value = keyring.sealRow(row, utf8('whatever'))
+    for (const open of [openRecord, openKnown]) {
+      await expect(async () => open(keyring, row, value)).rejects.toMatchObject({
+        code: 'ERR_CORRUPT',
+        message: 'hint: expected it to lead to a record, got another row',
+      })
+    }
+  })
+
+  test('goes with no other payload row than its own, which must be there', async () => {
+    const [one, other] = [seal(1, large(1)), seal(2, large(2))]
+    const open = (value: Uint8Array | undefined) => () => openPayload(keyring, rowKey, one.record, value)
+    expect(open(one.payloadValue)().bytes).toEqual(large(1))
+    expect(await codeOf(open(undefined))).toBe('ERR_CORRUPT')
+    await expect(async () => open(other.payloadValue)()).rejects.toThrow('expected the one its record names')
+    const altered = (one.payloadValue as Uint8Array).slice()
+    altered[40] = (altered[40] as number) ^ 1
+    expect(await codeOf(open(altered))).toBe('ERR_CORRUPT')
+  })
+})
+
+describe('a payload as text', () => {
+  test.each([
+    ['short', 'pässword'],
+    ['just short', 'x'.repeat(8191)],
+    ['long', 'x'.repeat(8192)],
+    ['long, and not ASCII', `${'x'.repeat(9000)}é`],
+  ])('that is %s is read', (_, payload) => {
+    expect(payloadText(text(utf8(payload)))).toBe(payload)
+  })
+
+  test('of other bytes is ERR_CORRUPT, and one of bytes a mistake', async () => {
+    for (const bytes of [Uint8Array.of(0xff), new Uint8Array(9000).fill(0xff)]) {
+      await expect(async () => payloadText(text(bytes))).rejects.toMatchObject({
+        code: 'ERR_CORRUPT',
+        cause: expect.any(TypeError),
+      })
+      expect(() => payloadText({ type: 'bytes', bytes })).toThrow(BytesPayloadError)
+    }
+  })
+})
+
+describe('a lookup', () => {
+  test('of a record asks for its row, and learns it', () => {
+    const sources = newSources()
+    const { value, record } = seal()
+    expect(answer(lookUpRecord(sources, rowKey), value)).toEqual({ asked: [ROW], found: record })
+    expect(sources.known.get(ROW)?.record).toEqual(openKnown(keyring, rowKey, value))
+    expect(answer(lookUpRecord(newSources(), rowKey), undefined)).toEqual({ asked: [ROW], found: undefined })
+  })
+
+  test('of what is known asks for nothing, but for the payload of a small one', () => {
+    const sources = newSources()
+    const small = seal()
+    answer(lookUpKnown(sources, rowKey), small.value)
+    const known = sources.known.get(ROW)?.record as KnownRecord
+    expect(answer(lookUpKnown(sources, rowKey))).toEqual({ asked: [], found: known })
+    expect(answer(lookUpStored(sources, rowKey), small.value).found).toEqual(small.record)
+    const others = newSources()
+    const { value, record } = seal(1, large(7))
+    expect(answer(lookUpStored(others, rowKey), value)).toEqual({ asked: [ROW], found: record })
+    expect(answer(lookUpStored(others, rowKey))).toEqual({ asked: [], found: record })
+  })
+
+  test('of a row that does not open reads it again: another one counts, the same one is damaged', async () => {
+    const { value, record } = seal(2)
+    const damaged = value.slice()
+    damaged[40] = (damaged[40] as number) ^ 1
+    expect(answer(lookUpRecord(newSources(), rowKey), damaged, value)).toEqual({ asked: [ROW, ROW], found: record })
+    expect(answer(lookUpRecord(newSources(), rowKey), damaged, undefined).found).toBeUndefined()
+    expect(await codeOf(() => answer(lookUpRecord(newSources(), rowKey), damaged, damaged.slice()))).toBe('ERR_CORRUPT')
+    const more = Uint8Array.of(...damaged, 0)
+    expect(answer(lookUpRecord(newSources(), rowKey), damaged, more, value).found).toEqual(record)
+  })
+
+  test('learns nothing that a commit has overtaken meanwhile, and what it reads again it does', () => {
+    const { value } = seal()
+    const damaged = value.slice(0, 50)
+    const overtaken = newSources()
+    const lookup = lookUpRecord(overtaken, rowKey)
+    lookup.next()
+    overtaken.known.begin([ROW])
+    overtaken.known.settle([])
+    lookup.next(value)
+    expect(overtaken.known.get(ROW)).toBeUndefined()
+    const again = newSources()
+    const second = lookUpRecord(again, rowKey)
+    second.next()
+    again.known.begin([ROW])
+    again.known.settle([])
+    second.next(damaged)
+    second.next(value)
+    expect(again.known.get(ROW)).toBeDefined()
+  })
+
+  test('of a payload takes what is in the record, or asks for its row', () => {
+    const small = seal()
+    expect(answer(lookUpPayload(newSources(), rowKey, small.record))).toEqual({
+      asked: [],
+      found: { record: small.record, payload: text(utf8('p')) },
+    })
+    const { record, payloadValue } = seal(1, large(7))
+    expect(answer(lookUpPayload(newSources(), rowKey, record), payloadValue)).toEqual({
+      asked: [PAYLOAD_ROW],
+      found: { record, payload: text(large(7)) },
+    })
+  })
+
+  test('of a payload that does not fit reads the record again, which by then may be another one, or none', async () => {
+    const [first, second] = [seal(1, large(1)), seal(2, large(2))]
+    const look = (...answers: readonly (Uint8Array | undefined)[]) =>
+      answer(lookUpPayload(newSources(), rowKey, first.record), ...answers)
+    for (const meanwhile of [second.payloadValue, undefined]) {
+      expect(look(meanwhile, second.value, second.payloadValue)).toEqual({
+        asked: [PAYLOAD_ROW, ROW, PAYLOAD_ROW],
+        found: { record: second.record, payload: text(large(2)) },
+      })
+      expect(look(meanwhile, undefined)).toEqual({ asked: [PAYLOAD_ROW, ROW], found: undefined })
+      const small = seal(3)
+      expect(look(meanwhile, small.value)).toEqual({
+        asked: [PAYLOAD_ROW, ROW],
+        found: { record: small.record, payload: text(utf8('p')) },
+      })
+      // The record still says that this is its payload: then it is not a write that was in between.
+      expect(await codeOf(() => look(meanwhile, first.value))).toBe('ERR_CORRUPT')
+    }
+  })
+})
+
+describe('reading', () => {
+  const { value, record, payloadValue } = seal(1, large(7))
+  const rows = [
+    { key: payloadRow(rowKey), value: payloadValue as Uint8Array },
+    { key: rowKey, value },
+  ]
+
+  function* whole(): Lookup<Uint8Array | undefined> {
+    const stored: StoredRecord | undefined = yield* lookUpRecord(newSources(), rowKey)
+    const found = stored && (yield* lookUpPayload(newSources(), rowKey, stored))
+    return found?.payload.bytes
+  }
+
+  test('is done at once where the engine can, and otherwise waits for it', async () => {
+    const engine = new MemoryEngine(rows)
+    const sync = vi.spyOn(engine, 'getSync')
+    const later = vi.spyOn(engine, 'get')
+    expect(readNow(engine, whole())).toEqual(large(7))
+    expect(await read(engine, whole())).toEqual(large(7))
+    expect([sync.mock.calls.length, later.mock.calls.length]).toEqual([4, 0])
+    expect(getNow(engine, rowKey)).toBe(value)
+    vi.spyOn(engine, 'canReadSync').mockReturnValue(false)
+    expect(await read(engine, whole())).toEqual(large(7))
+    expect(later).toHaveBeenCalledTimes(2)
+    expect(getNow(engine, rowKey)).toBeInstanceOf(Promise)
+  })
+
+  test('of what needs no row asks the engine for nothing', async () => {
+    const nothing = {} as Engine
+    const sources = newSources()
+    answer(lookUpStored(sources, rowKey), value)
+    expect(readNow(nothing, lookUpStored(sources, rowKey))).toEqual(record)
+    expect(await read(nothing, lookUpStored(sources, rowKey))).toEqual(record)
+  })
+})
