@@ -1,21 +1,13 @@
 import type { Turns } from './base/waiting'
-import type { Keyring } from './crypto/keyring'
 import type { Random } from './crypto/random'
 import type { SecretRecord } from './model'
-import type { CommitQueue } from './storage/commit/queue'
 import type { KeyringStorage } from './storage/directory/keyring-json'
-import type { Engine } from './storage/engine'
-import type { Keyspace } from './storage/keyspace'
-import type { KnownRecords } from './storage/known/known-records'
+import type { RowKey } from './storage/keyspace'
+import type { StoreParts } from './storage/store-parts'
 
 /** The parts of one open store, as its verbs use them. */
-export interface StoreContext {
-  readonly engine: Engine
-  readonly keyring: Keyring
+export interface StoreContext extends StoreParts {
   readonly keyringStorage: KeyringStorage
-  readonly keyspace: Keyspace
-  readonly queue: CommitQueue
-  readonly known: KnownRecords
   /** Whatever changes keyring.json, or needs it to stay as it is. */
   readonly keyChanges: Turns
   readonly rotations: Turns
@@ -33,5 +25,5 @@ export interface StoreContext {
   /** Says to `onError` what failed and reaches no caller. */
   report(error: unknown): void
   /** Sees to an expired record that a read has met, without keeping the read waiting. */
-  expireLazily(rowKey: Uint8Array, record: SecretRecord): void
+  expireLazily(rowKey: RowKey, record: Pick<SecretRecord, 'id'>): void
 }

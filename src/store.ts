@@ -4,7 +4,6 @@ import type { RecoveryReport } from './care/recovery/report'
 import type { RotationReport } from './care/rekey/rotate'
 import type { StoreStatus } from './care/status'
 import type { VerifyReport } from './care/verify/report'
-import { corrupt } from './errors'
 import {
   checkProvider,
   type LongOptions,
@@ -24,11 +23,10 @@ import {
 } from './input/options'
 import { checkBackupSource, checkBackupTarget, checkLocation, checkSlotId } from './input/params'
 import type { KeyProvider } from './keys/provider'
-import { type KeySlotInfo, slots } from './keys/slot-info'
-import { isOutdated } from './keys/unlock'
+import { type KeySlotInfo, slotInfo } from './keys/slot-info'
 import { checkpointToken } from './opening/checkpoints'
 import { openLocation, openMemory } from './opening/open'
-import { OpenStore } from './opening/open-store'
+import type { OpenStore } from './opening/open-store'
 import { sweep } from './verbs/expiry'
 import { Reach } from './verbs/reach'
 import { SecretView } from './view'
@@ -61,21 +59,12 @@ export class SecretStore extends SecretView {
    *   `ERR_FAILED`.
    */
   static async open(location: string, options: OpenOptions): Promise<SecretStore> {
-    const path = checkLocation(location)
-    const settings = parseOpenOptions(options)
-    const nowSeconds = clock(settings.now)
-    const opened = await openLocation(path, settings, nowSeconds())
-    const store = new SecretStore(new OpenStore(opened, settings, nowSeconds))
-    if (settings.verify || opened.droppedBytes > 0) await store.#expectWhole(opened.droppedBytes)
-    await store.#renew(settings.key)
-    return store
+    return new SecretStore(await openLocation(checkLocation(location), parseOpenOptions(options)))
   }
 
   /** A store that is gone when it is closed, under a random key; everything else is the same. For tests. */
   static memory(options: MemoryOptions = {}): SecretStore {
-    const settings = parseMemoryOptions(options)
-    const nowSeconds = clock(settings.now)
-    return new SecretStore(new OpenStore(openMemory(settings, nowSeconds()), settings, nowSeconds))
+    return new SecretStore(openMemory(parseMemoryOptions(options)))
   }
 
   /**
@@ -83,8 +72,8 @@ export class SecretStore extends SecretView {
    * the account's and that user's own is `ERR_ACCESS_DENIED`.
    */
   view(options: ViewOptions): SecretView {
-    const { account, livemode = false, user } = parseViewOptions(options)
-    return new SecretView(this.#store, new Reach({ account, livemode }, user))
+    const { partition, user } = parseViewOptions(options)
+    return new SecretView(this.#store, new Reach(partition, user))
   }
 
   /**
@@ -132,7 +121,7 @@ export class SecretStore extends SecretView {
   /** The key slots, each of which opens the store. @throws {SecretStoreError} `ERR_CLOSED`. */
   keys(): KeySlotInfo[] {
     this.#store.checkOpen()
-    return slots(this.#store)
+    return this.#store.keyring.file.slots.map(slotInfo)
   }
 
   /**
@@ -187,10 +176,9 @@ export class SecretStore extends SecretView {
    *   `ERR_CLOSED`.
    */
   async rotate(options: RotateOptions = {}): Promise<RotationReport> {
-    const { keys, onProgress, signal } = parseRotateOptions(options)
+    const plan = parseRotateOptions(options)
     this.#store.checkOpen()
-    const plan = { onProgress, signal, ...(keys === undefined ? {} : { rootFor: keys }) }
-    return this.#store.rotations.take(async () => (await onDemand()).rotate(this.#store, plan), signal)
+    return this.#store.rotations.take(async () => (await onDemand()).rotate(this.#store, plan), plan.signal)
   }
 
   /** What there is, under which keys. Reads every record's envelope. @throws {SecretStoreError} `ERR_CLOSED`. */
@@ -244,34 +232,8 @@ export class SecretStore extends SecretView {
    */
   static async recover(location: string, options: RecoverOptions): Promise<RecoveryReport> {
     const path = checkLocation(location)
-    const { destination, ...plan } = parseRecoverOptions(options)
-    return (await onDemand()).recover(path, destination, plan)
-  }
-
-  /** @throws {SecretStoreError} `ERR_CORRUPT`; the store is closed then. */
-  async #expectWhole(droppedBytes: number): Promise<void> {
-    try {
-      const { problems } = await this.verify()
-      const [first] = problems
-      if (first !== undefined) throw corrupt(`store: expected a whole one, got one in which ${first.message}`, problems)
-    } catch (error) {
-      await this.close()
-      throw error
-    }
-    if (droppedBytes === 0) return
-    const passed = `data: expected whole files, got ones of which LevelDB has passed over ${droppedBytes} bytes`
-    this.#store.report(corrupt(`${passed}; what is left is whole, but may be older than it was`))
-  }
-
-  /** Has the slots wrapped anew that the key says are outdated. The store is open whether that succeeds or not. */
-  async #renew(key: KeyProvider): Promise<void> {
-    const { keyring, keyChanges } = this.#store
-    try {
-      if (!keyring.file.slots.some((slot) => isOutdated(key, keyring.file, slot))) return
-      await keyChanges.take(async () => (await onDemand()).renewSlots(this.#store, key))
-    } catch (error) {
-      this.#store.report(error)
-    }
+    const plan = parseRecoverOptions(options)
+    return (await onDemand()).recover(path, plan)
   }
 
   /**
@@ -283,16 +245,5 @@ export class SecretStore extends SecretView {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-}
-
-/** Milliseconds → whole seconds. */
-function clock(now: () => number): () => number {
-  return () => {
-    const seconds = Math.floor(now() / 1000)
-    if (!Number.isSafeInteger(seconds) || seconds < 0) {
-      throw new TypeError('now: expected milliseconds since the Unix epoch, got something else')
-    }
-    return seconds
   }
 }

@@ -12,26 +12,16 @@ import {
   parseTarget,
   type SetLimits,
   type SetParams,
-  type SetRequest,
   type Target,
   type TargetParams,
 } from './input/params'
-import { type Address, type ChangeEvent, type DeletedSecret, isExpired, type Secret, toSecret } from './model'
-import type { Operation } from './storage/commit/transaction'
-import {
-  type Found,
-  type Lookup,
-  lookUpKnown,
-  lookUpPayload,
-  lookUpStored,
-  payloadText,
-  read,
-  readNow,
-} from './storage/records'
-import { live } from './verbs/expiry'
+import { type ChangeEvent, type DeletedSecret, type Secret, toSecret } from './model'
+import { type Lookup, read, readNow } from './storage/lookup'
+import { payloadText } from './storage/records'
 import { Listing } from './verbs/listing'
-import type { Reach, Restriction } from './verbs/reach'
-import { deleteOperation, setOperation } from './verbs/writes'
+import type { Place, Reach, Restriction } from './verbs/reach'
+import { findPayload, findRecord } from './verbs/reads'
+import { batchOperation, deleteOperation, setOperation } from './verbs/writes'
 
 /** What a view is made of. */
 const parts = new WeakMap<object, { readonly context: StoreContext; readonly reach: Reach }>()
@@ -77,7 +67,7 @@ export class SecretView {
    */
   async set(params: SetParams): Promise<Secret> {
     const request = parseSet(params, this.#limits())
-    return this.#context.queue.submit(this.#setOperation(request))
+    return this.#context.queue.submit(setOperation(this.#context, this.#place(request), request))
   }
 
   /**
@@ -108,7 +98,8 @@ export class SecretView {
 
   /** The payload of any secret as bytes, text as UTF-8. The caller may keep and overwrite them. @throws As `find`. */
   async getBytes(params: TargetParams): Promise<Uint8Array | undefined> {
-    const found = await read(this.#context.engine, this.#lookUp(parseTarget(params, 'getBytes')))
+    const place = this.#place(parseTarget(params, 'getBytes'))
+    const found = await read(this.#context.engine, findPayload(this.#context, place.rowKey))
     return found && ownBytes(found.payload.bytes)
   }
 
@@ -134,7 +125,8 @@ export class SecretView {
    * @throws As `set`.
    */
   async delete(params: FindParams): Promise<DeletedSecret | undefined> {
-    return this.#context.queue.submit(this.#deleteOperation(parseFind(params, 'delete')))
+    const request = parseFind(params, 'delete')
+    return this.#context.queue.submit(deleteOperation(this.#context, this.#place(request), request))
   }
 
   /**
@@ -144,15 +136,13 @@ export class SecretView {
    * @throws As `set`.
    */
   async batch(operations: readonly BatchOperation[]): Promise<(Secret | DeletedSecret | undefined)[]> {
-    const parts = parseBatch(operations, this.#limits()).map((part) =>
-      part.type === 'set' ? this.#setOperation(part.request) : this.#deleteOperation(part.request),
-    )
-    return this.#context.queue.submit<(Secret | DeletedSecret | undefined)[]>({
-      rows: parts.flatMap((part) => part.rows),
-      records: parts.flatMap((part) => part.records),
-      sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
-      apply: (transaction) => parts.map((part) => part.apply(transaction)),
+    const parts = parseBatch(operations, this.#limits()).map((part) => {
+      const place = this.#place(part.request)
+      return part.type === 'set'
+        ? setOperation(this.#context, place, part.request)
+        : deleteOperation(this.#context, place, part.request)
     })
+    return this.#context.queue.submit(batchOperation<Secret | DeletedSecret | undefined>(parts))
   }
 
   /**
@@ -187,47 +177,25 @@ export class SecretView {
     return { nowSeconds: this.#context.nowSeconds(), maxPayloadBytes: this.#context.maxPayloadBytes }
   }
 
-  #setOperation(request: SetRequest): Operation<Secret> {
-    const { context, address } = this.#locate(request)
-    return setOperation(context, address, request)
-  }
-
-  #deleteOperation(request: FindRequest): Operation<DeletedSecret | undefined> {
-    const { context, address } = this.#locate(request)
-    return deleteOperation(context, address, request)
-  }
-
   *#find(request: FindRequest): Lookup<Secret | undefined> {
-    if (request.expandPayload) {
-      const found = yield* this.#lookUp(request)
-      return found && toSecret(found.record, payloadText(found.payload))
+    const { rowKey } = this.#place(request)
+    if (!request.expandPayload) {
+      const record = yield* findRecord(this.#context, rowKey)
+      return record && toSecret(record)
     }
-    const { rowKey, context } = this.#locate(request)
-    const record = yield* live(context, rowKey, yield* lookUpKnown(context, rowKey), lookUpKnown)
-    return record && toSecret(record)
+    const found = yield* findPayload(this.#context, rowKey)
+    return found && toSecret(found.record, payloadText(found.payload))
   }
 
   *#getText(target: Target): Lookup<string | undefined> {
-    const found = yield* this.#lookUp(target)
+    const found = yield* findPayload(this.#context, this.#place(target).rowKey)
     return found && payloadText(found.payload)
   }
 
-  *#lookUp(target: Target): Lookup<Found | undefined> {
-    const { rowKey, context } = this.#locate(target)
-    for (;;) {
-      const record = yield* live(context, rowKey, yield* lookUpStored(context, rowKey), lookUpStored)
-      const found = record && (yield* lookUpPayload(context, rowKey, record))
-      if (found === undefined || !isExpired(found.record, context.nowSeconds())) return found
-    }
-  }
-
-  /** Where a secret lives, if this view may go there. */
-  #locate({ scope, name }: Target): { context: StoreContext; address: Address; rowKey: Uint8Array } {
-    const context = this.#context
-    context.checkOpen()
-    this.#reach.check(scope, name)
-    const address: Address = { partition: this.#reach.partition, scope, name }
-    return { context, address, rowKey: context.keyspace.record(address) }
+  /** Where a secret lives, if this view may go there. @throws {SecretStoreError} `ERR_ACCESS_DENIED`, `ERR_CLOSED`. */
+  #place(target: Target): Place {
+    this.#context.checkOpen()
+    return this.#reach.place(this.#context, target)
   }
 }
 

@@ -2,7 +2,7 @@ import type { StoreContext } from '../context'
 import type { AeadUse } from '../crypto/aead/aead'
 import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
-import { type KeySlotInfo, slots } from '../keys/slot-info'
+import { type KeySlotInfo, slotInfo } from '../keys/slot-info'
 import { RECORD_ROWS } from '../storage/keyspace'
 import { walkRows } from '../storage/walk'
 
@@ -40,7 +40,7 @@ export async function status(context: StoreContext): Promise<StoreStatus> {
   return {
     records: queue.head.count,
     names: keyring.names,
-    slots: slots(context),
+    slots: keyring.file.slots.map(slotInfo),
     dataKeys: keyring.file.keys.map(({ id, created }) => ({
       id,
       created,

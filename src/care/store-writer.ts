@@ -1,21 +1,19 @@
-import { mapKey } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
 import type { BackupEntry } from '../format/backup'
 import { ROW } from '../format/constants'
 import type { Head } from '../format/head'
 import { replacementChanges } from '../storage/commit/changes'
-import { CommitQueue } from '../storage/commit/queue'
-import type { Change, Engine } from '../storage/engine'
-import { HEAD_ROW, keyspace } from '../storage/keyspace'
-import { KnownRecords } from '../storage/known/known-records'
-import { getNow, openPayload, openRecord, type SealedRecord } from '../storage/records'
+import { type Change, type Engine, getNow, writeAlone } from '../storage/engine'
+import { HEAD_ROW, RowKey } from '../storage/keyspace'
+import { openPayload, openRecord, type SealedRecord } from '../storage/records'
+import { storeParts } from '../storage/store-parts'
 import { verify } from './verify/verify'
 
 const COMMIT_ROWS = 500
 const COMMIT_BYTES: number = 4 * 1024 * 1024
 
-/** Records → the rows of a new store, with their hints, in bounded commits. */
+/** Records → the rows of a new store, with their secondary rows, in bounded commits. */
 export class StoreWriter {
   readonly #engine: Engine
   readonly #keyring: Keyring
@@ -43,14 +41,14 @@ export class StoreWriter {
   async take(entry: BackupEntry & { readonly type: 'put' | 'delete' }): Promise<boolean> {
     const { rowKey } = entry
     if (rowKey[0] !== ROW.record) throw corrupt(`${this.#label}: expected the keys of records, got another`)
-    const key = mapKey(rowKey)
+    const key = RowKey.of(rowKey).text
     // What a commit is planned on must be there already.
     const full = this.#touched.has(key) || this.#touched.size >= COMMIT_ROWS || this.#bytes >= COMMIT_BYTES
     if (full) await this.#commit()
     const value = await getNow(this.#engine, rowKey)
     const previous = value && this.#sealed(rowKey, value, undefined)
     const next = entry.type === 'put' ? this.#sealed(rowKey, entry.value, entry.payloadValue) : undefined
-    this.#changes.push(...replacementChanges(previous, next))
+    this.#changes.push(...replacementChanges(rowKey, previous?.record, next))
     this.#touched.add(key)
     if (previous !== undefined) this.#hasOverwritten = true
     if (entry.type === 'put') this.#bytes += entry.value.length + entry.payloadValue.length
@@ -66,17 +64,14 @@ export class StoreWriter {
   async finish(head: Head, headValue: Uint8Array): Promise<void> {
     this.#changes.push({ type: 'put', key: HEAD_ROW, value: headValue })
     await this.#commit()
-    const [engine, keyring] = [this.#engine, this.#keyring]
-    const queue = new CommitQueue(engine, keyring, new KnownRecords(0), head, headValue)
-    const names = keyspace(keyring.names, (name) => keyring.nameHash(name))
-    const { problems } = await verify({ engine, keyring, keyspace: names, queue })
+    const { problems } = await verify(storeParts(this.#engine, this.#keyring, { head, headValue }))
     const [first] = problems
     if (first !== undefined) throw corrupt(`${this.#label}: expected a whole store, got one in which ${first.message}`)
-    if (this.#hasOverwritten) await engine.erase()
+    if (this.#hasOverwritten) await this.#engine.erase()
   }
 
   async #commit(): Promise<void> {
-    await this.#engine.commit(this.#changes, undefined)
+    await writeAlone(this.#engine, this.#changes)
     this.#changes = []
     this.#touched.clear()
     this.#bytes = 0
@@ -85,13 +80,13 @@ export class StoreWriter {
   /** @param payloadValue - Of a record that is new here: it is opened, too. */
   #sealed(rowKey: Uint8Array, value: Uint8Array, payloadValue: Uint8Array | undefined): SealedRecord {
     const record = openRecord(this.#keyring, rowKey, value)
-    if (payloadValue === undefined) return { rowKey, record, value }
+    if (payloadValue === undefined) return { record, value }
     if (!('tag' in record.payload)) {
       if (payloadValue.length > 0)
         throw corrupt(`${this.#label}: expected no payload row for a record without, got one`)
-      return { rowKey, record, value }
+      return { record, value }
     }
     openPayload(this.#keyring, rowKey, record, payloadValue)
-    return { rowKey, record, value, payloadValue }
+    return { record, value, payloadValue }
   }
 }

@@ -8,17 +8,19 @@ import { open, seal } from './seal'
 
 /** The keys in keyring.json: wrapping them, and the pure steps from one file to the next. */
 
-/** The keyring of a new store. `slots` must hold the root key that is passed. */
-export function createKeyringFile(
-  rootKey: Uint8Array,
-  fields: {
-    readonly storeId: Uint8Array
-    readonly created: number
-    readonly names: NameMode
-    readonly slots: readonly KeySlot[]
-  },
-  random: Random,
-): KeyringFile {
+/** What a new keyring.json says besides its keys. */
+export interface NewKeyringFields {
+  /** 16 bytes. */
+  readonly storeId: Uint8Array
+  /** Unix seconds. */
+  readonly created: number
+  readonly names: NameMode
+  /** They must hold the root key. */
+  readonly slots: readonly KeySlot[]
+}
+
+/** The keyring of a new store. */
+export function createKeyringFile(rootKey: Uint8Array, fields: NewKeyringFields, random: Random): KeyringFile {
   const { storeId, created } = fields
   const keys = [newDataKey(rootKey, storeId, 1, created, random)]
   return { ...fields, keys, indexKey: wrapNewKey(rootKey, storeId, INDEX_KEY_ID, random) }

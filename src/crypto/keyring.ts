@@ -39,6 +39,7 @@ export class Keyring {
   #file: KeyringFile
   #rootKey: Uint8Array
   #masterKeys: ReadonlyMap<number, Uint8Array>
+  #activeKeyId: number
   #wiped = false
 
   /**
@@ -56,6 +57,7 @@ export class Keyring {
     this.#file = file
     this.#rootKey = rootKey.slice()
     this.#masterKeys = masterKeys(file, rootKey)
+    this.#activeKeyId = activeKeyId(file)
     const indexKey = unwrapKey(rootKey, file.storeId, INDEX_KEY_ID, file.indexKey)
     this.#setHashKey = derive(indexKey, LABEL.setHash, file.storeId)
     this.#checkpointKey = derive(indexKey, LABEL.checkpoint, file.storeId)
@@ -76,7 +78,7 @@ export class Keyring {
 
   /** The data key that seals what is written. */
   get activeKeyId(): number {
-    return activeKeyId(this.#file)
+    return this.#activeKeyId
   }
 
   /** Hands out a copy of the root key for as long as `work` takes, to be wrapped in a slot or in data keys. */
@@ -101,6 +103,7 @@ export class Keyring {
     this.#masterKeys = masterKeys(file, rootKey)
     this.#rootKey = rootKey.slice()
     this.#file = file
+    this.#activeKeyId = activeKeyId(file)
     for (const key of before) key.fill(0)
   }
 

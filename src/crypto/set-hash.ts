@@ -15,10 +15,23 @@ export function elementHash(key: Uint8Array, element: Uint8Array): bigint {
   return decodeSetHash(mac(key, element))
 }
 
-export function addElement(sum: bigint, element: bigint): bigint {
-  return (sum + element) & MODULUS_MASK
+/** Count and set hash of some records; of all of them, it is the head's. */
+export interface RecordSum {
+  readonly count: number
+  readonly setHash: bigint
 }
 
-export function removeElement(sum: bigint, element: bigint): bigint {
-  return (sum - element) & MODULUS_MASK
+export const NO_RECORDS: RecordSum = { count: 0, setHash: 0n }
+
+export function withElement({ count, setHash }: RecordSum, element: bigint): RecordSum {
+  return { count: count + 1, setHash: (setHash + element) & MODULUS_MASK }
+}
+
+/** The inverse of `withElement`. */
+export function withoutElement({ count, setHash }: RecordSum, element: bigint): RecordSum {
+  return { count: count - 1, setHash: (setHash - element) & MODULUS_MASK }
+}
+
+export function isSameSum(one: RecordSum, other: RecordSum): boolean {
+  return one.count === other.count && one.setHash === other.setHash
 }

@@ -2,6 +2,7 @@ import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../base/ch
 import { decodeCheckpoint } from '../format/checkpoint'
 import type { NameMode } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
+import type { Partition } from '../model'
 
 import { warnOf } from '../platform/warn'
 import { checkAccount, checkLocation, checkUser } from './params'
@@ -124,8 +125,13 @@ export interface ViewOptions {
 }
 
 /** Options with every default filled in. */
-export type MemorySettings = Required<MemoryOptions>
-export type OpenSettings = Required<Omit<OpenOptions, OpenWithoutDefault>> & Pick<OpenOptions, OpenWithoutDefault>
+export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
+  /** The clock, in whole Unix seconds. */
+  readonly nowSeconds: () => number
+}
+export type OpenSettings = Omit<MemorySettings, 'names'> &
+  Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback'>> &
+  Pick<OpenOptions, OpenWithoutDefault>
 export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
 export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium'>>
 type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names' | 'verify'
@@ -180,6 +186,7 @@ export function parseOpenOptions(options: unknown): OpenSettings {
   }
 }
 
+/** @returns The keys only together with `root`. */
 export function parseRotateOptions(options: unknown): RotateOptions {
   const given = optionsOf<RotateOptions>(options as RotateOptions, 'rotate', [...LONG_NAMES, 'root', 'keys'])
   const { root = false, keys } = given
@@ -190,7 +197,7 @@ export function parseRotateOptions(options: unknown): RotateOptions {
   if (!Array.isArray(keys) || keys.length === 0) {
     throw new TypeError('rotate keys: expected the keys that are to open the store afterwards, got none')
   }
-  return { ...longOptions(given), root, keys: keys.map((key) => checkProvider(key)) }
+  return { ...longOptions(given), keys: keys.map((key) => checkProvider(key)) }
 }
 
 export function parseLongOptions(options: unknown, label: string): LongOptions {
@@ -219,21 +226,22 @@ function longOptions({ onProgress, signal }: LongOptions): LongOptions {
   }
 }
 
-export function parseViewOptions(options: unknown): ViewOptions {
+/** Which partition a view is over, and whose it is, if it is one user's. */
+export function parseViewOptions(options: unknown): { readonly partition: Partition; readonly user?: string } {
   const given = optionsOf<ViewOptions>(options as ViewOptions, 'view', ['account', 'livemode', 'user'])
   const { account, livemode = false, user } = given
-  return {
+  const partition = {
+    account: account === undefined ? undefined : checkAccount(account),
     livemode: checkBoolean(livemode, 'livemode'),
-    ...(account === undefined ? {} : { account: checkAccount(account) }),
-    ...(user === undefined ? {} : { user: checkUser(user) }),
   }
+  return user === undefined ? { partition } : { partition, user: checkUser(user) }
 }
 
 function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
   const { now = Date.now, onError = warnOf } = given
   const interval = (value: number, label: string): number => checkInteger(value, label, 0, Number.MAX_SAFE_INTEGER)
   return {
-    now: checkFunction(now, 'now'),
+    nowSeconds: clock(checkFunction(now, 'now')),
     onError: checkFunction(onError, 'onError'),
     sodium: checkSodium(given.sodium),
     indexBytes: checkInteger(given.indexBytes ?? INDEX_BYTES, 'indexBytes', 0, Number.MAX_SAFE_INTEGER),
@@ -245,6 +253,17 @@ function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
       1,
       LARGEST_PAYLOAD_BYTES,
     ),
+  }
+}
+
+/** Milliseconds → whole seconds. */
+function clock(now: () => number): () => number {
+  return () => {
+    const seconds = Math.floor(now() / 1000)
+    if (!Number.isSafeInteger(seconds) || seconds < 0) {
+      throw new TypeError('now: expected milliseconds since the Unix epoch, got something else')
+    }
+    return seconds
   }
 }
 

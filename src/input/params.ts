@@ -59,12 +59,12 @@ export interface SetRequest extends FindRequest {
   readonly expires_at: number | null
 }
 
-export type Cursor = { readonly direction: 'after' | 'before'; readonly id: string }
+export type ListCursor = { readonly direction: 'after' | 'before'; readonly id: string }
 
 export interface ListRequest {
   readonly scope: Scope
   readonly limit: number
-  readonly cursor: Cursor | undefined
+  readonly cursor: ListCursor | undefined
   readonly expandPayload: boolean
 }
 
@@ -218,7 +218,7 @@ function parseLimit(value: unknown): number {
   return value === undefined ? DEFAULT_PAGE : checkInteger(value, 'limit', 1, MAX_PAGE)
 }
 
-function parseCursor(after: unknown, before: unknown): Cursor | undefined {
+function parseCursor(after: unknown, before: unknown): ListCursor | undefined {
   if (after !== undefined && before !== undefined) {
     throw new TypeError('cursor: expected starting_after or ending_before, got both')
   }

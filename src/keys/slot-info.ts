@@ -1,5 +1,4 @@
 import { toBase64url } from '../base/bytes'
-import type { StoreContext } from '../context'
 import type { KeySlot } from '../format/keyring-file'
 
 /** A key slot as `keys` lists it. Nothing in it is secret. */
@@ -15,8 +14,4 @@ export interface KeySlotInfo {
 
 export function slotInfo({ id, kind, label, created }: KeySlot): KeySlotInfo {
   return { id: toBase64url(id), kind, label, created }
-}
-
-export function slots({ keyring }: StoreContext): KeySlotInfo[] {
-  return keyring.file.slots.map(slotInfo)
 }

@@ -1,4 +1,7 @@
-import { verifyKeyringFile } from '../crypto/keyring'
+import { chooseAead } from '../crypto/aead/choose'
+import { createKeyringFile, type NewKeyringFields } from '../crypto/data-keys'
+import { Keyring, readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../crypto/keyring'
+import { publicRandom, systemRandom } from '../crypto/random'
 import { corrupt, SecretStoreError } from '../errors'
 import { KEY_BYTES, MAX_UNLOCK_WORK } from '../format/constants'
 import type { KeyringFile, KeySlot, UnverifiedKeyringFile } from '../format/keyring-file'
@@ -62,5 +65,53 @@ export async function unlock(
   } catch (error) {
     rootKey.fill(0)
     throw error
+  }
+}
+
+/** A keyring.json and the keys in it. */
+export interface Unlocked {
+  /** keyring.json. */
+  readonly bytes: Uint8Array
+  /** The one of keyring.json. */
+  readonly mac: Uint8Array
+  readonly keyring: Keyring
+}
+
+/** Which libraries may seal and open rows. */
+export interface AeadOptions {
+  readonly sodium: boolean
+}
+
+/**
+ * The keyring of an existing keyring.json.
+ *
+ * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`.
+ */
+export async function unlockKeyring(bytes: Uint8Array, provider: KeyProvider, aead: AeadOptions): Promise<Unlocked> {
+  const unverified = readKeyringFile(bytes)
+  const { file, rootKey } = await unlock(unverified, provider)
+  try {
+    return { bytes, mac: unverified.mac, keyring: new Keyring(file, rootKey, publicRandom, chooseAead(aead)) }
+  } finally {
+    rootKey.fill(0)
+  }
+}
+
+/** The keyring of a new store. `fields.slots` must hold the root key. */
+export function newKeyring(rootKey: Uint8Array, fields: NewKeyringFields, aead: AeadOptions): Unlocked {
+  const file = createKeyringFile(rootKey, fields, systemRandom)
+  const bytes = sealKeyringFile(file, rootKey)
+  const { mac } = checkReadable(bytes)
+  return { bytes, mac, keyring: new Keyring(file, rootKey, publicRandom, chooseAead(aead)) }
+}
+
+/** What is written must be readable before anything depends on it; the slot of a provider may not be. */
+export function checkReadable(keyringFile: Uint8Array): UnverifiedKeyringFile {
+  try {
+    return readKeyringFile(keyringFile)
+  } catch (cause) {
+    throw new TypeError('keyring.json: expected slots and keys that it can hold, got others (see the key provider)', {
+      cause,
+    })
   }
 }

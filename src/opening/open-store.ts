@@ -1,4 +1,4 @@
-import { equal, mapKey } from '../base/bytes'
+import { equal } from '../base/bytes'
 import { every } from '../base/timer'
 import { Turns } from '../base/waiting'
 import type { StoreContext } from '../context'
@@ -7,10 +7,18 @@ import { SecretStoreError } from '../errors'
 import type { MemorySettings, OpenSettings } from '../input/options'
 import type { SecretRecord } from '../model'
 import { warn } from '../platform/warn'
-import { HEAD_ROW, keyspace } from '../storage/keyspace'
+import type { KeyringStorage } from '../storage/directory/keyring-json'
+import { HEAD_ROW, type RowKey } from '../storage/keyspace'
+import type { StoreParts } from '../storage/store-parts'
 import { expireOperation, sweep } from '../verbs/expiry'
 import { CheckpointKeeper } from './checkpoints'
-import type { Opened } from './open'
+
+/** The parts of a store, and what it takes to give them back. */
+export interface OpenParts extends StoreParts {
+  readonly keyringStorage: KeyringStorage
+  /** Gives the location back, after the engine is closed. */
+  readonly release: () => void
+}
 
 /** What `SecretStore` and all its views share: the parts, the background work, the end. */
 export class OpenStore implements StoreContext {
@@ -36,18 +44,17 @@ export class OpenStore implements StoreContext {
   #closing: Promise<void> | undefined
 
   constructor(
-    { engine, keyring, keyringStorage, queue, known, release }: Opened,
+    { engine, keyring, keyspace, keyringStorage, queue, known, release }: OpenParts,
     settings: Omit<MemorySettings, 'names'> & Pick<OpenSettings, 'checkpoints'>,
-    nowSeconds: () => number,
   ) {
     this.engine = engine
     this.keyring = keyring
-    this.keyspace = keyspace(keyring.names, (name) => keyring.nameHash(name))
+    this.keyspace = keyspace
     this.keyringStorage = keyringStorage
     this.queue = queue
     this.known = known
     this.maxPayloadBytes = settings.maxPayloadBytes
-    this.nowSeconds = nowSeconds
+    this.nowSeconds = settings.nowSeconds
     this.closing = this.#abort.signal
     this.#release = release
     this.#onError = settings.onError
@@ -64,8 +71,8 @@ export class OpenStore implements StoreContext {
     if (this.#closing !== undefined) throw closedError()
   }
 
-  expireLazily(rowKey: Uint8Array, record: SecretRecord): void {
-    const key = mapKey(rowKey)
+  expireLazily(rowKey: RowKey, record: Pick<SecretRecord, 'id'>): void {
+    const key = rowKey.text
     if (this.#expiring.has(key)) return
     this.#expiring.add(key)
     this.queue
@@ -110,7 +117,7 @@ export class OpenStore implements StoreContext {
       await this.engine.close()
     } finally {
       this.keyring.wipe()
-      this.known.close()
+      this.known.forget()
       this.#release()
     }
     await saved

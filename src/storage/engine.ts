@@ -17,7 +17,38 @@ export interface Range {
   readonly reverse?: boolean
 }
 
+/** How much one commit should hold. Operations are grouped up to these limits; a single operation is never split. */
+export interface BatchLimits {
+  /** Rows that are put or deleted. */
+  readonly rows: number
+  /** Of keys and values. */
+  readonly bytes: number
+}
+
+/** Of an engine on this machine: large enough for a thousand waiting writes, small enough to keep none of them waiting. */
+export const LOCAL_LIMITS: BatchLimits = { rows: 7000, bytes: 4 * 1024 * 1024 }
+
+/**
+ * Changes that take effect together or not at all. A batch keeps what it was given until it is closed, since an engine
+ * may have to send it twice; the caller does not alter the bytes it has handed over.
+ */
+export interface Batch {
+  put(key: Uint8Array, value: Uint8Array): void
+  del(key: Uint8Array): void
+  /**
+   * Durable when it resolves. To be called once.
+   *
+   * @param expectedHead - The value of the head row on which the changes were planned.
+   * @returns `false` if another writer has put another head there by now. Nothing was written then, and the changes are to
+   *   be planned anew on the newer head. An engine with one writer never says so.
+   */
+  write(expectedHead: Uint8Array | undefined): Promise<boolean>
+  /** Lets go of what it holds. Every batch is closed, whether it was written or not. */
+  close(): Promise<void>
+}
+
 export interface Engine {
+  readonly limits: BatchLimits
   /** Whether `getSync` can answer; if not, at this moment or ever, it throws. */
   canReadSync(): boolean
   /** @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY`. */
@@ -28,17 +59,35 @@ export interface Engine {
   scan(range: Range): Promise<readonly Row[]>
   /** The keys of such a page; the values, which may be large, are not read. */
   scanKeys(range: Range): Promise<readonly Uint8Array[]>
-  /**
-   * All or nothing, durable when it resolves.
-   *
-   * @param changes - Taken one by one before anything is written; what taking them throws is thrown as it is.
-   * @param expectedHead - The value of the head row this commit was planned on. An engine with several writers refuses
-   *   the commit if there is another one by now; with one writer there cannot be.
-   */
-  commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void>
+  /** An empty batch. */
+  batch(): Batch
   /** @throws {SecretStoreError} `ERR_LOCKED` if another opener has got hold of the medium by now. */
   checkOwned(): void
-  /** Makes deleted and replaced bytes leave the medium. Nothing is committed meanwhile. */
+  /** Makes deleted and replaced bytes leave the medium. Nothing is written meanwhile. */
   erase(): Promise<void>
   close(): Promise<void>
+}
+
+export function addTo(batch: Batch, changes: Iterable<Change>): void {
+  for (const change of changes) {
+    if (change.type === 'put') batch.put(change.key, change.value)
+    else batch.del(change.key)
+  }
+}
+
+/** Writes a few changes where nobody else writes, as into a store that is being built. */
+export async function writeAlone(engine: Engine, changes: Iterable<Change>): Promise<void> {
+  const batch = engine.batch()
+  try {
+    addTo(batch, changes)
+    const isWritten = await batch.write(undefined)
+    if (!isWritten) throw new Error('write: expected nobody else to write, got the head of another')
+  } finally {
+    await batch.close()
+  }
+}
+
+/** One row, without a thread hop where the engine can. */
+export function getNow(engine: Engine, key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  return engine.canReadSync() ? engine.getSync(key) : engine.get(key)
 }

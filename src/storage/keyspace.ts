@@ -1,4 +1,4 @@
-import { concat, successor, utf8Name } from '../base/bytes'
+import { concat, fromMapKey, fromUtf8, mapKey, successor, utf8Name } from '../base/bytes'
 import { ROW } from '../format/constants'
 import type { NameMode } from '../format/keyring-file'
 import type { Address, Partition, Scope } from '../model'
@@ -9,31 +9,72 @@ export interface Span {
   readonly lt: Uint8Array
 }
 
+/** The key of a row in both its forms; the one that it was not made of is worked out when it is first asked for. */
+export class RowKey {
+  #bytes: Uint8Array | undefined
+  #text: string | undefined
+
+  private constructor(bytes: Uint8Array | undefined, text: string | undefined) {
+    this.#bytes = bytes
+    this.#text = text
+  }
+
+  static of(bytes: Uint8Array): RowKey {
+    return new RowKey(bytes, undefined)
+  }
+
+  /** The inverse of `text`. */
+  static ofText(text: string): RowKey {
+    return new RowKey(undefined, text)
+  }
+
+  /** As the engine has it. */
+  get bytes(): Uint8Array {
+    this.#bytes ??= fromMapKey(this.#text as string)
+    return this.#bytes
+  }
+
+  /** One character a byte, in the same order: for maps and sorted sequences. */
+  get text(): string {
+    this.#text ??= mapKey(this.#bytes as Uint8Array)
+    return this.#text
+  }
+}
+
 /** Address → row key (docs/format.md §4): injective, the rows of a scope contiguous. */
 export interface Keyspace {
-  record(address: Address): Uint8Array
+  record(address: Address): RowKey
   /** The common beginning of all record rows of a scope; no other row starts with it. */
   scope(partition: Partition, scope: Scope): Uint8Array
 }
 
-/** @param nameHash - A keyed hash, 32 bytes; used by sealed names alone. */
-export function keyspace(names: NameMode, nameHash: (composite: Uint8Array) => Uint8Array): Keyspace {
-  return names === 'plain' ? plainKeyspace : sealedKeyspace(nameHash)
+/** The keyspace of a store, by the way its keyring says that names are written. */
+export function keyspace(keyring: {
+  readonly names: NameMode
+  /** A keyed hash, 32 bytes; used by sealed names alone. */
+  nameHash(composite: Uint8Array): Uint8Array
+}): Keyspace {
+  return keyring.names === 'plain' ? plainKeyspace : sealedKeyspace((composite) => keyring.nameHash(composite))
 }
 
 const RECORD: string = String.fromCharCode(ROW.record)
 const ID: string = String.fromCharCode(ROW.id)
+const USER = 'user:'
 
 /** `r`, the partition, `|`, the scope, `|`, the name: in order of the name's UTF-8 bytes. */
 const plainKeyspace: Keyspace = {
-  record: ({ partition, scope, name }) => utf8Name(RECORD + composite(partition, scope) + name),
+  record: (address) => RowKey.of(plainRow(address)),
   scope: (partition, scope) => utf8Name(RECORD + composite(partition, scope)),
+}
+
+function plainRow({ partition, scope, name }: Address): Uint8Array {
+  return utf8Name(RECORD + composite(partition, scope) + name)
 }
 
 /** The same composite of keyed hashes: 32 bytes for the scope, 32 for scope and name. */
 function sealedKeyspace(nameHash: (composite: Uint8Array) => Uint8Array): Keyspace {
   return {
-    record: (address) => concat(sealedScope(address.partition, address.scope), nameHash(plainKeyspace.record(address))),
+    record: (address) => RowKey.of(concat(sealedScope(address.partition, address.scope), nameHash(plainRow(address)))),
     scope: sealedScope,
   }
   function sealedScope(partition: Partition, scope: Scope): Uint8Array {
@@ -44,12 +85,52 @@ function sealedKeyspace(nameHash: (composite: Uint8Array) => Uint8Array): Keyspa
 /** Ends in the second of its two bars; since no part of it can contain one, nothing that follows can blur it. */
 function composite({ account, livemode }: Partition, scope: Scope): string {
   const mode = livemode ? 'l' : 't'
-  const who = scope.type === 'account' ? 'account' : `user:${escapeBars(scope.user)}`
+  const who = scope.type === 'account' ? 'account' : USER + escapeBars(scope.user)
   return `${mode}${account === undefined ? '' : escapeBars(account)}|${who}|`
 }
 
 function escapeBars(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('|', '%7C')
+}
+
+/**
+ * The inverse of plain row keys (docs/format.md §4), for the names of what is lost.
+ *
+ * @returns `undefined` for bytes that are no such key.
+ */
+export function addressOf(rowKey: Uint8Array): Address | undefined {
+  if (rowKey[0] !== ROW.record) return undefined
+  const parts = partsOf(rowKey)
+  if (parts === undefined) return undefined
+  const [partition, who, name] = parts
+  const mode = partition[0]
+  const scope = scopeOf(who)
+  if ((mode !== 'l' && mode !== 't') || scope === undefined || name === '') return undefined
+  const account = partition.length === 1 ? undefined : unescapeBars(partition.slice(1))
+  return { partition: { account, livemode: mode === 'l' }, scope, name }
+}
+
+function partsOf(rowKey: Uint8Array): [partition: string, who: string, name: string] | undefined {
+  let text: string
+  try {
+    text = fromUtf8(rowKey.subarray(1))
+  } catch {
+    return undefined
+  }
+  const first = text.indexOf('|')
+  const second = text.indexOf('|', first + 1)
+  if (first < 0 || second < 0) return undefined
+  return [text.slice(0, first), text.slice(first + 1, second), text.slice(second + 1)]
+}
+
+function scopeOf(who: string): Scope | undefined {
+  if (who === 'account') return { type: 'account' }
+  if (!who.startsWith(USER) || who === USER) return undefined
+  return { type: 'user', user: unescapeBars(who.slice(USER.length)) }
+}
+
+function unescapeBars(text: string): string {
+  return text.replaceAll(/%7C|%25/g, (escaped) => (escaped === '%25' ? '%' : '|'))
 }
 
 /** All record rows, and no others. */

@@ -1,14 +1,19 @@
 import { compare, equal } from '../base/bytes'
 import { SecretStoreError } from '../errors'
-import type { Change, Engine, Range, Row } from './engine'
+import { type Batch, type BatchLimits, type Change, type Engine, LOCAL_LIMITS, type Range, type Row } from './engine'
 import { HEAD_ROW } from './keyspace'
+
+const NO_BYTES: Uint8Array = new Uint8Array()
 
 /** Rows in one sorted array. For tests, and for secrets that are to die with the process. */
 export class MemoryEngine implements Engine {
   #rows: Row[]
   #closed = false
 
-  constructor(rows: readonly Row[]) {
+  constructor(
+    rows: readonly Row[],
+    readonly limits: BatchLimits = LOCAL_LIMITS,
+  ) {
     this.#rows = [...rows]
   }
 
@@ -41,18 +46,28 @@ export class MemoryEngine implements Engine {
     return (await this.scan(range)).map(({ key }) => key)
   }
 
-  async commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void> {
-    const taken = [...changes]
-    const head = this.getSync(HEAD_ROW)
-    const expected = head === undefined ? expectedHead === undefined : equal(head, expectedHead ?? new Uint8Array())
-    if (!expected) throw new SecretStoreError('ERR_FAILED', 'head: expected the one planned on, got a newer one')
-    for (const change of taken) {
-      const position = this.#position(change.key)
-      const row = this.#rows[position]
-      const found = row !== undefined && equal(row.key, change.key) ? 1 : 0
-      const put = change.type === 'put' ? [{ key: change.key.slice(), value: change.value.slice() }] : []
-      this.#rows.splice(position, found, ...put)
+  batch(): Batch {
+    const changes: Change[] = []
+    return {
+      put: (key, value) => void changes.push({ type: 'put', key, value }),
+      del: (key) => void changes.push({ type: 'del', key }),
+      write: async (expectedHead) => {
+        if (!equal(this.getSync(HEAD_ROW) ?? NO_BYTES, expectedHead ?? NO_BYTES)) return false
+        for (const change of changes) this.#apply(change)
+        return true
+      },
+      close: async () => {
+        changes.length = 0
+      },
     }
+  }
+
+  #apply(change: Change): void {
+    const position = this.#position(change.key)
+    const row = this.#rows[position]
+    const found = row !== undefined && equal(row.key, change.key) ? 1 : 0
+    const put = change.type === 'put' ? [{ key: change.key.slice(), value: change.value.slice() }] : []
+    this.#rows.splice(position, found, ...put)
   }
 
   checkOwned(): void {}

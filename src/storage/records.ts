@@ -1,7 +1,7 @@
 import { ByteWriter } from '../base/byte-codec'
-import { equal, fromUtf8, mapKey } from '../base/bytes'
+import { equal, fromUtf8 } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
-import { corrupt, type SecretStoreError } from '../errors'
+import { corrupt } from '../errors'
 import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
 import { envelopeTag } from '../format/envelope'
 import {
@@ -15,13 +15,10 @@ import {
 } from '../format/record'
 import type { Payload, SecretRecord } from '../model'
 import { asciiText } from '../platform/text'
-import type { Engine } from './engine'
 import { payloadRow } from './keyspace'
-import type { KnownRecords } from './known/known-records'
 
-/** A record in its row, and its payload in a row of its own if it is large. */
+/** The values of a record's rows: its own, and that of its payload if it is large. */
 export interface SealedRecord {
-  readonly rowKey: Uint8Array
   readonly record: StoredRecord
   readonly value: Uint8Array
   /** Only when it was sealed just now. */
@@ -37,12 +34,12 @@ export function sealRecord(
 ): SealedRecord {
   if (bytes.length <= INLINE_PAYLOAD_BYTES) {
     const stored: StoredRecord = { ...record, payload: { type, inline: bytes } }
-    return { rowKey, record: stored, value: sealStored(keyring, rowKey, stored) }
+    return { record: stored, value: sealStored(keyring, rowKey, stored) }
   }
   const payloadValue = keyring.sealRow(payloadRow(rowKey), encodePayload(bytes))
   const payload = { type, lengthBytes: bytes.length, tag: envelopeTag(payloadValue) }
   const stored: StoredRecord = { ...record, payload }
-  return { rowKey, record: stored, value: sealStored(keyring, rowKey, stored), payloadValue }
+  return { record: stored, value: sealStored(keyring, rowKey, stored), payloadValue }
 }
 
 /** Where plaintexts of records are for as long as they are needed; then it is overwritten. */
@@ -59,13 +56,13 @@ function sealStored(keyring: Keyring, rowKey: Uint8Array, record: StoredRecord):
 
 /** The inverse of `sealRecord`. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
 export function openRecord(keyring: Keyring, rowKey: Uint8Array, value: Uint8Array): StoredRecord {
-  if (rowKey[0] !== ROW.record) throw notARecord()
+  checkSort(rowKey)
   return decodeRecord(keyring.openRow(rowKey, value))
 }
 
 /** The same without its payload, of which nothing stays in memory. */
 export function openKnown(keyring: Keyring, rowKey: Uint8Array, value: Uint8Array): KnownRecord {
-  if (rowKey[0] !== ROW.record) throw notARecord()
+  checkSort(rowKey)
   const plaintext = keyring.openRow(rowKey, value, plaintextScratch)
   try {
     return withoutPayload(decodeRecord(plaintext))
@@ -74,9 +71,9 @@ export function openKnown(keyring: Keyring, rowKey: Uint8Array, value: Uint8Arra
   }
 }
 
-/** Hints are not sealed. One that leads to another sort of row must not have a payload read as a record. */
-function notARecord(): SecretStoreError {
-  return corrupt('hint: expected it to lead to a record, got another row')
+/** Secondary rows are not sealed. One that leads to another sort of row must not have a payload read as a record. */
+function checkSort(rowKey: Uint8Array): void {
+  if (rowKey[0] !== ROW.record) throw corrupt('secondary row: expected it to lead to a record, got another row')
 }
 
 /**
@@ -110,7 +107,7 @@ export class BytesPayloadError extends TypeError {
 /** From here on it pays to look whether all of it is ASCII. */
 const LONG_TEXT_BYTES = 8192
 
-/** @throws {BytesPayloadError} If the payload is bytes. */
+/** @throws {BytesPayloadError} If the payload is bytes. @throws {SecretStoreError} `ERR_CORRUPT` if it is not UTF-8. */
 export function payloadText({ type, bytes }: Payload): string {
   if (type === 'bytes') throw new BytesPayloadError()
   try {
@@ -118,93 +115,4 @@ export function payloadText({ type, bytes }: Payload): string {
   } catch (cause) {
     throw corrupt('payload: expected UTF-8, got other bytes', cause)
   }
-}
-
-/** A read that says which rows it needs and does not care whether they come at once or later. */
-export type Lookup<T> = Generator<Uint8Array, T, Uint8Array | undefined>
-
-export interface Found {
-  readonly record: StoredRecord
-  readonly payload: Payload
-}
-
-/** What lookups go by, and what they leave behind of what they have found. */
-export interface Sources {
-  readonly keyring: Keyring
-  readonly known: KnownRecords
-}
-
-/** What is known of a record; its row is read only if nothing is. */
-export function* lookUpKnown(sources: Sources, rowKey: Uint8Array): Lookup<KnownRecord | undefined> {
-  return sources.known.get(mapKey(rowKey))?.record ?? (yield* lookUp(sources, rowKey, openKnown))
-}
-
-/** A record with its payload, or where that is: of one with a row of its own no more than is known is needed. */
-export function* lookUpStored(sources: Sources, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
-  const known = sources.known.get(mapKey(rowKey))?.record
-  return known !== undefined && 'tag' in known.payload ? (known as StoredRecord) : yield* lookUpRecord(sources, rowKey)
-}
-
-/** A record as it is in its row. */
-export function lookUpRecord(sources: Sources, rowKey: Uint8Array): Lookup<StoredRecord | undefined> {
-  return lookUp(sources, rowKey, openRecord)
-}
-
-/** A rotation may destroy a key between the reading of a row and its opening: then the row as it is now is read. */
-function* lookUp<R extends KnownRecord>(
-  { keyring, known }: Sources,
-  rowKey: Uint8Array,
-  open: (keyring: Keyring, rowKey: Uint8Array, value: Uint8Array) => R,
-): Lookup<R | undefined> {
-  let moment = known.moment()
-  for (let value = yield rowKey; value !== undefined; ) {
-    try {
-      const record = open(keyring, rowKey, value)
-      known.learn(moment, mapKey(rowKey), record)
-      return record
-    } catch (error) {
-      moment = known.moment()
-      const again: Uint8Array | undefined = yield rowKey
-      if (again !== undefined && equal(again, value)) throw error
-      value = again
-    }
-  }
-  return undefined
-}
-
-/** A record and its payload. Between two reads a write may replace both: then the new record is read, not condemned. */
-export function* lookUpPayload(sources: Sources, rowKey: Uint8Array, first: StoredRecord): Lookup<Found | undefined> {
-  for (let record = first; ; ) {
-    const value = 'tag' in record.payload ? yield payloadRow(rowKey) : undefined
-    try {
-      return { record, payload: openPayload(sources.keyring, rowKey, record, value) }
-    } catch (error) {
-      const again = yield* lookUpRecord(sources, rowKey)
-      if (again === undefined) return undefined
-      if (again.revision === record.revision) throw error
-      record = again
-    }
-  }
-}
-
-/** @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY`. */
-export function readNow<T>(engine: Engine, lookup: Lookup<T>): T {
-  let step = lookup.next()
-  while (!step.done) step = lookup.next(engine.getSync(step.value))
-  return step.value
-}
-
-/** Reads without a thread hop where the engine can. */
-export async function read<T>(engine: Engine, lookup: Lookup<T>): Promise<T> {
-  let step = lookup.next()
-  while (!step.done) {
-    const value = getNow(engine, step.value)
-    step = lookup.next(value instanceof Promise ? await value : value)
-  }
-  return step.value
-}
-
-/** One row, without a thread hop where the engine can. */
-export function getNow(engine: Engine, key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
-  return engine.canReadSync() ? engine.getSync(key) : engine.get(key)
 }

@@ -1,15 +1,16 @@
 import type { KnownRecord } from '../format/record'
+import type { RowKey } from './keyspace'
 
-/** A record that stands in its row: all that a write needs to know of it. */
-export interface Standing {
-  readonly rowKey: Uint8Array
+/** What a commit needs to know of a record that stands in its row, before it or after it. */
+export interface WrittenRecord {
   readonly record: KnownRecord
   /** Its summand in the set hash. */
   readonly element: bigint
 }
 
-/** One address, before and after a commit. */
+/** One row, before and after a commit. */
 export interface Replacement {
-  readonly previous: Standing | undefined
-  readonly next: Standing | undefined
+  readonly rowKey: RowKey
+  readonly previous: WrittenRecord | undefined
+  readonly next: WrittenRecord | undefined
 }

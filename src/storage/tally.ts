@@ -1,99 +1,99 @@
-import { compare, keyAfter, mapKey } from '../base/bytes'
+import { compare, keyAfter } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
-import { addElement, removeElement } from '../crypto/set-hash'
+import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../crypto/set-hash'
 import type { CommitQueue } from './commit/queue'
-import type { Row } from './engine'
-import { RECORD_ROWS, type Span } from './keyspace'
+import type { Engine, Row } from './engine'
+import { RECORD_ROWS, RowKey } from './keyspace'
 import type { Replacement } from './replacement'
 
+/** Bounds one step of a walk: how long writers wait for it, and how much it holds in memory. */
+export interface StepLimits {
+  readonly rows: number
+  readonly bytes: number
+}
+
 /**
- * Count and set hash of the records that a walk has met, kept right while writes go on: by the same additions as the head
- * keeps those of all. At the end the two must agree; then every record was met, in its last version.
+ * Looks at the row of a record.
  *
- * The walk reads at turns of the commit queue, so that no write comes between a row and its being met.
+ * @returns How many bytes it has read besides the row, or `undefined` if the record does not open.
+ */
+export type Visit = (row: Row) => number | undefined | Promise<number | undefined>
+
+/**
+ * One walk over all records, in steps between which reads and writes go on, and the sum of those that it has met, kept
+ * right meanwhile: by the same additions by which the head keeps the sum of all. At the end the two must agree; then
+ * every record was met, in its last version.
  */
 export class RecordTally {
   /** Ends the listening to commits. */
   readonly stop: () => void
+  readonly #engine: Engine
   readonly #keyring: Keyring
   readonly #queue: CommitQueue
-  readonly #end: Uint8Array
-  /** Rows that were passed over. */
+  /** Records that did not open. */
   readonly #passed = new Set<string>()
-  #position: Uint8Array
-  #count = 0
-  #setHash = 0n
+  #position: Uint8Array = RECORD_ROWS.gte
+  #sum: RecordSum = NO_RECORDS
 
-  /** @param onReplaced - Told of each record that changes behind the position, when it has. */
-  constructor(keyring: Keyring, queue: CommitQueue, onReplaced: (replacement: Replacement) => void = () => {}) {
-    const { gte, lt } = RECORD_ROWS
+  /** @param onReplaced - Told of each record that changes after it was passed, when it has. */
+  constructor(
+    { engine, keyring, queue }: { readonly engine: Engine; readonly keyring: Keyring; readonly queue: CommitQueue },
+    onReplaced: (replacement: Replacement) => void = () => {},
+  ) {
+    this.#engine = engine
     this.#keyring = keyring
     this.#queue = queue
-    this.#position = gte
-    this.#end = lt
     this.stop = queue.listen((replacements) => {
       for (const replacement of replacements) {
-        const { previous, next } = replacement
-        const rowKey = (previous ?? next)?.rowKey
-        if (rowKey === undefined || compare(rowKey, this.#position) >= 0) continue
-        // What was passed over was never added.
-        const wasPassed = this.#passed.delete(mapKey(rowKey))
-        if (previous !== undefined && !wasPassed) this.#subtract(previous.element)
-        if (next !== undefined) this.#add(next.element)
+        const { rowKey, previous, next } = replacement
+        if (compare(rowKey.bytes, this.#position) >= 0) continue
+        // A record that was passed over was never added.
+        const wasPassed = this.#passed.delete(rowKey.text)
+        if (previous !== undefined && !wasPassed) this.#sum = withoutElement(this.#sum, previous.element)
+        if (next !== undefined) this.#sum = withElement(this.#sum, next.element)
         onReplaced(replacement)
       }
     })
   }
 
-  /** Of those that were met. */
+  /** How many records it has met that open. */
   get count(): number {
-    return this.#count
+    return this.#sum.count
   }
 
-  /** How many were passed over. */
+  /** How many did not open. */
   get passed(): number {
     return this.#passed.size
   }
 
-  get setHash(): bigint {
-    return this.#setHash
+  /**
+   * The next records. To be taken at a turn of the queue, so that no write comes between a row and its being met.
+   *
+   * @returns Whether there are more.
+   */
+  async step({ rows, bytes }: StepLimits, visit: Visit): Promise<boolean> {
+    const found = await this.#engine.scan({ gte: this.#position, lt: RECORD_ROWS.lt, limit: rows })
+    let read = 0
+    for (const row of found) {
+      const visited = visit(row)
+      const besides = visited instanceof Promise ? await visited : visited
+      this.#meet(row, besides !== undefined)
+      read += row.value.length + (besides ?? 0)
+      if (read >= bytes) return true
+    }
+    if (found.length === rows) return true
+    this.#position = RECORD_ROWS.lt
+    return false
   }
 
-  /** What is still to be met. */
-  get ahead(): Span {
-    return { gte: this.#position, lt: this.#end }
-  }
-
-  /** The next record in order. */
-  meet({ key, value }: Row): void {
-    this.#add(this.#keyring.elementHash(key, value))
-    this.#position = keyAfter(key)
-  }
-
-  /** The next record in order, which cannot be opened: it is left out of the sum. */
-  pass({ key }: Row): void {
-    this.#passed.add(mapKey(key))
-    this.#position = keyAfter(key)
-  }
-
-  /** There are no more. */
-  meetEnd(): void {
-    this.#position = this.#end
-  }
-
-  /** Whether what was met is what the head of the last commit says there is. */
+  /** Whether the records that were met are those of the head of the last commit. */
   isComplete(): boolean {
-    const { count, setHash } = this.#queue.head
-    return this.#count === count && this.#setHash === setHash
+    return isSameSum(this.#sum, this.#queue.head)
   }
 
-  #add(element: bigint): void {
-    this.#count++
-    this.#setHash = addElement(this.#setHash, element)
-  }
-
-  #subtract(element: bigint): void {
-    this.#count--
-    this.#setHash = removeElement(this.#setHash, element)
+  #meet({ key, value }: Row, opens: boolean): void {
+    if (opens) this.#sum = withElement(this.#sum, this.#keyring.elementHash(key, value))
+    else this.#passed.add(RowKey.of(key).text)
+    this.#position = keyAfter(key)
   }
 }

@@ -3,7 +3,6 @@ import type { StoreContext } from '../context'
 import { newId } from '../crypto/random'
 import type { Address, Partition, Secret } from '../model'
 import type { Operation } from '../storage/commit/transaction'
-import { payloadRow } from '../storage/keyspace'
 import { liveRecord } from '../verbs/writes'
 import { type ApiErrorBody, keyOfOtherEndpoint, keyOfOtherParameters } from './api-error'
 
@@ -64,9 +63,9 @@ export function idempotent(
   const rowKey = context.keyspace.record(address)
   const hash = toBase64url(context.keyring.requestHash(concat(utf8(path), Uint8Array.of(0), utf8(request.content))))
   return {
-    rows: [...operation.rows, rowKey, payloadRow(rowKey)],
-    records: operation.records,
-    sizeBytes: operation.sizeBytes + rowKey.length + REPLY_BYTES,
+    records: [...operation.records, rowKey],
+    payloads: [...operation.payloads, rowKey],
+    sizeBytes: operation.sizeBytes + rowKey.bytes.length + REPLY_BYTES,
     apply(transaction) {
       const now = context.nowSeconds()
       if (liveRecord(transaction, rowKey, now) !== undefined) {

@@ -5,7 +5,7 @@ import type { Address, Secret, SecretList } from '../model'
 import type { Operation } from '../storage/commit/transaction'
 import { BytesPayloadError, payloadText } from '../storage/records'
 import type { SecretStore } from '../store'
-import { Reach } from '../verbs/reach'
+import { placeOf, Reach } from '../verbs/reach'
 import { deleteOperation, liveRecord, setOperation } from '../verbs/writes'
 import { contextOf, SecretView } from '../view'
 import { badRequest, noSuchSecret } from './api-error'
@@ -73,18 +73,17 @@ export class SecretsApi {
   async create(call: Call): Promise<Reply> {
     const { scope, name, payload, expires_at, expandPayload } = parseCreate(call.params, this.#limits)
     checkAccess(call.caller, 'write', scope)
-    const address = { partition: call.caller.partition, scope, name }
+    const place = placeOf(this.#context.keyspace, { partition: call.caller.partition, scope, name })
     // Expanded here and not there: the reply that is kept holds no payload, which comes with the request each time.
-    const set = setOperation(this.#context, address, { payload, expires_at, expandPayload: false })
+    const set = setOperation(this.#context, place, { payload, expires_at, expandPayload: false })
     const submit = async (): Promise<Reply> => {
-      const full = this.#strict && (await this.#isFull(address))
+      const full = this.#strict && (await this.#isFull(place.address))
       return this.#execute(call, PATHS.create, [scope, name, payloadText(payload), expires_at, expandPayload], {
         ...set,
         apply: (transaction) => {
           const now = this.#context.nowSeconds()
           checkExpiry(expires_at, now)
-          const [rowKey] = set.records as [Uint8Array]
-          if (full && liveRecord(transaction, rowKey, now) === undefined) throw scopeIsFull()
+          if (full && liveRecord(transaction, place.rowKey, now) === undefined) throw scopeIsFull()
           return { status: 200, body: set.apply(transaction) }
         },
       })
@@ -121,8 +120,8 @@ export class SecretsApi {
   async deleteWhere(call: Call): Promise<Reply> {
     const { scope, name, expandPayload } = parseFind(call.params)
     checkAccess(call.caller, 'write', scope)
-    const address = { partition: call.caller.partition, scope, name }
-    const deletion = deleteOperation(this.#context, address, { expandPayload })
+    const place = placeOf(this.#context.keyspace, { partition: call.caller.partition, scope, name })
+    const deletion = deleteOperation(this.#context, place, { expandPayload })
     return this.#execute(call, PATHS.deleteWhere, [scope, name, expandPayload], {
       ...deletion,
       apply: (transaction) => {

@@ -1,26 +1,26 @@
-import { compare } from '../base/bytes'
+import { equal } from '../base/bytes'
 import type { StoreContext } from '../context'
 import type { KnownRecord } from '../format/record'
 import { isExpired, type SecretRecord } from '../model'
 import type { Operation } from '../storage/commit/transaction'
 import type { Row } from '../storage/engine'
-import { expiryPrefix, expiryRow } from '../storage/keyspace'
-import { type Lookup, lookUpKnown, read } from '../storage/records'
+import { expiryPrefix, expiryRow, RowKey } from '../storage/keyspace'
+import { type Lookup, lookUpRecord, read } from '../storage/lookup'
 import { walkRows } from '../storage/walk'
 
 /**
  * A record that was read, unless it has expired: expired is gone, and the read that meets it has it deleted. One that
- * expires between its being read and here may have been replaced as well, so that it is read again, until the answer is
- * none, or one that is live, or the same.
+ * expires after it was read and before it is looked at here may have been replaced as well. So it is read again, until
+ * there is none, or one that has not expired, or the same.
  *
  * @param lookUp - How it was read.
- * @param onExpired - Told of one that has.
+ * @param onExpired - Told of one that has expired.
  */
-export function* live<R extends KnownRecord>(
+export function* unlessExpired<R extends KnownRecord>(
   context: StoreContext,
-  rowKey: Uint8Array,
+  rowKey: RowKey,
   record: R | undefined,
-  lookUp: (context: StoreContext, rowKey: Uint8Array) => Lookup<R | undefined>,
+  lookUp: (context: StoreContext, rowKey: RowKey) => Lookup<R | undefined>,
   onExpired: (record: R) => void = (expired) => context.expireLazily(rowKey, expired),
 ): Lookup<R | undefined> {
   for (let seen = record; seen !== undefined; ) {
@@ -37,14 +37,14 @@ export function* live<R extends KnownRecord>(
 
 /** Deletes a record if, at its turn, it is still the one that was seen, and expired. Returns whether it did. */
 export function expireOperation(
-  rowKey: Uint8Array,
+  rowKey: RowKey,
   seen: Pick<SecretRecord, 'id'>,
   nowSeconds: () => number,
 ): Operation<boolean> {
   return {
-    rows: [],
     records: [rowKey],
-    sizeBytes: rowKey.length,
+    payloads: [],
+    sizeBytes: rowKey.bytes.length,
     apply(transaction) {
       const record = transaction.record(rowKey)
       if (record?.id !== seen.id || !isExpired(record, nowSeconds())) return false
@@ -57,9 +57,9 @@ export function expireOperation(
 const SWEEP_ROWS = 500
 
 /**
- * Deletes what has expired by now, in order of expiry: the cost is in proportion to what is due.
+ * Deletes all records that have expired by now, in order of expiry: the cost is in proportion to their number.
  *
- * An expiry row is a hint. One that leads nowhere, or to a record that says otherwise, is left for `verify` to report.
+ * An expiry row is not sealed. One that leads nowhere, or to a record that says otherwise, is left for `verify` to report.
  *
  * @returns How many secrets were deleted.
  * @throws {SecretStoreError} `ERR_CORRUPT` for a record that cannot be read, after all the others were seen to.
@@ -80,12 +80,11 @@ export async function sweep(context: StoreContext): Promise<number> {
   return deleted
 }
 
-/** @returns Whether the record that the hint leads to was deleted. */
-async function expire(context: StoreContext, hint: Row): Promise<boolean> {
-  const rowKey = hint.value
-  const record = await read(context.engine, lookUpKnown(context, rowKey))
-  const now = context.nowSeconds()
-  if (record === undefined || record.expires_at === null || !isExpired(record, now)) return false
-  if (compare(expiryRow(record.expires_at, record.id), hint.key) !== 0) return false
+/** @returns Whether the record was deleted to which the expiry row leads. */
+async function expire(context: StoreContext, { key, value }: Row): Promise<boolean> {
+  const rowKey = RowKey.of(value)
+  const record = await read(context.engine, lookUpRecord(context, rowKey))
+  if (record === undefined || record.expires_at === null || !isExpired(record, context.nowSeconds())) return false
+  if (!equal(expiryRow(record.expires_at, record.id), key)) return false
   return context.queue.submit(expireOperation(rowKey, record, context.nowSeconds))
 }

@@ -23,7 +23,7 @@ export class Listing implements Promise<SecretList>, AsyncIterable<Secret> {
   constructor(context: StoreContext, partition: Partition, parse: () => ListRequest, maySee?: MaySee) {
     this.#context = context
     this.#partition = partition
-    this.#request = settle(parse)
+    this.#request = later(parse)
     this.#maySee = maySee
   }
 
@@ -79,7 +79,7 @@ function toListedSecret({ record, payload }: Listed): Secret {
 }
 
 /** Runs `work` now and hands out its value, or its error, later. */
-function settle<T>(work: () => T): () => T {
+function later<T>(work: () => T): () => T {
   try {
     const value = work()
     return () => value

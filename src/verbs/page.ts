@@ -1,28 +1,21 @@
-import { equal, fromMapKey, mapKey } from '../base/bytes'
+import { equal } from '../base/bytes'
 import type { StoreContext } from '../context'
 import { corrupt, SecretStoreError } from '../errors'
 import type { KnownRecord, StoredRecord } from '../format/record'
-import { type Cursor, MAX_PAGE } from '../input/params'
-import { isExpired, type Partition, type Scope } from '../model'
-import { idRow, prefixRange } from '../storage/keyspace'
+import { type ListCursor, MAX_PAGE } from '../input/params'
+import { isExpired, type Partition, type Payload, type Scope } from '../model'
+import { getNow } from '../storage/engine'
+import { idRow, prefixRange, RowKey } from '../storage/keyspace'
 import type { KnownRange, KnownRow } from '../storage/known/known-records'
-import {
-  type Found,
-  getNow,
-  lookUpKnown,
-  lookUpPayload,
-  lookUpRecord,
-  openKnown,
-  openRecord,
-  read,
-} from '../storage/records'
-import { live } from './expiry'
+import { lookUpPayload, lookUpRecord, lookUpStored, read } from '../storage/lookup'
+import { openKnown, openRecord } from '../storage/records'
+import { unlessExpired } from './expiry'
 
-/** A live record met on a walk, and where it stands: its row key, by `mapKey`. */
+/** A record met on a walk that has not expired, and the text of its row key. */
 export interface Listed {
   readonly key: string
   readonly record: KnownRecord
-  readonly payload?: Found['payload']
+  readonly payload?: Payload
 }
 
 export interface Page {
@@ -42,28 +35,29 @@ export async function locateCursor(
   context: StoreContext,
   partition: Partition,
   scope: Scope,
-  cursor: Cursor,
+  cursor: ListCursor,
   maySee?: MaySee,
 ): Promise<Position> {
   const parameter = cursor.direction === 'after' ? 'starting_after' : 'ending_before'
-  const rowKey = await getNow(context.engine, idRow(cursor.id))
-  if (rowKey === undefined) throw noCursor(parameter)
-  const record = await read(context.engine, lookUpKnown(context, rowKey))
+  const idValue = await getNow(context.engine, idRow(cursor.id))
+  if (idValue === undefined) throw noCursor(parameter)
+  const rowKey = RowKey.of(idValue)
+  const record = await read(context.engine, lookUpRecord(context, rowKey))
   if (record?.id !== cursor.id) {
-    // Deleted between the two reads, or is the hint wrong?
+    // Deleted between the two reads, or is the id row wrong?
     const still = await getNow(context.engine, idRow(cursor.id))
-    if (still === undefined || !equal(still, rowKey)) throw noCursor(parameter)
+    if (still === undefined || !equal(still, idValue)) throw noCursor(parameter)
     throw corrupt('id row: expected it to lead to its secret, got another or none')
   }
   // A cursor is a place, not a read of its secret: one that has expired is left for others to delete.
   const stays = await read(
     context.engine,
-    live(context, rowKey, record, lookUpKnown, () => {}),
+    unlessExpired(context, rowKey, record, lookUpRecord, () => {}),
   )
   if (stays?.id !== cursor.id || maySee?.(record.address.name) === false) throw noCursor(parameter)
   const inScope = context.keyspace.record({ partition, scope, name: record.address.name })
-  if (!equal(inScope, rowKey)) throw noCursor(parameter)
-  return { direction: cursor.direction, key: mapKey(rowKey) }
+  if (inScope.text !== rowKey.text) throw noCursor(parameter)
+  return { direction: cursor.direction, key: rowKey.text }
 }
 
 /** One page of live records. Expired ones on the way are passed over and seen to. */
@@ -78,7 +72,7 @@ export async function readPage(
 ): Promise<Page> {
   const reverse = position?.direction === 'before'
   const range = prefixRange(context.keyspace.scope(partition, scope))
-  let [gte, lt] = [mapKey(range.gte), mapKey(range.lt)]
+  let [gte, lt] = [RowKey.of(range.gte).text, RowKey.of(range.lt).text]
   if (position?.direction === 'after') gte = after(position.key)
   if (position?.direction === 'before') lt = position.key
   const items: Listed[] = []
@@ -115,18 +109,20 @@ interface RangeRow {
   readonly record: KnownRecord | undefined
 }
 
-/** Reads and opens a range, and leaves behind what it has found. */
+/** Reads and opens a range, and leaves its records to be known. */
 async function readRows(context: StoreContext, span: KnownRange, expandPayload: boolean): Promise<readonly RangeRow[]> {
-  const [open, lookUp] = expandPayload ? [openRecord, lookUpRecord] : [openKnown, lookUpKnown]
+  const [open, lookUp] = expandPayload ? [openRecord, lookUpStored] : [openKnown, lookUpRecord]
   const moment = context.known.moment()
-  const found = await context.engine.scan({ ...span, gte: fromMapKey(span.gte), lt: fromMapKey(span.lt) })
+  const range = { ...span, gte: RowKey.ofText(span.gte).bytes, lt: RowKey.ofText(span.lt).bytes }
+  const found = await context.engine.scan(range)
   const opened: KnownRow[] = []
   const rows: RangeRow[] = []
-  for (const { key: rowKey, value } of found) {
-    const key = mapKey(rowKey)
-    const record = openOnPage(() => open(context.keyring, rowKey, value))
-    if (record !== undefined) opened.push({ key, record })
-    rows.push({ key, record: record ?? (await read<KnownRecord | undefined>(context.engine, lookUp(context, rowKey))) })
+  for (const { key: bytes, value } of found) {
+    const rowKey = RowKey.of(bytes)
+    const record = openOnPage(() => open(context.keyring, bytes, value))
+    if (record !== undefined) opened.push({ key: rowKey.text, record })
+    const again = record ?? (await read<KnownRecord | undefined>(context.engine, lookUp(context, rowKey)))
+    rows.push({ key: rowKey.text, record: again })
   }
   if (opened.length === rows.length) context.known.learnRange(moment, span, opened)
   return rows
@@ -135,12 +131,12 @@ async function readRows(context: StoreContext, span: KnownRange, expandPayload: 
 /** Expired is gone, and is deleted. */
 function isGone(context: StoreContext, key: string, record: KnownRecord): boolean {
   if (!isExpired(record, context.nowSeconds())) return false
-  context.expireLazily(fromMapKey(key), record)
+  context.expireLazily(RowKey.ofText(key), record)
   return true
 }
 
 async function expand(context: StoreContext, key: string, record: KnownRecord): Promise<Listed | undefined> {
-  const found = await read(context.engine, lookUpPayload(context, fromMapKey(key), record as StoredRecord))
+  const found = await read(context.engine, lookUpPayload(context, RowKey.ofText(key), record as StoredRecord))
   return found === undefined || isExpired(found.record, context.nowSeconds()) ? undefined : { key, ...found }
 }
 

@@ -1,5 +1,17 @@
+import type { StoreContext } from '../context'
 import { SecretStoreError } from '../errors'
 import { type Address, type Partition, type Scope, samePartition } from '../model'
+import type { Keyspace, RowKey } from '../storage/keyspace'
+
+/** Where a secret lives. */
+export interface Place {
+  readonly address: Address
+  readonly rowKey: RowKey
+}
+
+export function placeOf(keyspace: Keyspace, address: Address): Place {
+  return { address, rowKey: keyspace.record(address) }
+}
 
 /** What narrows a view further. */
 export interface Restriction {
@@ -42,6 +54,16 @@ export class Reach {
     if (!this.#allows(scope, name)) {
       throw new SecretStoreError('ERR_ACCESS_DENIED', 'secret: expected one that this view may see, got another')
     }
+  }
+
+  /**
+   * Where one of its secrets lives.
+   *
+   * @throws {SecretStoreError} `ERR_ACCESS_DENIED`.
+   */
+  place({ keyspace }: Pick<StoreContext, 'keyspace'>, { scope, name }: Pick<Address, 'scope' | 'name'>): Place {
+    this.check(scope, name)
+    return placeOf(keyspace, { partition: this.partition, scope, name })
   }
 
   #isOwn(scope: Scope): boolean {

@@ -1,25 +1,24 @@
 import type { StoreContext } from '../context'
 import { newId } from '../crypto/random'
 import type { FindRequest, SetRequest } from '../input/params'
-import { type Address, type DeletedSecret, isExpired, type Secret, type SecretRecord, toSecret } from '../model'
+import { type DeletedSecret, isExpired, type Secret, type SecretRecord, toSecret } from '../model'
 import type { Operation, Transaction } from '../storage/commit/transaction'
-import { payloadRow } from '../storage/keyspace'
+import type { RowKey } from '../storage/keyspace'
 import { payloadText } from '../storage/records'
+import type { Place } from './reach'
 
 /** What `set` and `delete` do at their turn in the order of writes. */
 
 /** Creates or replaces: `id` and `created` of the one that is there stay. */
 export function setOperation(
   context: StoreContext,
-  address: Address,
-  request: Omit<SetRequest, 'scope' | 'name'>,
+  { address, rowKey }: Place,
+  { payload, expires_at, expandPayload }: Omit<SetRequest, 'scope' | 'name'>,
 ): Operation<Secret> {
-  const rowKey = context.keyspace.record(address)
-  const { payload, expires_at } = request
   return {
-    rows: [],
     records: [rowKey],
-    sizeBytes: rowKey.length + payload.bytes.length,
+    payloads: [],
+    sizeBytes: rowKey.bytes.length + payload.bytes.length,
     apply(transaction) {
       const now = context.nowSeconds()
       const previous = liveRecord(transaction, rowKey, now)
@@ -28,25 +27,24 @@ export function setOperation(
       const { id, created } = previous ?? { id: newId(context.publicRandom), created: now }
       const record = transaction.put(rowKey, { id, address, created, expires_at }, payload)
       transaction.tell('set', record)
-      return toSecret(record, request.expandPayload ? payloadText(payload) : undefined)
+      return toSecret(record, expandPayload ? payloadText(payload) : undefined)
     },
   }
 }
 
-/** @returns Of it: what was deleted, or `undefined` if there was nothing. */
+/** @returns Of it: the deleted secret, or `undefined` if there was none. */
 export function deleteOperation(
   context: StoreContext,
-  address: Address,
-  request: Pick<FindRequest, 'expandPayload'>,
+  { rowKey }: Place,
+  { expandPayload }: Pick<FindRequest, 'expandPayload'>,
 ): Operation<DeletedSecret | undefined> {
-  const rowKey = context.keyspace.record(address)
   return {
-    rows: request.expandPayload ? [rowKey, payloadRow(rowKey)] : [],
     records: [rowKey],
-    sizeBytes: rowKey.length,
+    payloads: expandPayload ? [rowKey] : [],
+    sizeBytes: rowKey.bytes.length,
     apply(transaction) {
       const record = liveRecord(transaction, rowKey, context.nowSeconds())
-      const payload = record && request.expandPayload ? transaction.payload(rowKey) : undefined
+      const payload = record && expandPayload ? transaction.payload(rowKey) : undefined
       const secret = record && toSecret(record, payload && payloadText(payload))
       transaction.delete(rowKey, record === undefined ? 'expire' : 'delete')
       return secret && { ...secret, deleted: true }
@@ -54,8 +52,18 @@ export function deleteOperation(
   }
 }
 
+/** Several operations, in order, as one: all of them or none. */
+export function batchOperation<T>(parts: readonly Operation<T>[]): Operation<T[]> {
+  return {
+    records: parts.flatMap((part) => part.records),
+    payloads: parts.flatMap((part) => part.payloads),
+    sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
+    apply: (transaction) => parts.map((part) => part.apply(transaction)),
+  }
+}
+
 /** The record of a row as an operation sees it, unless it has expired. */
-export function liveRecord(transaction: Transaction, rowKey: Uint8Array, nowSeconds: number): SecretRecord | undefined {
+export function liveRecord(transaction: Transaction, rowKey: RowKey, nowSeconds: number): SecretRecord | undefined {
   const record = transaction.record(rowKey)
   return record === undefined || isExpired(record, nowSeconds) ? undefined : record
 }

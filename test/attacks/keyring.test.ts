@@ -27,6 +27,7 @@ import { findSlot } from '../../src/keys/unlock'
 import { nativeScrypt } from '../../src/platform/scrypt'
 import { HEAD_ROW } from '../../src/storage/keyspace'
 import { LevelEngine } from '../../src/storage/level/engine'
+import { writeTo } from '../support/engine-writes'
 import { codeOf, copyStore, directoryDigest, filesOf, newLocation, openStore, testKey } from '../support/stores'
 import {
   attack,
@@ -1077,7 +1078,8 @@ describe('keys that were taken away', () => {
     const old = new Keyring(verifyKeyringFile(readKeyringFile(before.keyring), oldRoot), oldRoot, systemRandom)
     const engine = await LevelEngine.open(join(victim.location, 'data'))
     const head = encodeHead({ ...EMPTY_HEAD, sequence: 1000, keyring: { generation, mac: macOf(victim.keyring) } })
-    await engine.commit(
+    await writeTo(
+      engine,
       [{ type: 'put', key: HEAD_ROW, value: old.sealRow(HEAD_ROW, head) }],
       await engine.get(HEAD_ROW),
     )

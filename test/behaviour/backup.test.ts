@@ -19,15 +19,15 @@ import {
   SecretStore,
   user,
 } from '../../src/index'
-import { expiryRow, idRow, keyspace, payloadRow } from '../../src/storage/keyspace'
-import { flipped, readRow, writeRow } from '../support/raw-rows'
+import { expiryRow, idRow, payloadRow } from '../../src/storage/keyspace'
+import { flipped, plainRow, readRow, writeRow } from '../support/raw-rows'
 import { codeOf, directoryDigest, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
 const LARGE = 'L'.repeat(3000)
 const key = testKey()
 
 const recordRow = (name: string): Uint8Array =>
-  keyspace('plain', () => new Uint8Array(32)).record({
+  plainRow({
     partition: { account: undefined, livemode: false },
     scope: account,
     name,

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/format/checkpoint'
 import { account, type CheckpointStorage, type OpenOptions, SecretStore } from '../../src/index'
 import { LevelEngine } from '../../src/storage/level/engine'
+import { failNextWrite } from '../support/engine-writes'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from '../support/stores'
 
 function decoded(token: string | undefined): Checkpoint {
@@ -242,7 +243,7 @@ describe('a place for checkpoints', () => {
     const store = await openStore(location, place.options)
     await set(store, 'n')
     const token = await store.checkpoint()
-    const commit = vi.spyOn(LevelEngine.prototype, 'commit').mockRejectedValueOnce(new Error('test: disk'))
+    const commit = failNextWrite(LevelEngine.prototype, new Error('test: disk'))
     onTestFinished(() => commit.mockRestore())
     expect(await codeOf(() => set(store, 'lost'))).toBe('ERR_FAILED')
     await store.close()
@@ -535,7 +536,7 @@ describe('acceptRollback', () => {
 
   test('that is cut short is still to be accepted', async () => {
     const { location, place } = await rolledBack()
-    const commit = vi.spyOn(LevelEngine.prototype, 'commit').mockRejectedValueOnce(new Error('test: disk'))
+    const commit = failNextWrite(LevelEngine.prototype, new Error('test: disk'))
     onTestFinished(() => commit.mockRestore())
     const options = { ...place.options, acceptRollback: true }
     expect(await codeOf(() => openStore(location, options))).toBe('ERR_FAILED')

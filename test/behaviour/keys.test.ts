@@ -20,6 +20,7 @@ import { replaceFile, writeNewFile } from '../../src/platform/new-files'
 import { HEAD_ROW } from '../../src/storage/keyspace'
 import { LevelEngine } from '../../src/storage/level/engine'
 import { spyOnCommits } from '../support/engine-spy'
+import { failNextWrite } from '../support/engine-writes'
 import type { ExpectedSecret } from '../support/golden-secrets'
 import { allRows, readRow } from '../support/raw-rows'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, TestClock, testKey } from '../support/stores'
@@ -474,7 +475,7 @@ describe('a change of keys that fails', () => {
   test('between keyring.json and its head is ERR_FAILED, and ended when the store is opened again', async () => {
     const { location, store } = await newStore()
     const minimum = await store.checkpoint()
-    const commit = vi.spyOn(LevelEngine.prototype, 'commit').mockRejectedValueOnce(failure('EIO'))
+    const commit = failNextWrite(LevelEngine.prototype, failure('EIO'))
     onTestFinished(() => commit.mockRestore())
     expect(await codeOf(() => store.addKey(testKey(2)))).toBe('ERR_FAILED')
     await store.close()

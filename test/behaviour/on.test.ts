@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { account, type ChangeEvent, SecretStore, type SecretView, user } from '../../src/index'
 import { MemoryEngine } from '../../src/storage/memory-engine'
+import { failNextWrite, interceptWrites } from '../support/engine-writes'
 import { codeOf, newLocation, openStore, TestClock } from '../support/stores'
 
 const target = { scope: account, name: 'token' }
@@ -139,26 +140,27 @@ describe('when', () => {
     const held = new Promise<void>((resolve) => {
       release = resolve
     })
-    const { commit } = MemoryEngine.prototype
-    const spy = vi.spyOn(MemoryEngine.prototype, 'commit').mockImplementationOnce(async function (
-      this: MemoryEngine,
-      ...args
-    ) {
-      await commit.apply(this, args)
-      await held
-    })
+    const spy = interceptWrites(
+      MemoryEngine.prototype,
+      async (_, write) => {
+        const isWritten = await write()
+        await held
+        return isWritten
+      },
+      1,
+    )
     onTestFinished(() => spy.mockRestore())
     const writing = store.set({ ...target, payload: 'x' })
     for (let turn = 0; turn < 50; turn++) await undefined
-    expect(spy).toHaveBeenCalledOnce()
+    expect(spy.count).toBe(1)
     expect(changes).toEqual([])
     release()
     await writing
     expect(changes.map(brief)).toEqual(['set token'])
 
-    spy.mockImplementationOnce(async () => {
-      throw new Error('no space')
-    })
+    spy.mockRestore()
+    const failing = failNextWrite(MemoryEngine.prototype, new Error('no space'))
+    onTestFinished(() => failing.mockRestore())
     expect(await codeOf(() => store.delete(target))).toBe('ERR_FAILED')
     expect(changes).toHaveLength(1)
   })

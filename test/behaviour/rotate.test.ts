@@ -22,10 +22,11 @@ import {
   SecretStoreError,
   user,
 } from '../../src/index'
-import { HEAD_ROW, keyspace, payloadRow } from '../../src/storage/keyspace'
+import { HEAD_ROW, payloadRow } from '../../src/storage/keyspace'
 import { LevelEngine } from '../../src/storage/level/engine'
 import { spyOnCommits } from '../support/engine-spy'
-import { allRows, flipped, readRow, writeRow } from '../support/raw-rows'
+import { interceptWrites, writeTo } from '../support/engine-writes'
+import { allRows, flipped, plainRow, readRow, writeRow } from '../support/raw-rows'
 import { codeOf, copyStore, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
 const SCOPES: readonly Scope[] = [account, user('usr_1'), user('usr_2')]
@@ -50,7 +51,7 @@ async function dataKeysOf(location: string): Promise<number[]> {
 }
 
 const recordRow = (name: string, scope: Scope = account): Uint8Array =>
-  keyspace('plain', () => new Uint8Array(32)).record({
+  plainRow({
     partition: { account: undefined, livemode: false },
     scope,
     name,
@@ -465,16 +466,12 @@ describe('a rotation that is stopped', () => {
       copies.push({ at, resealed })
     }
     // What is on disk whenever a commit is: the last is that of the head beside the new keyring.json.
-    const commit = LevelEngine.prototype.commit
     let resealed = 0
-    const spy = vi.spyOn(LevelEngine.prototype, 'commit').mockImplementation(async function (
-      this: LevelEngine,
-      ...change
-    ) {
-      const taken = [...change[0]]
+    const spy = interceptWrites(LevelEngine.prototype, async (changes, write) => {
       copy(resealed)
-      await commit.call(this, taken, change[1])
-      resealed += taken.filter(({ key }) => key[0] === 0x72).length
+      const isWritten = await write()
+      resealed += changes.filter(({ key }) => key[0] === 0x72).length
+      return isWritten
     })
     onTestFinished(() => spy.mockRestore())
     expect(await store.rotate({ onProgress: () => copy(resealed) })).toMatchObject({ dataKey: 2, resealed: 300 })
@@ -898,7 +895,7 @@ describe('what a rotation does not do', () => {
     await fill(store, 40)
     await store.close()
     const engine = await LevelEngine.open(join(location, 'data'))
-    await engine.commit([{ type: 'del', key: recordRow('1', scopeOf('1')) }], await engine.get(HEAD_ROW))
+    await writeTo(engine, [{ type: 'del', key: recordRow('1', scopeOf('1')) }], await engine.get(HEAD_ROW))
     await engine.close()
     store = await openStore(location, { verify: false })
     expect(await codeOf(() => store.rotate())).toBe('ERR_CORRUPT')

@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Level } from 'level'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { ROW } from '../../src/format/constants'
 import { account, type OpenOptions, SecretStore, user } from '../../src/index'
 import { LevelEngine } from '../../src/storage/level/engine'
 import { campaign, conclude, isLong, progressOf, times } from '../support/campaign'
 import { afterEachStep } from '../support/engine-spy'
+import { interceptWrites } from '../support/engine-writes'
 import { codeOf, copyStore, filesOf, newLocation, openStore, startChild, TestClock, testKey } from '../support/stores'
 
 /** Something to look for in the files, and what it is. At least 8 bytes. */
@@ -355,15 +356,14 @@ describe('after compact(), nothing of what is gone is in any file, whatever has 
     const store = await openStore(location)
     const { gone, kept, traces } = await plantBoth(location, store, 10, medium)
     await deleteAll(store, gone)
-    const { commit } = LevelEngine.prototype
-    const failing = vi.spyOn(LevelEngine.prototype, 'commit').mockImplementationOnce(async function (
-      this: LevelEngine,
-      changes,
-      expectedHead,
-    ) {
-      await commit.call(this, changes, expectedHead)
-      throw new Error('no space left on device')
-    })
+    const failing = interceptWrites(
+      LevelEngine.prototype,
+      async (_, write) => {
+        await write()
+        throw new Error('no space left on device')
+      },
+      1,
+    )
     const name = newName()
     expect(await codeOf(() => store.set({ scope: account, name, payload: medium() }))).toBe('ERR_FAILED')
     failing.mockRestore()

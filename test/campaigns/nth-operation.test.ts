@@ -14,7 +14,7 @@ import { type Arming, attempt, type Event, makeTemplate, OPERATIONS } from './sh
 const MISHAPS = ['fails', 'fails after it took effect', 'is late'] as const
 type Mishap = (typeof MISHAPS)[number]
 
-const CALLS = ['getSync', 'get', 'getMany', 'scan', 'scanKeys', 'commit', 'checkOwned', 'erase', 'close'] as const
+const CALLS = ['getSync', 'get', 'getMany', 'scan', 'scanKeys', 'checkOwned', 'erase', 'close'] as const
 type Call = (typeof CALLS)[number]
 
 const DELAY_MS = 3
@@ -52,6 +52,14 @@ class Engines implements Arming<Struck> {
         return self.#pass(call, () => real.apply(this, args)) as Promise<void>
       })
     }
+    const { batch } = LevelEngine.prototype
+    vi.spyOn(LevelEngine.prototype, 'batch').mockImplementation(function (this: LevelEngine) {
+      self.#seen.add(this)
+      const begun = batch.call(this)
+      const { write } = begun
+      begun.write = (expectedHead) => self.#pass('write', () => write(expectedHead)) as Promise<boolean>
+      return begun
+    })
     const { open } = LevelEngine
     vi.spyOn(LevelEngine, 'open').mockImplementation((...args) => {
       const opening = async (): Promise<LevelEngine> => {
@@ -85,7 +93,7 @@ class Engines implements Arming<Struck> {
     vi.restoreAllMocks()
   }
 
-  #pass(call: Call | 'open', real: () => unknown): unknown {
+  #pass(call: Call | 'open' | 'write', real: () => unknown): unknown {
     if (!this.#armed || ++this.#calls !== this.#nth) return real()
     this.#struck = call
     const error = new SecretStoreError('ERR_IO', `${call}: struck`)

@@ -4,7 +4,8 @@ import { Level } from 'level'
 import { describe, expect, test } from 'vitest'
 import { account, type Scope, type SecretStore, type SecretView, user } from '../../src/index'
 import type { Partition } from '../../src/model'
-import { expiryRow, HEAD_ROW, idRow, keyspace, payloadRow } from '../../src/storage/keyspace'
+import { expiryRow, HEAD_ROW, idRow, payloadRow } from '../../src/storage/keyspace'
+import { plainRow } from '../support/raw-rows'
 import { codeOf, copyStore, newLocation, openStore, TestClock, temporaryDirectory, testKey } from '../support/stores'
 
 const OWN: Partition = { account: undefined, livemode: false }
@@ -185,7 +186,7 @@ const PLACES = {
 
 type PlaceName = keyof typeof PLACES
 
-const recordRow = (place: PlaceName): Uint8Array => keyspace('plain', () => new Uint8Array(32)).record(PLACES[place])
+const recordRow = (place: PlaceName): Uint8Array => plainRow(PLACES[place])
 const largeRow = (place: PlaceName): Uint8Array => payloadRow(recordRow(place))
 
 function payloadAt(place: PlaceName): string {

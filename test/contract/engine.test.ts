@@ -2,16 +2,23 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { compare, utf8 } from '../../src/base/bytes'
-import type { Change, Engine, Range, Row } from '../../src/storage/engine'
+import { type Change, type Engine, type Range, type Row, writeAlone } from '../../src/storage/engine'
 import { HEAD_ROW } from '../../src/storage/keyspace'
 import { LevelEngine } from '../../src/storage/level/engine'
 import { MemoryEngine } from '../../src/storage/memory-engine'
+import { writeTo } from '../support/engine-writes'
 import { codeOf, temporaryDirectory } from '../support/stores'
 
 const put = (key: string, value: string): Change => ({ type: 'put', key: utf8(key), value: utf8(value) })
 const del = (key: string): Change => ({ type: 'del', key: utf8(key) })
 const shown = (rows: readonly Row[]): string[] =>
   rows.map(({ key, value }) => `${new TextDecoder().decode(key)}=${new TextDecoder().decode(value)}`)
+const putHead = (value: string): Change => ({ type: 'put', key: HEAD_ROW, value: utf8(value) })
+/** Writes where the head is none, and nobody else writes. */
+const written = async (engine: Engine, changes: Iterable<Change>): Promise<void> =>
+  expect(await writeTo(engine, changes, undefined)).toBe(true)
+const everything = async (engine: Engine): Promise<string[]> =>
+  shown(await engine.scan({ gte: Uint8Array.of(0), lt: new Uint8Array(8).fill(255), limit: 1000 }))
 const range = (gte: string, lt: string, limit = 100, reverse = false): Range => ({
   gte: utf8(gte),
   lt: utf8(lt),
@@ -23,15 +30,15 @@ const range = (gte: string, lt: string, limit = 100, reverse = false): Range => 
  * What every engine must do.
  *
  * @param makeEngine - A new, empty engine; the caller sees to it that it goes away with the test.
- * @param staleHeadCode - The code with which it refuses a commit that was planned on another head.
+ * @param onStaleHead - What becomes of a write that was planned on another head: the code of what is thrown, or `false`.
  */
-function describeEngine(name: string, makeEngine: () => Promise<Engine>, staleHeadCode: string): void {
+function describeEngine(name: string, makeEngine: () => Promise<Engine>, onStaleHead: 'ERR_LOCKED' | false): void {
   describe(`the ${name} engine`, () => {
     async function filled(count = 10): Promise<Engine> {
       const engine = await makeEngine()
-      await engine.commit(
+      await written(
+        engine,
         Array.from({ length: count }, (_, n) => put(`k${n}`, `v${n}`)),
-        undefined,
       )
       return engine
     }
@@ -60,7 +67,7 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, staleHe
 
     test('keeps an empty value apart from none', async () => {
       const engine = await makeEngine()
-      await engine.commit([put('empty', '')], undefined)
+      await written(engine, [put('empty', '')])
       expect(await engine.get(utf8('empty'))).toEqual(new Uint8Array())
       expect(engine.getSync(utf8('empty'))).toEqual(new Uint8Array())
       expect(shown(await engine.scan(range('a', 'z')))).toEqual(['empty='])
@@ -96,47 +103,151 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, staleHe
 
     test('replaces and deletes, and does not mind deleting nothing', async () => {
       const engine = await filled(3)
-      await engine.commit([put('k1', 'new'), del('k2'), del('nothing')], undefined)
+      await written(engine, [put('k1', 'new'), del('k2'), del('nothing')])
       expect(shown(await engine.scan(range('a', 'z')))).toEqual(['k0=v0', 'k1=new'])
     })
 
-    test('applies the changes of a commit in their order', async () => {
+    test('applies the changes of a batch in their order, so that the last of several of one key wins', async () => {
       const engine = await makeEngine()
-      await engine.commit([put('a', '1'), del('a'), put('b', '1'), put('b', '2'), del('c'), put('c', '3')], undefined)
+      await written(engine, [put('a', '1'), del('a'), put('b', '1'), put('b', '2'), del('c'), put('c', '3')])
       expect(shown(await engine.scan(range('a', 'z')))).toEqual(['b=2', 'c=3'])
     })
 
     test('is not changed by what happens to the bytes it was given or has given out', async () => {
       const engine = await makeEngine()
       const change = { type: 'put', key: utf8('key'), value: utf8('value') } as const
-      await engine.commit([change], undefined)
+      await written(engine, [change])
       change.key.fill(0)
       change.value.fill(0)
       expect(shown(await engine.scan(range('a', 'z')))).toEqual(['key=value'])
     })
 
-    test('refuses a commit planned on another head, whole, and takes one planned on this head', async () => {
+    test('writes nothing that was planned on another head, and all that was planned on this head', async () => {
       const engine = await makeEngine()
-      expect(await codeOf(() => engine.commit([put('a', '1')], utf8('never')))).toBe(staleHeadCode)
-      await engine.commit([{ type: 'put', key: HEAD_ROW, value: utf8('head 1') }, put('a', '1')], undefined)
-      for (const stale of [undefined, utf8('head 0'), utf8('head 10'), new Uint8Array()]) {
-        expect(await codeOf(() => engine.commit([put('a', '2'), put('b', '2')], stale))).toBe(staleHeadCode)
+      const stale = async (changes: readonly Change[], head: Uint8Array | undefined): Promise<unknown> => {
+        try {
+          return await writeTo(engine, changes, head)
+        } catch (error) {
+          return (error as { code?: unknown }).code
+        }
       }
-      expect(shown(await engine.scan(range('a', 'c')))).toEqual(['a=1'])
-      await engine.commit([put('a', '3')], utf8('head 1'))
-      expect(engine.getSync(utf8('a'))).toEqual(utf8('3'))
+      expect(await stale([put('a', '1')], utf8('never'))).toBe(onStaleHead)
+      expect(await everything(engine)).toEqual([])
+      expect(await writeTo(engine, [putHead('head 1'), put('a', '1')], undefined)).toBe(true)
+      for (const other of [undefined, utf8('head 0'), utf8('head 10'), utf8('head'), new Uint8Array()]) {
+        expect(await stale([put('a', '2'), put('b', '2'), putHead('head 2')], other)).toBe(onStaleHead)
+      }
+      expect(await everything(engine)).toEqual(['a=1', 'h=head 1'])
+      expect(await writeTo(engine, [put('a', '3'), putHead('head 2')], utf8('head 1'))).toBe(true)
+      expect(await everything(engine)).toEqual(['a=3', 'h=head 2'])
+      // By now the head is another one.
+      expect(await stale([del('a')], utf8('head 1'))).toBe(onStaleHead)
+      expect(await writeTo(engine, [del('a')], utf8('head 2'))).toBe(true)
+      expect(await everything(engine)).toEqual(['h=head 2'])
+    })
+
+    test('takes what is written alone only as long as there is no head of another', async () => {
+      const engine = await makeEngine()
+      await writeAlone(engine, [put('a', '1'), put('b', '1')])
+      await writeAlone(engine, [del('a'), putHead('head 1')])
+      expect(await everything(engine)).toEqual(['b=1', 'h=head 1'])
+      const late = writeAlone(engine, [put('a', '2')])
+      if (onStaleHead === false) await expect(late).rejects.toThrow('expected nobody else to write')
+      else expect(await codeOf(() => late)).toBe(onStaleHead)
+      expect(await everything(engine)).toEqual(['b=1', 'h=head 1'])
+    })
+
+    test('of two batches that were planned on one head writes the first', async () => {
+      const engine = await makeEngine()
+      await written(engine, [putHead('head 1')])
+      const batches = [engine.batch(), engine.batch()] as const
+      for (const [n, batch] of batches.entries()) {
+        batch.put(utf8(`k${n}`), utf8('v'))
+        batch.put(HEAD_ROW, utf8(`head ${n + 2}`))
+      }
+      expect(await batches[0].write(utf8('head 1'))).toBe(true)
+      if (onStaleHead === false) expect(await batches[1].write(utf8('head 1'))).toBe(false)
+      else expect(await codeOf(() => batches[1].write(utf8('head 1')))).toBe(onStaleHead)
+      for (const batch of batches) await batch.close()
+      expect(await everything(engine)).toEqual(['h=head 2', 'k0=v'])
+    })
+
+    test('writes nothing before it is told to, and all of a batch then', async () => {
+      const engine = await makeEngine()
+      const batch = engine.batch()
+      batch.put(utf8('a'), utf8('1'))
+      batch.put(utf8('b'), utf8('2'))
+      batch.del(utf8('a'))
+      expect(await everything(engine)).toEqual([])
+      expect(engine.getSync(utf8('b'))).toBeUndefined()
+      expect(await batch.write(undefined)).toBe(true)
+      expect(await everything(engine)).toEqual(['b=2'])
+      await batch.close()
+      expect(await everything(engine)).toEqual(['b=2'])
+    })
+
+    test('a batch that is closed unwritten changes nothing', async () => {
+      const engine = await filled(2)
+      const batch = engine.batch()
+      batch.put(utf8('k0'), utf8('new'))
+      batch.del(utf8('k1'))
+      batch.put(HEAD_ROW, utf8('head 1'))
+      await batch.close()
+      expect(await everything(engine)).toEqual(['k0=v0', 'k1=v1'])
+      expect(await writeTo(engine, [put('k2', 'v2')], undefined)).toBe(true)
+      expect(await everything(engine)).toEqual(['k0=v0', 'k1=v1', 'k2=v2'])
+    })
+
+    test('a batch that holds nothing is written, and changes nothing', async () => {
+      const engine = await filled(1)
+      expect(await writeTo(engine, [], undefined)).toBe(true)
+      expect(await everything(engine)).toEqual(['k0=v0'])
+    })
+
+    test('several batches are apart: each holds what it was given itself', async () => {
+      const engine = await makeEngine()
+      const [first, second, third] = [engine.batch(), engine.batch(), engine.batch()]
+      first.put(utf8('a'), utf8('first'))
+      second.put(utf8('a'), utf8('second'))
+      third.put(utf8('c'), utf8('third'))
+      second.put(utf8('b'), utf8('second'))
+      await third.close()
+      expect(await second.write(undefined)).toBe(true)
+      expect(await everything(engine)).toEqual(['a=second', 'b=second'])
+      expect(await first.write(undefined)).toBe(true)
+      expect(await everything(engine)).toEqual(['a=first', 'b=second'])
+      await first.close()
+      await second.close()
+    })
+
+    test('a batch writes the bytes that it was given, also where they are a part of a larger buffer', async () => {
+      const engine = await makeEngine()
+      const buffer = utf8('..key..value..')
+      const batch = engine.batch()
+      batch.put(buffer.subarray(2, 5), buffer.subarray(7, 12))
+      batch.put(utf8('other'), buffer.subarray(7, 7))
+      expect(await batch.write(undefined)).toBe(true)
+      await batch.close()
+      buffer.fill(0)
+      expect(await everything(engine)).toEqual(['key=value', 'other='])
+    })
+
+    test('says how much a commit should hold: some of everything', async () => {
+      const { limits } = await makeEngine()
+      expect(limits.rows).toBeGreaterThan(0)
+      expect(limits.bytes).toBeGreaterThan(0)
     })
 
     test('erasing keeps what is there, and it goes on working', async () => {
       const engine = await filled()
-      await engine.commit([del('k0'), put('k1', 'new'), put('\xff', 'last')], undefined)
+      await written(engine, [del('k0'), put('k1', 'new'), put('\xff', 'last')])
       const before = shown(await engine.scan({ gte: Uint8Array.of(0), lt: new Uint8Array(8).fill(255), limit: 100 }))
       await engine.erase()
       await engine.erase()
       expect(shown(await engine.scan({ gte: Uint8Array.of(0), lt: new Uint8Array(8).fill(255), limit: 100 }))).toEqual(
         before,
       )
-      await engine.commit([put('k0', 'again')], undefined)
+      await written(engine, [put('k0', 'again')])
       expect(engine.getSync(utf8('k0'))).toEqual(utf8('again'))
     })
 
@@ -169,10 +280,19 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, staleHe
         () => engine.getSync(utf8('k3')),
         () => engine.getMany([utf8('k3')]),
         () => engine.scan(range('a', 'z')),
-        () => engine.commit([put('a', '1')], undefined),
+        () => writeTo(engine, [put('a', '1')], undefined),
       ]) {
         expect(await codeOf(work)).toBe('ERR_CLOSED')
       }
+    })
+
+    test('a batch that was begun before the engine was closed is not written after, and closes', async () => {
+      const engine = await filled()
+      const batch = engine.batch()
+      batch.put(utf8('a'), utf8('1'))
+      await engine.close()
+      expect(await codeOf(() => batch.write(undefined))).toBe('ERR_CLOSED')
+      await batch.close()
     })
 
     test('agrees with a sorted list over random commits and scans', async () => {
@@ -186,7 +306,7 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, staleHe
       const model = new Map<string, Row>()
       await fc.assert(
         fc.asyncProperty(fc.array(change, { maxLength: 30 }), query, async (changes, { gte, lt, limit, reverse }) => {
-          await engine.commit(changes, undefined)
+          await written(engine, changes)
           for (const one of changes) {
             const label = String(one.key)
             if (one.type === 'put') model.set(label, { key: one.key, value: one.value })
@@ -211,15 +331,15 @@ async function makeLevelEngine(): Promise<LevelEngine> {
   return engine
 }
 
-describeEngine('memory', async () => new MemoryEngine([]), 'ERR_FAILED')
+describeEngine('memory', async () => new MemoryEngine([]), false)
 describeEngine('LevelDB', makeLevelEngine, 'ERR_LOCKED')
 
 describe('the LevelDB engine on disk', () => {
   test('has everything again after it was closed and opened', async () => {
     const directory = join(await temporaryDirectory(), 'data')
     const first = await LevelEngine.open(directory, { create: true })
-    await first.commit([put('a', '1'), put('b', '2')], undefined)
-    await first.commit([del('a')], undefined)
+    await written(first, [put('a', '1'), put('b', '2')])
+    await written(first, [del('a')])
     await first.close()
     const second = await LevelEngine.open(directory)
     expect(shown(await second.scan(range('a', 'z')))).toEqual(['b=2'])
@@ -236,7 +356,7 @@ describe('the LevelDB engine on disk', () => {
 
   test('a synchronous read that meets an erasing is ERR_BUSY, an asynchronous one waits', async () => {
     const engine = await makeLevelEngine()
-    await engine.commit([put('a', '1')], undefined)
+    await written(engine, [put('a', '1')])
     let erased = false
     const erasing = engine.erase().then(() => {
       erased = true
@@ -256,7 +376,7 @@ describe('the LevelDB engine on disk', () => {
 
   test('gives out bytes that are no Buffer', async () => {
     const engine = await makeLevelEngine()
-    await engine.commit([put('a', '1')], undefined)
+    await written(engine, [put('a', '1')])
     const [row] = await engine.scan(range('a', 'b'))
     for (const bytes of [await engine.get(utf8('a')), engine.getSync(utf8('a')), row?.key, row?.value]) {
       expect(Buffer.isBuffer(bytes)).toBe(false)

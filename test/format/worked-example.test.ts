@@ -28,10 +28,11 @@ import { decodeHead, EMPTY_HEAD, encodeHead, encodeSetHash } from '../../src/for
 import type { KeySlot } from '../../src/format/keyring-file'
 import { padmeLength } from '../../src/format/padding'
 import { encodePayload, encodeRecord } from '../../src/format/record'
-import type { Address, Payload, SecretRecord } from '../../src/model'
+import type { Payload, SecretRecord } from '../../src/model'
 import { nextHead } from '../../src/storage/commit/changes'
-import { expiryRow, HEAD_ROW, idRow, keyspace, payloadRow } from '../../src/storage/keyspace'
-import { openPayload, openRecord, sealRecord } from '../../src/storage/records'
+import { expiryRow, HEAD_ROW, idRow, keyspace, payloadRow, type RowKey } from '../../src/storage/keyspace'
+import { openPayload, openRecord, type SealedRecord, sealRecord } from '../../src/storage/records'
+import type { Replacement, WrittenRecord } from '../../src/storage/replacement'
 
 /**
  * docs/format.md §13 is a store with every byte of it. Here it is computed by the library and compared with the page, so
@@ -87,7 +88,7 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
   const storeId = run(0xa0, 16)
   const slotId = run(0xb0, 8)
   const salt = run(0xc0, 16)
-  const plain = keyspace('plain', () => new Uint8Array())
+  const plain = keyspace({ names: 'plain', nameHash: () => new Uint8Array() })
 
   const secret = await stretch(utf8(PASSPHRASE), salt, COST)
   const slotContext = { storeId, slotId, kind: 'passphrase' }
@@ -105,17 +106,22 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
   const dataKey = open(wrapKey, wrappedDataKey, keyContext(1)) as Uint8Array
   const indexKey = open(wrapKey, file.indexKey, keyContext(0)) as Uint8Array
   const namesKey = derive(indexKey, LABEL.names, storeId)
-  const sealedNames = keyspace('sealed', (composite) => mac(namesKey, composite))
+  const sealedNames = keyspace({ names: 'sealed', nameHash: (composite) => mac(namesKey, composite) })
 
   const keyring = new Keyring(file, rootKey, random)
-  const rowOf = (address: Address): Uint8Array => plain.record(address)
-  const small = sealRecord(keyring, rowOf(SMALL.record.address), SMALL.record, SMALL.payload)
-  const large = sealRecord(keyring, rowOf(LARGE.record.address), LARGE.record, LARGE.payload)
+  const [smallRow, largeRow] = [plain.record(SMALL.record.address), plain.record(LARGE.record.address)]
+  const small = sealRecord(keyring, smallRow.bytes, SMALL.record, SMALL.payload)
+  const large = sealRecord(keyring, largeRow.bytes, LARGE.record, LARGE.payload)
   const payloadValue = large.payloadValue as Uint8Array
-  const replacements = [small, large].map(({ rowKey, record, value }) => ({
-    previous: undefined,
-    next: { rowKey, record, element: keyring.elementHash(rowKey, value) },
-  }))
+  const written = ({ bytes }: RowKey, { record, value }: SealedRecord): WrittenRecord => ({
+    record,
+    element: keyring.elementHash(bytes, value),
+  })
+  const [smallWritten, largeWritten] = [written(smallRow, small), written(largeRow, large)]
+  const replacements: Replacement[] = [
+    { rowKey: smallRow, previous: undefined, next: smallWritten },
+    { rowKey: largeRow, previous: undefined, next: largeWritten },
+  ]
   const head = nextHead(EMPTY_HEAD, replacements)
   const headValue = keyring.sealRow(HEAD_ROW, encodeHead(head))
   const checkpointMac = keyring.checkpointMac(head)
@@ -150,21 +156,21 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
       'set-hash-key': derive(indexKey, LABEL.setHash, storeId),
       'checkpoint-key': derive(indexKey, LABEL.checkpoint, storeId),
       'names-key': namesKey,
-      'small-row-key': small.rowKey,
+      'small-row-key': smallRow.bytes,
       'small-plaintext': encodeRecord(small.record),
-      'small-context': new RowContext(storeId).of(small.rowKey),
+      'small-context': new RowContext(storeId).of(smallRow.bytes),
       'small-envelope': small.value,
       'small-id-row-key': idRow(SMALL.record.id),
       'small-expiry-row-key': expiryRow(EXPIRES_AT, SMALL.record.id),
-      'large-row-key': large.rowKey,
-      'large-payload-row-key': payloadRow(large.rowKey),
+      'large-row-key': largeRow.bytes,
+      'large-payload-row-key': payloadRow(largeRow.bytes),
       'large-payload-envelope': payloadValue,
       'large-plaintext': encodeRecord(large.record),
       'large-envelope': large.value,
       'large-id-row-key': idRow(LARGE.record.id),
-      'small-element-input': new SetElement().of(small.rowKey, small.value),
-      'small-element': encodeSetHash(replacements[0]?.next.element as bigint),
-      'large-element': encodeSetHash(replacements[1]?.next.element as bigint),
+      'small-element-input': new SetElement().of(smallRow.bytes, small.value),
+      'small-element': encodeSetHash(smallWritten.element),
+      'large-element': encodeSetHash(largeWritten.element),
       'set-hash': encodeSetHash(head.setHash),
       'head-row-key': HEAD_ROW,
       'head-plaintext': encodeHead(head),
@@ -178,7 +184,7 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
       'checkpoint-mac': checkpointMac,
       'checkpoint-bytes': fromBase64url(token) as Uint8Array,
       'sealed-scope-prefix': sealedNames.scope(SMALL.record.address.partition, SMALL.record.address.scope),
-      'sealed-row-key': sealedNames.record(SMALL.record.address),
+      'sealed-row-key': sealedNames.record(SMALL.record.address).bytes,
     },
     text: { 'keyring.json': new TextDecoder().decode(keyringJson), 'checkpoint-token': `${token}\n` },
   }

@@ -3,19 +3,14 @@ import { vi } from 'vitest'
 import type { Change } from '../../src/storage/engine'
 import { LevelEngine } from '../../src/storage/level/engine'
 import { MemoryEngine } from '../../src/storage/memory-engine'
+import { interceptWrites } from './engine-writes'
 
 /** Keeps what is committed to LevelDB; to be restored. */
 export function spyOnCommits(): { readonly commits: (readonly Change[])[]; restore(): void } {
   const commits: (readonly Change[])[] = []
-  const { commit } = LevelEngine.prototype
-  const spy = vi.spyOn(LevelEngine.prototype, 'commit').mockImplementation(function (
-    this: LevelEngine,
-    changes,
-    expectedHead,
-  ) {
-    const taken = [...changes]
-    commits.push(taken)
-    return commit.call(this, taken, expectedHead)
+  const spy = interceptWrites(LevelEngine.prototype, (changes, write) => {
+    commits.push(changes)
+    return write()
   })
   return { commits, restore: () => spy.mockRestore() }
 }
@@ -69,11 +64,10 @@ export function engineOf(engine: 'LevelDB' | 'memory'): EngineSpy {
       return pages.reduce((sum, rows) => sum + rows.length, 0)
     },
     async countCommits(work) {
-      const spy = vi.spyOn(prototype, 'commit')
+      const spy = interceptWrites(prototype, (_, write) => write())
       await work()
-      const commits = spy.mock.calls.length
       spy.mockRestore()
-      return commits
+      return spy.count
     },
     countErasures() {
       const spy = vi.spyOn(prototype, 'erase')

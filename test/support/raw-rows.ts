@@ -1,6 +1,13 @@
 import { join } from 'node:path'
 import { Level } from 'level'
 import { mapKey } from '../../src/base/bytes'
+import type { Address } from '../../src/model'
+import { keyspace } from '../../src/storage/keyspace'
+
+/** The row of a record in a store with plain names. */
+export function plainRow(address: Address): Uint8Array {
+  return keyspace({ names: 'plain', nameHash: () => new Uint8Array(32) }).record(address).bytes
+}
 
 /** LevelDB itself, without a store around it. */
 export type RawDatabase = Level<Uint8Array, Uint8Array>

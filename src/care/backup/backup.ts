@@ -1,7 +1,7 @@
 import type { StoreContext } from '../../context'
 import { type BackupEntry, encodeBackupEntry, encodeBackupHeader } from '../../format/backup'
 import { BACKUP_NONCE_BYTES, MEMORY_KIND } from '../../format/constants'
-import type { Progress } from '../../input/options'
+import type { LongOptions } from '../../input/options'
 import { newFile } from '../../platform/new-files'
 import { system } from '../../storage/directory/system-errors'
 import { StoreCopy } from './copy'
@@ -11,11 +11,6 @@ import { type NodeWritable, type Sink, sinkOf } from './sink'
 export type BackupTarget = string | WritableStream<Uint8Array> | NodeWritable
 
 const LABEL = 'backup'
-
-export interface BackupPlan {
-  readonly onProgress?: ((progress: Progress) => void) | undefined
-  readonly signal?: AbortSignal | undefined
-}
 
 export interface BackupReport {
   readonly records: number
@@ -27,7 +22,7 @@ export interface BackupReport {
  * Writes the store into one file, sealed as a whole: as it is at the end of the call, all of it read and authenticated.
  * Done at a turn of `keyChanges`: reads and writes go on meanwhile; changes of keyring.json wait.
  */
-export async function backup(context: StoreContext, target: BackupTarget, plan: BackupPlan): Promise<BackupReport> {
+export async function backup(context: StoreContext, target: BackupTarget, plan: LongOptions): Promise<BackupReport> {
   context.checkOpen()
   plan.signal?.throwIfAborted()
   if (context.keyring.file.slots.every(({ kind }) => kind === MEMORY_KIND)) {
@@ -51,7 +46,7 @@ export async function backup(context: StoreContext, target: BackupTarget, plan: 
   }
 }
 
-async function write(context: StoreContext, sink: Sink, { onProgress, signal }: BackupPlan): Promise<BackupReport> {
+async function write(context: StoreContext, sink: Sink, { onProgress, signal }: LongOptions): Promise<BackupReport> {
   const { keyring, keyringStorage, queue, random } = context
   const records = queue.head.count
   const header = encodeBackupHeader({ keyring: keyringStorage.bytes, records, nonce: random(BACKUP_NONCE_BYTES) })

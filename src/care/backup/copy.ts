@@ -1,11 +1,9 @@
-import { mapKey } from '../../base/bytes'
 import type { StoreContext } from '../../context'
 import { corrupt } from '../../errors'
 import type { BackupEntry } from '../../format/backup'
-import type { Row } from '../../storage/engine'
-import { payloadRow } from '../../storage/keyspace'
-import { getNow, openPayload, openRecord } from '../../storage/records'
-import type { Standing } from '../../storage/replacement'
+import { getNow, type Row } from '../../storage/engine'
+import { payloadRow, type RowKey } from '../../storage/keyspace'
+import { openPayload, openRecord } from '../../storage/records'
 import { RecordTally } from '../../storage/tally'
 
 /** Bounds how long writers wait for one step, and what is held in memory. */
@@ -35,16 +33,13 @@ export class StoreCopy {
   readonly #emit: (entries: readonly BackupEntry[]) => Promise<void>
   readonly #tally: RecordTally
   /** Rows that have changed since they were copied. */
-  readonly #changed = new Map<string, Uint8Array>()
+  readonly #changed = new Map<string, RowKey>()
 
   /** @param emit - Takes the entries of one step. */
   constructor(context: StoreContext, emit: (entries: readonly BackupEntry[]) => Promise<void>) {
     this.#context = context
     this.#emit = emit
-    this.#tally = new RecordTally(context.keyring, context.queue, ({ previous, next }) => {
-      const { rowKey } = (previous ?? next) as Standing
-      this.#changed.set(mapKey(rowKey), rowKey)
-    })
+    this.#tally = new RecordTally(context, ({ rowKey }) => this.#changed.set(rowKey.text, rowKey))
   }
 
   get count(): number {
@@ -82,34 +77,29 @@ export class StoreCopy {
 
   /** @returns Whether there is more. */
   async #walk(): Promise<boolean> {
-    const entries = await this.#turn(async () => {
-      const rows = await this.#context.engine.scan({ ...this.#tally.ahead, limit: STEP_ROWS })
-      const step: BackupEntry[] = []
-      let bytes = 0
-      for (const row of rows) {
+    const entries: BackupEntry[] = []
+    const more = await this.#turn(() =>
+      this.#tally.step({ rows: STEP_ROWS, bytes: STEP_BYTES }, async (row) => {
         const entry = await this.#putEntry(row)
-        step.push(entry)
-        this.#tally.meet(row)
-        bytes += entry.value.length + entry.payloadValue.length
-        if (bytes >= STEP_BYTES) break
-      }
-      if (rows.length === 0) this.#tally.meetEnd()
-      return step
-    })
+        entries.push(entry)
+        return entry.payloadValue.length
+      }),
+    )
     await this.#emit(entries)
-    return entries.length > 0
+    return more
   }
 
   /** The state of rows that have changed; and, if no others have, the head. */
   async #catchUp(factor: number): Promise<Step> {
     const entries: BackupEntry[] = []
     let bytes = 0
-    for (const [key, rowKey] of this.#changed) {
+    for (const [text, rowKey] of this.#changed) {
       if (entries.length >= STEP_ROWS * factor || bytes >= STEP_BYTES * factor) return { entries, complete: false }
-      this.#changed.delete(key)
-      const value = await getNow(this.#context.engine, rowKey)
+      this.#changed.delete(text)
+      const { bytes: key } = rowKey
+      const value = await getNow(this.#context.engine, key)
       const entry =
-        value === undefined ? ({ type: 'delete', rowKey } as const) : await this.#putEntry({ key: rowKey, value })
+        value === undefined ? ({ type: 'delete', rowKey: key } as const) : await this.#putEntry({ key, value })
       entries.push(entry)
       if (entry.type === 'put') bytes += entry.value.length + entry.payloadValue.length
     }

@@ -1,31 +1,20 @@
 import { ByteStreamReader } from '../../base/byte-stream'
-import { chooseAead } from '../../crypto/aead/choose'
-import { Keyring, readKeyringFile, streamKey } from '../../crypto/keyring'
-import { publicRandom, systemRandom } from '../../crypto/random'
+import { streamKey } from '../../crypto/keyring'
 import { openChunks } from '../../crypto/stream'
 import { corrupt } from '../../errors'
 import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../../format/backup'
-import type { Progress } from '../../input/options'
-import type { KeyProvider } from '../../keys/provider'
-import { unlock } from '../../keys/unlock'
+import type { RestoreSettings } from '../../input/options'
+import { type Unlocked, unlockKeyring } from '../../keys/unlock'
 import { readPieces } from '../../platform/pieces'
-import { create } from '../../storage/directory/build'
+import { buildStore } from '../../storage/directory/build'
 import { examine } from '../../storage/directory/location'
 import { alreadyThere, system } from '../../storage/directory/system-errors'
 import type { Engine } from '../../storage/engine'
 import { matchKeyring, openHead } from '../../storage/head'
-import { LevelEngine } from '../../storage/level/engine'
 import { StoreWriter } from '../store-writer'
 
 /** The path of a backup, or its bytes in pieces: a stream of Node or of the web. */
 export type BackupSource = string | AsyncIterable<Uint8Array>
-
-export interface RestorePlan {
-  readonly key: KeyProvider
-  readonly sodium: boolean
-  readonly onProgress?: ((progress: Progress) => void) | undefined
-  readonly signal?: AbortSignal | undefined
-}
 
 export interface RestoreReport {
   readonly records: number
@@ -37,7 +26,7 @@ export interface RestoreReport {
  * Makes a store of a backup. It is built under another name, held against its own head, and renamed: until all of the file
  * has proved right there is nothing at the location.
  */
-export async function restore(source: BackupSource, path: string, plan: RestorePlan): Promise<RestoreReport> {
+export async function restore(source: BackupSource, path: string, plan: RestoreSettings): Promise<RestoreReport> {
   plan.signal?.throwIfAborted()
   const location = await examine(path)
   if (location.state === 'store') throw alreadyThere('location')
@@ -45,23 +34,16 @@ export async function restore(source: BackupSource, path: string, plan: RestoreP
   try {
     return await system('backup', async () => {
       const { header, bytes: headerBytes } = await decodeBackupHeader(stream)
-      const unverified = readKeyringFile(header.keyring)
-      const { file, rootKey } = await unlock(unverified, plan.key)
-      const keyring = new Keyring(file, rootKey, publicRandom, chooseAead(plan))
-      const key = streamKey(rootKey, headerBytes)
-      rootKey.fill(0)
+      const unlocked = await unlockKeyring(header.keyring, plan.key, plan)
+      const { keyring } = unlocked
+      const key = await keyring.lendRootKey((rootKey) => streamKey(rootKey, headerBytes))
       let records = 0
-      const build = async (directory: string): Promise<void> => {
-        const engine = await LevelEngine.open(directory, { create: true })
-        try {
-          const entries = decodeBackupEntries(new ByteStreamReader(openChunks(key, stream)))
-          records = await fill(engine, keyring, unverified.mac, entries, header.records, plan)
-        } finally {
-          await engine.close()
-        }
+      const fill = async (engine: Engine): Promise<void> => {
+        const entries = decodeBackupEntries(new ByteStreamReader(openChunks(key, stream)))
+        records = await copyEntries(engine, unlocked, entries, header.records, plan)
       }
       try {
-        if (!(await create(location, header.keyring, build, systemRandom))) throw alreadyThere('location')
+        if (!(await buildStore(location, unlocked.bytes, fill))) throw alreadyThere('location')
         return { records, bytes: stream.offset }
       } finally {
         key.fill(0)
@@ -74,13 +56,12 @@ export async function restore(source: BackupSource, path: string, plan: RestoreP
 }
 
 /** @returns How many records there are, all of them verified. */
-async function fill(
+async function copyEntries(
   engine: Engine,
-  keyring: Keyring,
-  keyringMac: Uint8Array,
+  { keyring, mac }: Unlocked,
   entries: AsyncIterable<BackupEntry>,
   total: number,
-  { onProgress, signal }: RestorePlan,
+  { onProgress, signal }: RestoreSettings,
 ): Promise<number> {
   const writer = new StoreWriter(engine, keyring, 'backup')
   let headValue: Uint8Array | undefined
@@ -91,7 +72,7 @@ async function fill(
   }
   if (headValue === undefined) throw corrupt('backup: expected a head at its end, got none')
   const head = openHead(keyring, headValue)
-  if (matchKeyring(keyring.file, keyringMac, head) !== 'settled') {
+  if (matchKeyring(keyring.file, mac, head) !== 'settled') {
     throw corrupt('backup: expected keyring.json and head of one time, got others')
   }
   await writer.finish(head, headValue)

@@ -1,4 +1,5 @@
-import type { Traces, Version } from './evidence'
+import type { Version } from './evidence-keys'
+import type { Traces } from './traces'
 
 /** What is to become of one record row. */
 export type Choice =
@@ -44,8 +45,8 @@ function isDeletedAt(deletedAt: number | undefined): (version: Version) => boole
 }
 
 /** Whether a version that is kept may have been deleted. */
-export function mayBeDeleted({ deletedAt, hasUndatedDeletion }: Traces, { standing, sequence }: Version): boolean {
-  if (standing === 'abandoned' || hasUndatedDeletion) return true
+export function mayBeDeleted({ deletedAt, hasUndatedDeletion }: Traces, { origin, sequence }: Version): boolean {
+  if (origin === 'abandoned' || hasUndatedDeletion) return true
   return deletedAt !== undefined && sequence === undefined
 }
 

@@ -1,60 +1,37 @@
-import { ByteReader, ByteWriter } from '../../base/byte-codec'
+import { ByteReader } from '../../base/byte-codec'
 import { concat, equal } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
 import { SecretStoreError } from '../../errors'
 import { ROW } from '../../format/constants'
 import { envelopeTag, IDENTITY_BYTES } from '../../format/envelope'
-import { decodeSetHash, encodeSetHash, type Head } from '../../format/head'
+import { encodeSetHash, type Head } from '../../format/head'
 import type { StoredRecord } from '../../format/record'
-import type { Change, Engine } from '../../storage/engine'
+import { type Change, type Engine, writeAlone } from '../../storage/engine'
 import { openHead } from '../../storage/head'
 import { HEAD_ROW, type Keyspace, prefixRange } from '../../storage/keyspace'
 import { openRecord } from '../../storage/records'
 import { walkRows } from '../../storage/walk'
+import {
+  decodeKey,
+  KIND,
+  NO_BYTES,
+  NUL,
+  NUMBER_BYTES,
+  number,
+  originOf,
+  PART,
+  payloadPart,
+  rowPart,
+  UNDATED,
+  type Version,
+  versionSuffix,
+} from './evidence-keys'
 import type { FoundRow } from './level-files/found'
-
-/** Where something was found: in a file that belongs to the database, in another one, or nobody can say. */
-export type Standing = 'live' | 'unknown' | 'abandoned'
-
-/** A version of a record that is authentic. */
-export interface Version {
-  readonly revision: number
-  readonly standing: Standing
-  /** LevelDB's number of the write; `undefined` where the bytes around it are damaged. */
-  readonly sequence: number | undefined
-}
-
-/** What was found of one record row. */
-export interface Traces {
-  readonly rowKey: Uint8Array
-  /** The newest first. */
-  readonly versions: readonly Version[]
-  /** The last deletion of it that is beyond doubt. */
-  readonly deletedAt: number | undefined
-  /** Whether it was deleted at a time that nobody can say. */
-  readonly hasUndatedDeletion: boolean
-  /** The last write of it of which nothing can be opened, and that is beyond doubt. */
-  readonly unreadableAt: number | undefined
-  /** Whether something that does not open bears its key, at a time that nobody can say. */
-  readonly hasUndatedTrace: boolean
-  /** What those that do not open would be in the set hash, if they are the ones that were written. */
-  readonly unreadableElements: readonly bigint[]
-  /** Ids that lead to it, as their hints say. */
-  readonly ids: readonly string[]
-  /** When the last of those hints was written, as far as that is beyond doubt of any of them. */
-  readonly hintedAt: number | undefined
-}
+import { addTrace, compareVersions, type Grouped, newGroup, type Traces } from './traces'
 
 const COMMIT_ROWS = 500
 const COMMIT_BYTES: number = 4 * 1024 * 1024
 const PAGE_ROWS = 200
-
-/** The first byte of a key: what belongs to a record row comes first, by row key. */
-const PART = { row: 0x01, payload: 0x02, deletedId: 0x03 } as const
-/** Behind the row key. */
-const KIND = { version: 1, deletion: 2, unreadable: 3, hint: 4 } as const
-const STANDINGS: readonly Standing[] = ['abandoned', 'unknown', 'live']
-const NO_BYTES: Uint8Array = new Uint8Array()
 
 /**
  * All that was found in the files of a damaged store, put in order: in an engine of its own, so that memory does not
@@ -103,7 +80,7 @@ export class Evidence {
 
   /** Everything taken so far is in order when it resolves. */
   async flush(): Promise<void> {
-    await this.#engine.commit(this.#pending, undefined)
+    await writeAlone(this.#engine, this.#pending)
     this.#pending = []
     this.#pendingBytes = 0
   }
@@ -118,7 +95,7 @@ export class Evidence {
           if (group !== undefined) yield await this.#traces(group)
           group = newGroup(rowKey)
         }
-        addTo(group, kind, rest)
+        addTrace(group, kind, rest)
       }
     }
     if (group !== undefined) yield await this.#traces(group)
@@ -143,8 +120,8 @@ export class Evidence {
       return
     }
     const record = this.#opened(() => openRecord(this.#keyring, key, value))
-    if (record !== undefined && equal(this.#keyspace.record(record.address), key)) {
-      const version = { revision: record.revision, standing: standingOf(live), sequence: at }
+    if (record !== undefined && equal(this.#keyspace.record(record.address).bytes, key)) {
+      const version = { revision: record.revision, origin: originOf(live), sequence: at }
       this.#put(rowPart(key, KIND.version, versionSuffix(version)), value)
     } else if (value.length >= IDENTITY_BYTES) {
       const element = encodeSetHash(this.#keyring.elementHash(key, value))
@@ -214,98 +191,4 @@ export class Evidence {
       throw error
     }
   }
-}
-
-const NUL: Uint8Array = Uint8Array.of(0)
-const NUMBER_BYTES = 8
-/** A time that nobody can say: LevelDB's numbers begin with 1. */
-const UNDATED = 0
-
-interface Grouped {
-  readonly rowKey: Uint8Array
-  readonly versions: Version[]
-  readonly hints: { readonly id: Uint8Array; readonly sequence: number }[]
-  deletedAt: number | undefined
-  unreadableAt: number | undefined
-  hasUndatedTrace: boolean
-  hasUndatedDeletion: boolean
-  readonly unreadable: Set<bigint>
-}
-
-function newGroup(rowKey: Uint8Array): Grouped {
-  return {
-    rowKey,
-    versions: [],
-    hints: [],
-    deletedAt: undefined,
-    unreadableAt: undefined,
-    hasUndatedTrace: false,
-    hasUndatedDeletion: false,
-    unreadable: new Set(),
-  }
-}
-
-function addTo(group: Grouped, kind: number, rest: Uint8Array): void {
-  const reader = new ByteReader(rest)
-  if (kind === KIND.version) {
-    const revision = reader.u64()
-    const standing = STANDINGS[reader.u8()] as Standing
-    const sequence = reader.u64()
-    group.versions.push({ revision, standing, sequence: sequence === UNDATED ? undefined : sequence })
-    return
-  }
-  // In the order of the keys: the last one is the greatest.
-  const sequence = reader.u64()
-  if (kind === KIND.hint) {
-    group.hints.push({ sequence, id: rest.slice(NUMBER_BYTES) })
-  } else if (kind === KIND.deletion) {
-    if (sequence === UNDATED) group.hasUndatedDeletion = true
-    else group.deletedAt = sequence
-  } else {
-    group.unreadable.add(decodeSetHash(reader.rest()))
-    if (sequence === UNDATED) group.hasUndatedTrace = true
-    else group.unreadableAt = sequence
-  }
-}
-
-/** The newest first; of one revision, what is surest. */
-function compareVersions(one: Version, other: Version): number {
-  return (
-    other.revision - one.revision ||
-    STANDINGS.indexOf(other.standing) - STANDINGS.indexOf(one.standing) ||
-    (other.sequence ?? 0) - (one.sequence ?? 0)
-  )
-}
-
-function standingOf(live: boolean | undefined): Standing {
-  if (live === undefined) return 'unknown'
-  return live ? 'live' : 'abandoned'
-}
-
-function number(value: number): Uint8Array {
-  return new ByteWriter().u64(value).bytes()
-}
-
-function versionSuffix({ revision, standing, sequence }: Version): Uint8Array {
-  return new ByteWriter()
-    .u64(revision)
-    .u8(STANDINGS.indexOf(standing))
-    .u64(sequence ?? UNDATED)
-    .bytes()
-}
-
-function rowPart(rowKey: Uint8Array, kind: number, suffix: Uint8Array): Uint8Array {
-  return new ByteWriter().u8(PART.row).u32(rowKey.length).raw(rowKey).u8(kind).raw(suffix).bytes()
-}
-
-function payloadPart(rowKey: Uint8Array, tag: Uint8Array): Uint8Array {
-  return new ByteWriter().u8(PART.payload).u32(rowKey.length).raw(rowKey).raw(tag).bytes()
-}
-
-function decodeKey(key: Uint8Array): { rowKey: Uint8Array; kind: number; rest: Uint8Array } {
-  const reader = new ByteReader(key)
-  reader.u8()
-  const rowKey = reader.raw(reader.u32()).slice()
-  const kind = reader.u8()
-  return { rowKey, kind, rest: key.subarray(1 + 4 + rowKey.length + 1) }
 }

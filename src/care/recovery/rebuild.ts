@@ -1,30 +1,29 @@
 import { Shortlist } from '../../base/shortlist'
-import type { Keyring } from '../../crypto/keyring'
+import { isSameSum, NO_RECORDS, type RecordSum, withElement } from '../../crypto/set-hash'
 import { corrupt } from '../../errors'
 import type { Head } from '../../format/head'
-import type { UnverifiedKeyringFile } from '../../format/keyring-file'
+import type { KeyringFile } from '../../format/keyring-file'
+import type { Unlocked } from '../../keys/unlock'
+import type { Engine } from '../../storage/engine'
 import { sealHead } from '../../storage/head'
-import { LevelEngine } from '../../storage/level/engine'
 import { StoreWriter } from '../store-writer'
 import type { Evidence } from './evidence'
 import type { RecoveredSecret, RecoveryReport } from './report'
-import { isSame, NO_SUM, plus, type Stock, type Sum, select, takeStock } from './stock'
+import { type Stock, select, takeStock } from './stock'
 import { fates, type Survivor } from './survivors'
 
 export interface RebuildPlan {
-  /** keyring.json. */
-  readonly unverified: UnverifiedKeyringFile
   /** Whether there were later writes than any that was found. */
   readonly outdated: boolean
   readonly signal: AbortSignal | undefined
 }
 
-/** Builds the new store in a directory that does not exist yet, and says what is in it and what is not. */
+/** Builds the new store in an empty engine, and says what is in it and what is not. */
 export async function rebuild(
-  directory: string,
+  engine: Engine,
   evidence: Evidence,
-  keyring: Keyring,
-  { unverified, outdated, signal }: RebuildPlan,
+  { keyring, mac }: Unlocked,
+  { outdated, signal }: RebuildPlan,
 ): Promise<Omit<RecoveryReport, 'damage'>> {
   const found = evidence.head
   const stock = await takeStock(fates(evidence, keyring), evidence.headAt)
@@ -33,44 +32,39 @@ export async function rebuild(
   }
   const lastHead = outdated ? undefined : found
   const isKept = select(lastHead, stock)
-  const engine = await LevelEngine.open(directory, { create: true })
-  try {
-    const writer = new StoreWriter(engine, keyring, 'recovery')
-    const kept = new Kept(stock.lostSum)
-    for await (const fate of fates(evidence, keyring)) {
-      signal?.throwIfAborted()
-      if (fate.kind !== 'survivor' || !isKept(fate)) continue
-      await writer.take({ type: 'put', ...fate })
-      kept.add(fate)
-    }
-    // What is lost from before the head, and not among what it was sealed over, had been deleted.
-    const complete = lastHead !== undefined && stock.lostSince === 0 && isSame(kept.sum, lastHead)
-    const proven = complete || (lastHead !== undefined && isSame(kept.lastSum, lastHead))
-    const head = headOf(kept.sum, complete, stock.lastRevision, found, unverified)
-    await writer.finish(head, sealHead(keyring, head).value)
-    return { outdated, ...reportOf(found, stock, kept, { complete, proven }) }
-  } finally {
-    await engine.close()
+  const writer = new StoreWriter(engine, keyring, 'recovery')
+  const kept = new Kept(stock.lostSum)
+  for await (const fate of fates(evidence, keyring)) {
+    signal?.throwIfAborted()
+    if (fate.kind !== 'survivor' || !isKept(fate)) continue
+    await writer.take({ type: 'put', ...fate })
+    kept.add(fate)
   }
+  // What is lost from before the head, and not among what it was sealed over, had been deleted.
+  const complete = lastHead !== undefined && stock.lostSince === 0 && isSameSum(kept.sum, lastHead)
+  const proven = complete || (lastHead !== undefined && isSameSum(kept.lastSum, lastHead))
+  const head = headOf(kept.sum, complete, stock.lastRevision, found, { file: keyring.file, mac })
+  await writer.finish(head, sealHead(keyring, head).value)
+  return { outdated, ...reportOf(found, stock, kept, { complete, proven }) }
 }
 
 /** What the new store has, and what is to be said of it. */
 class Kept {
-  sum: Sum = NO_SUM
+  sum: RecordSum = NO_RECORDS
   /** Of the last version of each, and of what is lost. */
-  lastSum: Sum
+  lastSum: RecordSum
   readonly resurrected: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
   readonly older: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
   /** Those, and others of which that cannot be known without a proof. */
   readonly perhapsOlder: Shortlist<RecoveredSecret> = new Shortlist<RecoveredSecret>()
 
-  constructor(lostSum: Sum) {
+  constructor(lostSum: RecordSum) {
     this.lastSum = lostSum
   }
 
   add({ element, lastElement, mayBeDeleted, mayBeOlder, about }: Survivor): void {
-    this.sum = plus(this.sum, element)
-    this.lastSum = plus(this.lastSum, lastElement)
+    this.sum = withElement(this.sum, element)
+    this.lastSum = withElement(this.lastSum, lastElement)
     if (mayBeDeleted) this.resurrected.add(about)
     if (element !== lastElement) this.older.add(about)
     if (element !== lastElement || mayBeOlder) this.perhapsOlder.add(about)
@@ -78,15 +72,15 @@ class Kept {
 }
 
 /**
- * If nothing is amiss it is the head that was found. Else it is the head of a write of its own behind all that was found: a
+ * If nothing is amiss it is the head that was found. Else it is the head of a write of its own after all that was found: a
  * checkpoint of a later one still refuses the store.
  */
 function headOf(
-  sum: Sum,
+  sum: RecordSum,
   complete: boolean,
   lastRevision: number,
   found: Head | undefined,
-  { file: { change }, mac }: UnverifiedKeyringFile,
+  { file: { change }, mac }: { readonly file: KeyringFile; readonly mac: Uint8Array },
 ): Head {
   const least = (change?.sequence ?? -1) + 1
   const last = Math.max(found?.sequence ?? 0, lastRevision)

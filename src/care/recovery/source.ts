@@ -1,7 +1,6 @@
 import { readKeyringFile } from '../../crypto/keyring'
 import { corrupt, SecretStoreError } from '../../errors'
 import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES, STAGED_KEYRING_FILE } from '../../format/constants'
-import type { UnverifiedKeyringFile } from '../../format/keyring-file'
 import { type DataFile, dataFiles } from '../../platform/data-files'
 import { joinPath, readRegularFile, resolvePath, status } from '../../platform/files'
 import { system } from '../../storage/directory/system-errors'
@@ -9,23 +8,19 @@ import type { FoundRow } from './level-files/found'
 import { readLevelFiles } from './level-files/read'
 import type { DamagedFile } from './report'
 
-export interface DamagedKeyring {
-  readonly bytes: Uint8Array
-  readonly unverified: UnverifiedKeyringFile
-}
-
 /**
  * keyring.json; if that is damaged, the one that a change of keys had written beside it.
  *
  * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`, `ERR_IO`.
  */
-export async function readDamagedKeyring(directory: string): Promise<DamagedKeyring> {
+export async function readDamagedKeyring(directory: string): Promise<Uint8Array> {
   let failure: unknown
   for (const name of [KEYRING_FILE, STAGED_KEYRING_FILE]) {
     try {
       const bytes = await system('location', () => readRegularFile(joinPath(directory, name), MAX_KEYRING_BYTES))
       if (bytes === undefined) throw corrupt(`${KEYRING_FILE}: expected a file, got none (without it nothing opens)`)
-      return { bytes, unverified: readKeyringFile(bytes) }
+      readKeyringFile(bytes)
+      return bytes
     } catch (error) {
       if (!isDamage(error)) throw error
       failure ??= error

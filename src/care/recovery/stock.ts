@@ -1,35 +1,19 @@
 import { Shortlist } from '../../base/shortlist'
-import { addElement, removeElement } from '../../crypto/set-hash'
+import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../../crypto/set-hash'
 import type { Head } from '../../format/head'
 import type { RecoveredSecret } from './report'
 import type { Fate, Survivor } from './survivors'
 
-/** Count and set hash of records, as in a head. */
-export interface Sum {
-  readonly count: number
-  readonly setHash: bigint
-}
-
-export const NO_SUM: Sum = { count: 0, setHash: 0n }
-
-export function plus({ count, setHash }: Sum, element: bigint): Sum {
-  return { count: count + 1, setHash: addElement(setHash, element) }
-}
-
-export function isSame(one: Sum, other: Sum): boolean {
-  return one.count === other.count && one.setHash === other.setHash
-}
-
 /** What all that was found comes to: the last version of every record, of those that are lost, too. */
 export interface Stock {
   readonly survivors: number
-  readonly all: Sum
+  readonly all: RecordSum
   /** Without the survivors that may have been deleted. */
-  readonly certain: Sum
+  readonly certain: RecordSum
   /** Of the survivors. */
   readonly lastRevision: number
   readonly lost: Shortlist<RecoveredSecret>
-  readonly lostSum: Sum
+  readonly lostSum: RecordSum
   /** How many of those may have been written behind the head. */
   readonly lostSince: number
   readonly deleted: number
@@ -38,24 +22,24 @@ export interface Stock {
 /** @param headAt - When the head was written, by LevelDB's number. */
 export async function takeStock(fates: AsyncIterable<Fate>, headAt: number | undefined): Promise<Stock> {
   const lost = new Shortlist<RecoveredSecret>()
-  let lostSum = NO_SUM
-  let all = NO_SUM
-  let certain = NO_SUM
+  let lostSum = NO_RECORDS
+  let all = NO_RECORDS
+  let certain = NO_RECORDS
   let [survivors, deleted, lastRevision, lostSince] = [0, 0, 0, 0]
   for await (const fate of fates) {
     if (fate.kind === 'survivor') {
       survivors++
       lastRevision = Math.max(lastRevision, fate.revision)
-      all = plus(all, fate.lastElement)
-      if (!fate.mayBeDeleted) certain = plus(certain, fate.lastElement)
+      all = withElement(all, fate.lastElement)
+      if (!fate.mayBeDeleted) certain = withElement(certain, fate.lastElement)
     } else if (fate.kind === 'lost') {
       lost.add(fate.about)
       // Without its summand, the sums come to nothing that any head has.
       const element = fate.lastElement ?? 0n
       if (headAt === undefined || fate.seenAt === undefined || fate.seenAt > headAt) lostSince++
-      lostSum = plus(lostSum, element)
-      all = plus(all, element)
-      certain = plus(certain, element)
+      lostSum = withElement(lostSum, element)
+      all = withElement(all, element)
+      certain = withElement(certain, element)
     } else {
       deleted++
     }
@@ -72,9 +56,9 @@ export async function takeStock(fates: AsyncIterable<Fate>, headAt: number | und
  */
 export function select(head: Head | undefined, { all, certain, lastRevision }: Stock): (survivor: Survivor) => boolean {
   // A head from before the last records says nothing of them.
-  if (head === undefined || head.sequence < lastRevision || isSame(all, head)) return () => true
-  if (isSame(certain, head)) return ({ mayBeDeleted }) => !mayBeDeleted
+  if (head === undefined || head.sequence < lastRevision || isSameSum(all, head)) return () => true
+  if (isSameSum(certain, head)) return ({ mayBeDeleted }) => !mayBeDeleted
   if (all.count !== head.count + 1) return () => true
-  const extra = removeElement(all.setHash, head.setHash)
+  const extra = withoutElement(all, head.setHash).setHash
   return ({ lastElement }) => lastElement !== extra
 }

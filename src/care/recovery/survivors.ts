@@ -1,10 +1,12 @@
 import { toBase64url } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
+import { addressOf } from '../../storage/keyspace'
 import { openRecord } from '../../storage/records'
 import { choose, mayBeDeleted, mayBeOlder } from './choice'
-import type { Evidence, Traces, Version } from './evidence'
-import { placeOf } from './place'
+import type { Evidence } from './evidence'
+import type { Version } from './evidence-keys'
 import { describe, type RecoveredSecret } from './report'
+import type { Traces } from './traces'
 
 /** A secret that can be kept. */
 export interface Survivor {
@@ -82,7 +84,7 @@ function departed(
   keyring: Keyring,
   lastElement: bigint | undefined,
 ): Departed {
-  const address = keyring.names === 'plain' ? placeOf(rowKey) : undefined
+  const address = keyring.names === 'plain' ? addressOf(rowKey) : undefined
   const times = [...versions.map(({ sequence }) => sequence), hintedAt, unreadableAt].flatMap((time) => time ?? [])
   const isDated = !hasUndatedTrace && versions.every(({ sequence }) => sequence !== undefined) && times.length > 0
   const seenAt = isDated ? Math.max(...times) : undefined

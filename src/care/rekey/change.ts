@@ -1,6 +1,7 @@
 import type { StoreContext } from '../../context'
-import { readKeyringFile, sealKeyringFile } from '../../crypto/keyring'
-import type { KeyringFile, UnverifiedKeyringFile } from '../../format/keyring-file'
+import { sealKeyringFile } from '../../crypto/keyring'
+import type { KeyringFile } from '../../format/keyring-file'
+import { checkReadable } from '../../keys/unlock'
 import { installKeyring, stageKeyring } from '../../storage/directory/keyring-json'
 
 /** What is needed to put another keyring.json in place. */
@@ -43,17 +44,6 @@ export async function changeKeyring(
     const sequence = Math.max(head.sequence, leastSequence) + 1
     await queue.commitHead({ ...head, sequence, keyring: { generation, mac } })
   })
-}
-
-/** What is written must be readable before anything depends on it; a provider's slot may not be. */
-export function checkReadable(keyringFile: Uint8Array): UnverifiedKeyringFile {
-  try {
-    return readKeyringFile(keyringFile)
-  } catch (cause) {
-    throw new TypeError('keyring.json: expected slots and keys that it can hold, got others (see the key provider)', {
-      cause,
-    })
-  }
 }
 
 function generationOf({ change }: KeyringFile): number {

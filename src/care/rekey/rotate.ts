@@ -5,26 +5,23 @@ import { corrupt } from '../../errors'
 import { KEY_BYTES, MAX_DATA_KEYS, SLOT_ID_BYTES } from '../../format/constants'
 import { decodeEnvelope } from '../../format/envelope'
 import type { KeySlot } from '../../format/keyring-file'
-import type { Progress } from '../../input/options'
+import type { StoredRecord } from '../../format/record'
+import type { RotateOptions } from '../../input/options'
 import type { KeyProvider } from '../../keys/provider'
 import { type KeySlotInfo, slotInfo } from '../../keys/slot-info'
 import { findSlot } from '../../keys/unlock'
 import { checkWork, fillSlot } from '../../keys/wrap'
 import { isExpired } from '../../model'
-import type { Operation } from '../../storage/commit/transaction'
+import type { Operation, SeenRecord } from '../../storage/commit/transaction'
 import type { Row } from '../../storage/engine'
-import { payloadRow, RECORD_ROWS } from '../../storage/keyspace'
-import { openRecord } from '../../storage/records'
-import { RecordTally } from '../../storage/tally'
+import { RECORD_ROWS, RowKey } from '../../storage/keyspace'
+import { openKnown, openRecord } from '../../storage/records'
+import { RecordTally, type StepLimits } from '../../storage/tally'
 import { walkRows } from '../../storage/walk'
 import { changeKeyring, type NextKeyring } from './change'
 
-export interface RotationPlan {
-  /** Replaces the root key as well, and keeps the slots of these providers alone. */
-  readonly rootFor?: readonly KeyProvider[]
-  readonly onProgress?: ((progress: Progress) => void) | undefined
-  readonly signal?: AbortSignal | undefined
-}
+/** With `keys`, the root key is replaced as well, and the slots of those keys alone are kept. */
+export type RotationPlan = Pick<RotateOptions, 'keys' | 'onProgress' | 'signal'>
 
 export interface RotationReport {
   /** The data key that seals everything now; it is the only one. */
@@ -38,13 +35,13 @@ export interface RotationReport {
 }
 
 /** Bounds one write: writers wait for no more than that. */
-const RESEAL_ROWS = 8
-const RESEAL_BYTES: number = 1024 * 1024
+const RESEAL: StepLimits = { rows: 16, bytes: 1024 * 1024 }
+const PROOF: StepLimits = { rows: 64, bytes: 1024 * 1024 }
 const WALK_ROWS = 256
-const PROOF_ROWS = 64
 
 /**
- * Puts everything under a new data key, and destroys the old ones. Done at a turn of `rotations`.
+ * Puts everything under a new data key, and destroys the old ones. Done at a turn of `rotations`. Each record is opened
+ * twice in all: to be sealed anew, and for the proof.
  *
  * New key → keyring.json; every record sealed anew, in bounded writes among the others; every record looked at; old keys
  * out of keyring.json. Whatever stops it in between, all keys are still there, and the next call goes on from there.
@@ -67,21 +64,21 @@ export async function rotate(context: StoreContext, plan: RotationPlan): Promise
 }
 
 /** Makes the new key, unless there is one that an earlier call has not brought to its end. @returns Slots dropped. */
-async function begin(context: StoreContext, { rootFor, signal }: RotationPlan): Promise<KeySlotInfo[]> {
+async function begin(context: StoreContext, { keys, signal }: RotationPlan): Promise<KeySlotInfo[]> {
   const { keyring, random } = context
   const created = context.nowSeconds()
   if (keyring.file.keys.length >= MAX_DATA_KEYS) {
     throw new RangeError(`rotate: expected at most ${MAX_DATA_KEYS} data keys, got one more; end a rotation first`)
   }
   return keyring.lendRootKey(async (rootKey) => {
-    if (rootFor === undefined) {
+    if (keys === undefined) {
       if (keyring.file.keys.length > 1) return []
       await changeKeyring(context, { file: withNewDataKey(keyring.file, rootKey, created, random), rootKey })
       return []
     }
     const newRootKey = random(KEY_BYTES)
     try {
-      const planned = planNewRoot(context, rootKey, newRootKey, rootFor)
+      const planned = planNewRoot(context, rootKey, newRootKey, keys)
       const { next, dropped } = await orAborted(signal, orAborted(context.closing, planned))
       await changeKeyring(context, { ...next, file: withNewDataKey(next.file, newRootKey, created, random) })
       return dropped
@@ -116,7 +113,7 @@ async function planNewRoot(
   return { next: { file: withRootKey(file, rootKey, newRootKey, slots, random), rootKey: newRootKey }, dropped }
 }
 
-/** One walk over all records. What is written during it is under the new key by itself. */
+/** One walk over all records. Whatever is written during it is under the new key by itself. */
 async function resealAll(
   context: StoreContext,
   { onProgress, signal }: RotationPlan,
@@ -125,10 +122,10 @@ async function resealAll(
   let resealed = 0
   let failure: unknown
   for await (const rows of walkRows(context.engine, RECORD_ROWS, WALK_ROWS)) {
-    for (const batch of batchesToReseal(context, rows, (error) => (failure ??= error))) {
+    for (const seen of recordsToReseal(context, rows, (error) => (failure ??= error))) {
       context.checkOpen()
       signal?.throwIfAborted()
-      const outcome = await context.queue.submit(resealOperation(context, batch))
+      const outcome = await context.queue.submit(resealOperation(context, seen))
       resealed += outcome.resealed
       failure ??= outcome.failure
     }
@@ -140,55 +137,54 @@ async function resealAll(
   return { walked, resealed }
 }
 
-interface Batch {
-  readonly rowKeys: readonly Uint8Array[]
-  readonly sizeBytes: number
-}
-
-/** The rows under other keys than the one that seals now, a bounded number at a time. */
-function* batchesToReseal(
+/** The records under other keys than the one that seals now, opened, a bounded number at a time. */
+function* recordsToReseal(
   { keyring }: StoreContext,
   rows: readonly Row[],
   onDamage: (error: unknown) => void,
-): Generator<Batch, void> {
-  let rowKeys: Uint8Array[] = []
-  let sizeBytes = 0
+): Generator<readonly SeenRecord[], void> {
+  let seen: SeenRecord[] = []
+  let bytes = 0
   for (const { key, value } of rows) {
     try {
       if (decodeEnvelope(value).keyId === keyring.activeKeyId) continue
-      const { payload } = openRecord(keyring, key, value)
-      sizeBytes += value.length + ('tag' in payload ? payload.lengthBytes : 0)
-      rowKeys.push(key)
+      const record = openRecord(keyring, key, value)
+      seen.push({ rowKey: RowKey.of(key), value, record })
+      bytes += sizeBytes(record, value)
     } catch (error) {
       // The others are seen to first.
       onDamage(error)
     }
-    if (rowKeys.length < RESEAL_ROWS && sizeBytes < RESEAL_BYTES) continue
-    yield { rowKeys, sizeBytes }
-    rowKeys = []
-    sizeBytes = 0
+    if (seen.length < RESEAL.rows && bytes < RESEAL.bytes) continue
+    yield seen
+    seen = []
+    bytes = 0
   }
-  if (rowKeys.length > 0) yield { rowKeys, sizeBytes }
+  if (seen.length > 0) yield seen
+}
+
+function sizeBytes({ payload }: StoredRecord, value: Uint8Array): number {
+  return value.length + ('tag' in payload ? payload.lengthBytes : 0)
 }
 
 /** What has expired is not sealed anew but deleted; what is damaged does not keep the others from it. */
 function resealOperation(
   context: StoreContext,
-  { rowKeys, sizeBytes }: Batch,
+  seen: readonly SeenRecord[],
 ): Operation<{ readonly resealed: number; readonly failure: unknown }> {
   return {
-    rows: rowKeys.flatMap((rowKey) => [rowKey, payloadRow(rowKey)]),
-    records: [],
-    sizeBytes,
+    records: seen.map(({ rowKey }) => rowKey),
+    payloads: seen.flatMap(({ rowKey, record }) => ('tag' in record.payload ? [rowKey] : [])),
+    sizeBytes: seen.reduce((sum, { record, value }) => sum + sizeBytes(record, value), 0),
     apply(transaction) {
       let resealed = 0
       let failure: unknown
-      for (const rowKey of rowKeys) {
+      for (const one of seen) {
         try {
-          const record = transaction.record(rowKey)
-          if (record === undefined) continue
-          if (isExpired(record, context.nowSeconds())) transaction.delete(rowKey, 'expire')
-          else if (transaction.reseal(rowKey)) resealed++
+          const expired = isExpired(one.record, context.nowSeconds())
+          if (expired && transaction.record(one.rowKey)?.revision === one.record.revision) {
+            transaction.delete(one.rowKey, 'expire')
+          } else if (transaction.reseal(one)) resealed++
         } catch (error) {
           failure ??= error
         }
@@ -205,30 +201,23 @@ function resealOperation(
  * @returns How many there are.
  * @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key, whatever its envelope says, or is missing.
  */
-async function proveAllResealed(
-  { engine, keyring, queue }: StoreContext,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const tally = new RecordTally(keyring, queue)
+async function proveAllResealed(context: StoreContext, signal: AbortSignal | undefined): Promise<number> {
+  const { keyring, queue } = context
+  const tally = new RecordTally(context)
+  const prove = ({ key, value }: Row): number => {
+    openKnown(keyring, key, value)
+    if (decodeEnvelope(value).keyId === keyring.activeKeyId) return 0
+    throw corrupt(`rotation: expected all records under key ${keyring.activeKeyId}, got another (see verify)`)
+  }
+  const isDone = async (): Promise<boolean> => {
+    if (await tally.step(PROOF, prove)) return false
+    if (tally.isComplete()) return true
+    throw corrupt('rotation: expected the records of the head, got others; the old key is kept (see verify)')
+  }
   try {
-    for (let more = true; more; ) {
+    for (let done = false; !done; ) {
       signal?.throwIfAborted()
-      more = await queue.exclusive(async () => {
-        const rows = await engine.scan({ ...tally.ahead, limit: PROOF_ROWS })
-        for (const row of rows) {
-          openRecord(keyring, row.key, row.value)
-          if (decodeEnvelope(row.value).keyId !== keyring.activeKeyId) {
-            throw corrupt(`rotation: expected all records under key ${keyring.activeKeyId}, got another (see verify)`)
-          }
-          tally.meet(row)
-        }
-        if (rows.length > 0) return true
-        tally.meetEnd()
-        if (!tally.isComplete()) {
-          throw corrupt('rotation: expected the records of the head, got others; the old key is kept (see verify)')
-        }
-        return false
-      })
+      done = await queue.exclusive(isDone)
     }
     return tally.count
   } finally {

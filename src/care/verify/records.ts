@@ -2,20 +2,18 @@ import { equal, toBase64url } from '../../base/bytes'
 import type { Shortlist } from '../../base/shortlist'
 import type { Head } from '../../format/head'
 import type { StoredRecord } from '../../format/record'
-import type { Row } from '../../storage/engine'
+import { getNow, type Row } from '../../storage/engine'
 import { payloadRow } from '../../storage/keyspace'
-import { getNow, openPayload, openRecord } from '../../storage/records'
-import { RecordTally } from '../../storage/tally'
-import { type Counts, count, hintRows, noCounts } from './hints'
+import { openPayload, openRecord } from '../../storage/records'
+import { RecordTally, type StepLimits } from '../../storage/tally'
 import { messageOf, type VerifyProblem } from './report'
+import { type Counts, count, leadingRows, noCounts } from './secondary-rows'
 import type { Verifiable } from './verifiable'
 
-/** Bound how long writers wait for one step, and what is held in memory. */
-const STEP_ROWS = 64
-const STEP_BYTES: number = 1024 * 1024
+const STEP: StepLimits = { rows: 64, bytes: 1024 * 1024 }
 
-/** Goes over all records, some at a time; between the steps writes go on, of which it is told. */
-export class RecordWalk {
+/** Checks all records, some at a time; between the steps writes go on, of which it is told. */
+export class RecordCheck {
   /** The secondary rows that the authentic records should have. */
   readonly expected: Counts = noCounts()
   /** Of how many of them it is known that they are not there, or not right. */
@@ -27,7 +25,7 @@ export class RecordWalk {
   constructor(context: Verifiable, problems: Shortlist<VerifyProblem>) {
     this.#context = context
     this.#problems = problems
-    this.#tally = new RecordTally(context.keyring, context.queue, ({ previous, next }) => {
+    this.#tally = new RecordTally(context, ({ previous, next }) => {
       if (previous !== undefined) count(this.expected, previous.record, -1)
       if (next !== undefined) count(this.expected, next.record, 1)
     })
@@ -49,40 +47,31 @@ export class RecordWalk {
 
   /** One step, at a turn of the queue. @returns Whether there is more. */
   async step(): Promise<boolean> {
-    const rows = await this.#context.engine.scan({ ...this.#tally.ahead, limit: STEP_ROWS })
-    let bytes = 0
-    for (const row of rows) {
-      bytes += await this.#check(row)
-      if (bytes >= STEP_BYTES) return true
-    }
-    if (rows.length === STEP_ROWS) return true
-    this.#tally.meetEnd()
+    if (await this.#tally.step(STEP, (row) => this.#check(row))) return true
     const problem = setProblem(this.#context.queue.head, this.#tally)
     if (problem !== undefined) this.#problems.add(problem)
     return false
   }
 
-  /** @returns How many bytes were read. */
-  async #check(row: Row): Promise<number> {
+  /** @returns How many bytes were read besides the row; `undefined` for a record that does not open. */
+  async #check(row: Row): Promise<number | undefined> {
     let record: StoredRecord
     try {
       record = openRecord(this.#context.keyring, row.key, row.value)
     } catch (error) {
       const rowKey = toBase64url(row.key)
       this.#problems.add({ kind: 'altered', what: 'record', message: messageOf(error), rowKey })
-      this.#tally.pass(row)
-      return row.value.length
+      return undefined
     }
-    this.#tally.meet(row)
     count(this.expected, record, 1)
-    await this.#checkHints(row, record)
+    await this.#checkSecondaryRows(row, record)
     await this.#checkPlace(row, record)
-    return row.value.length + (await this.#checkPayload(row, record))
+    return this.#checkPayload(row, record)
   }
 
   /** Every record has its id row and its expiry row. */
-  async #checkHints(row: Row, record: StoredRecord): Promise<void> {
-    for (const { what, key } of hintRows(record)) {
+  async #checkSecondaryRows(row: Row, record: StoredRecord): Promise<void> {
+    for (const { what, key } of leadingRows(record)) {
       const value = await getNow(this.#context.engine, key)
       if (value !== undefined && equal(value, row.key)) continue
       this.absent[what]++
@@ -99,7 +88,7 @@ export class RecordWalk {
     if (lookedUp === undefined || !equal(lookedUp, row.value)) {
       altered('record: expected to find it by its key, too, got another or none')
     }
-    if (!equal(this.#context.keyspace.record(record.address), row.key)) {
+    if (!equal(this.#context.keyspace.record(record.address).bytes, row.key)) {
       altered('record: expected it at its own address, got another')
     }
     if (record.revision > this.#context.queue.head.sequence) {

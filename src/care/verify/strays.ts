@@ -1,11 +1,11 @@
 import { concat, equal, keyAfter, toBase64url } from '../../base/bytes'
 import type { Shortlist } from '../../base/shortlist'
 import { ROW } from '../../format/constants'
+import { getNow } from '../../storage/engine'
 import { ERASURE_ROWS, HEAD_ROW, prefixRange, type Span } from '../../storage/keyspace'
-import { getNow, openKnown } from '../../storage/records'
-
-import { belongs, type Counts, countChanges, noCounts, SECONDARY_ROWS, type Secondary } from './hints'
+import { openKnown } from '../../storage/records'
 import type { VerifyProblem } from './report'
+import { belongs, type Counts, countChanges, noCounts, SECONDARY_ROWS, type Secondary } from './secondary-rows'
 import type { Verifiable } from './verifiable'
 
 const COUNT_KEYS = 1000
@@ -99,7 +99,7 @@ export class StrayWalk {
       this.#what === 'payload' ? concat(Uint8Array.of(ROW.record), key.subarray(1)) : await getNow(engine, key)
     const value = rowKey && (await getNow(engine, rowKey))
     if (rowKey === undefined || value === undefined) return true
-    // A hint that leads to no record is one that belongs to none.
+    // A secondary row that leads to no record belongs to none.
     if (rowKey[0] !== ROW.record) return true
     try {
       return !belongs(this.#what, key, openKnown(keyring, rowKey, value))

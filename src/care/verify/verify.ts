@@ -1,30 +1,25 @@
 import { equal } from '../../base/bytes'
 import { Shortlist } from '../../base/shortlist'
-import type { Progress } from '../../input/options'
+import type { LongOptions } from '../../input/options'
 import { isUnchanged } from '../../storage/directory/keyring-json'
 import { HEAD_ROW } from '../../storage/keyspace'
-import { RecordWalk } from './records'
+import { RecordCheck } from './records'
 import { messageOf, type VerifyProblem, type VerifyReport } from './report'
 import { KeyWalk } from './strays'
 import type { Verifiable } from './verifiable'
 
-export interface VerifyPlan {
-  readonly onProgress?: ((progress: Progress) => void) | undefined
-  readonly signal?: AbortSignal | undefined
-}
-
 /**
- * Reads and authenticates everything: each record and payload, each hint in both directions, and all records together
+ * Reads and authenticates everything: each record and payload, each secondary row in both directions, and all records together
  * against the head. It goes in steps, each at a turn of the commit queue, between which reads and writes go on: what
- * they change behind it is counted as they do it. What it holds in memory is one step, the problems it lists, and the keys
+ * they change of rows that were passed is counted as they do it. What it holds in memory is one step, the problems it lists, and the keys
  * of records that do not open.
  *
  * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`. @throws What `signal` was aborted with, or `onProgress` throws.
  */
-export async function verify(context: Verifiable, { onProgress, signal }: VerifyPlan = {}): Promise<VerifyReport> {
+export async function verify(context: Verifiable, { onProgress, signal }: LongOptions = {}): Promise<VerifyReport> {
   const { queue } = context
   const problems = new Shortlist<VerifyProblem>()
-  const records = new RecordWalk(context, problems)
+  const records = new RecordCheck(context, problems)
   const keys = new KeyWalk(context, problems)
   const tell = (): void => {
     signal?.throwIfAborted()

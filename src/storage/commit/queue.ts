@@ -1,16 +1,16 @@
-import { mapKey } from '../../base/bytes'
+import { equal } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
-import { SecretStoreError } from '../../errors'
+import { corrupt, SecretStoreError } from '../../errors'
 import type { Head } from '../../format/head'
 import type { SecretChange } from '../../model'
-import type { Change, Engine } from '../engine'
+import { type Batch, type Engine, getNow } from '../engine'
+import { openHead } from '../head'
+import { HEAD_ROW, payloadRow, type RowKey } from '../keyspace'
 import type { Known, KnownRecords } from '../known/known-records'
 import type { Replacement } from '../replacement'
-import { type CommitOutcome, type CommitPlan, type Operation, planCommit, planHead, Transaction } from './transaction'
+import { MOST_CHANGES } from './changes'
+import { type Commit, fillHead, type Operation, Transaction } from './transaction'
 
-/** How much one group commit takes in; what is over waits for the next. A single operation is never split. */
-const GROUP_OPERATIONS = 1000
-const GROUP_BYTES: number = 4 * 1024 * 1024
 /** Up to so many rows are read at once; more would keep the thread for too long. */
 const MOST_SYNC_READS = 128
 
@@ -18,6 +18,12 @@ interface Pending {
   readonly operation: Operation<unknown>
   resolve(value: unknown): void
   reject(error: unknown): void
+}
+
+/** What an operation came to, and how its caller is told. */
+interface Result {
+  readonly threw: boolean
+  settle(): void
 }
 
 /** Told of every commit, in order, when it is durable. Must not throw. */
@@ -35,8 +41,8 @@ type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<
  * The one order of all writes. Whatever is waiting when a commit is on its way becomes the next commit: a hundred
  * concurrent writes cost about one fsync, and a lone one waits for nobody.
  *
- * LevelDB may lose writes that it acknowledges after a failed one (docs/architecture.md, "Durability"), so the first
- * failure ends all writing until the store is opened anew.
+ * LevelDB may lose writes that it acknowledges after a failed one (docs/durability.md), so the first failure ends all
+ * writing until the store is opened anew.
  */
 export class CommitQueue {
   readonly #engine: Engine
@@ -104,7 +110,8 @@ export class CommitQueue {
 
   /** Commits a head of its own, inside `exclusive`. */
   async commitHead(head: Head): Promise<void> {
-    await this.#commit(planHead(this.#keyring, head))
+    const isWritten = await this.#write((batch) => fillHead(batch, this.#keyring, head))
+    if (!isWritten) throw this.fail(corrupt('head: expected the one planned on, got a newer one'))
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -115,6 +122,19 @@ export class CommitQueue {
   /** Resolves when nothing is waiting and nothing is under way. */
   async drain(): Promise<void> {
     while (this.#running !== undefined) await this.#running
+  }
+
+  /** Ends all writing. @returns The error every write gets from now on. */
+  fail(cause: unknown): SecretStoreError {
+    this.#known.clear()
+    this.#failure ??= new SecretStoreError(
+      'ERR_FAILED',
+      'write: expected it to reach the disk, got a failure; whether this write took effect shows when the store is ' +
+        'opened again, earlier ones are safe, and no more are accepted until then',
+      { cause },
+    )
+    this.#stopped ??= this.#failure
+    return this.#failure
   }
 
   #enqueue(task: Task): void {
@@ -137,13 +157,17 @@ export class CommitQueue {
     this.#running = undefined
   }
 
+  /** As many operations as one commit should hold; the rest waits for the next. */
   #takeGroup(): Pending[] {
+    const { limits } = this.#engine
     const group: Pending[] = []
-    let bytes = 0
+    let [rows, bytes] = [1, 0] // the head
     for (const task of this.#tasks) {
-      if ('exclusive' in task || group.length >= GROUP_OPERATIONS) break
-      bytes += task.pending.operation.sizeBytes
-      if (group.length > 0 && bytes > GROUP_BYTES) break
+      if ('exclusive' in task) break
+      const { records, sizeBytes } = task.pending.operation
+      rows += MOST_CHANGES * records.length
+      bytes += sizeBytes
+      if (group.length > 0 && (rows > limits.rows || bytes > limits.bytes)) break
       group.push(task.pending)
     }
     this.#tasks.splice(0, group.length)
@@ -151,100 +175,138 @@ export class CommitQueue {
   }
 
   async #commitGroup(group: readonly Pending[]): Promise<void> {
-    if (this.#failure !== undefined) {
-      for (const { reject } of group) reject(this.#failure)
-      return
-    }
-    const done: (() => void)[] = []
-    let transaction: Transaction
+    /** What each operation came to, to be told when all of them are durable. */
+    let results: Result[] = []
     try {
-      transaction = await this.#transaction(group)
-      for (const pending of group) {
-        try {
-          const value = transaction.attempt(pending.operation)
-          done.push(() => pending.resolve(value))
-        } catch (error) {
-          pending.reject(error)
+      if (this.#failure !== undefined) throw this.#failure
+      for (let isDone = false; !isDone; ) {
+        const transaction = await this.#read(group)
+        results = group.map((pending) => attempt(transaction, pending))
+        isDone = transaction.changes
+          ? await this.#write((batch) => transaction.fill(batch, this.#head))
+          : !results.some(({ threw }) => threw) || (await this.#isHeadNewest())
+        if (isDone) {
+          if (transaction.told.length > 0) this.#tell(transaction.told)
+        } else {
+          results = []
+          await this.#goOnFromNewerHead()
         }
       }
-      const plan = planCommit(this.#keyring, this.#head, transaction)
-      if (plan !== undefined) await this.#commit(plan)
-    } catch (error) {
-      for (const { reject } of group) reject(error)
-      return
+    } catch (failure) {
+      results = group.map((pending, index) => {
+        const result = results[index]
+        return result?.threw ? result : { threw: true, settle: () => pending.reject(failure) }
+      })
     }
-    if (transaction.told.length > 0) for (const listener of [...this.#changeListeners]) listener(transaction.told)
-    for (const resolve of done) resolve()
+    for (const { settle } of results) settle()
   }
 
-  async #transaction(group: readonly Pending[]): Promise<Transaction> {
-    const rows = new Map<string, Uint8Array>()
+  #tell(changes: readonly SecretChange[]): void {
+    for (const listener of [...this.#changeListeners]) listener(changes)
+  }
+
+  /** Reads what a group of operations looks at. */
+  async #read(group: readonly Pending[]): Promise<Transaction> {
     const known = new Map<string, Known>()
+    const rows = new Map<string, RowKey>()
+    const payloads = new Map<string, RowKey>()
     for (const { operation } of group) {
-      for (const row of operation.rows) rows.set(mapKey(row), row)
-      for (const row of operation.records) {
-        const key = mapKey(row)
-        const record = this.#known.get(key)
+      for (const rowKey of operation.payloads) {
+        rows.set(rowKey.text, rowKey)
+        payloads.set(rowKey.text, rowKey)
+      }
+      for (const rowKey of operation.records) {
+        const record = this.#known.get(rowKey.text)
         // Without its summand in the set hash it cannot be taken out of that: then the row is needed all the same.
-        if (record?.element === undefined) rows.set(key, row)
-        else known.set(key, record)
+        if (record?.element === undefined) rows.set(rowKey.text, rowKey)
+        else known.set(rowKey.text, record)
       }
     }
-    const values = await this.#read(rows)
-    return new Transaction(this.#keyring, this.#head.sequence + 1, { values, known })
+    const keys = [...rows.values()].map(({ bytes }) => bytes)
+    const payloadKeys = [...payloads.values()].map(({ bytes }) => payloadRow(bytes))
+    const values = await this.#getAll([...keys, ...payloadKeys])
+    return new Transaction(this.#keyring, this.#head.sequence + 1, {
+      known,
+      rows: byText(rows, values),
+      payloadRows: byText(payloads, values.slice(keys.length)),
+    })
   }
 
-  async #read(rows: ReadonlyMap<string, Uint8Array>): Promise<ReadonlyMap<string, Uint8Array | undefined>> {
-    const values = new Map<string, Uint8Array | undefined>()
-    if (rows.size <= MOST_SYNC_READS && this.#engine.canReadSync()) {
-      for (const [key, row] of rows) values.set(key, this.#engine.getSync(row))
-      return values
-    }
-    const found = await this.#engine.getMany([...rows.values()])
-    let index = 0
-    for (const key of rows.keys()) values.set(key, found[index++])
-    return values
+  async #getAll(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    if (keys.length === 0) return []
+    const atOnce = keys.length <= MOST_SYNC_READS && this.#engine.canReadSync()
+    return atOnce ? keys.map((key) => this.#engine.getSync(key)) : this.#engine.getMany(keys)
   }
 
-  async #commit({ keys, changes, outcome }: CommitPlan): Promise<void> {
-    this.#known.begin(keys)
-    let unplanned: unknown
-    function* planned(): Generator<Change, void> {
-      try {
-        yield* changes
-      } catch (error) {
-        unplanned = error
-        throw error
-      }
-    }
-    let done: CommitOutcome
+  /**
+   * Fills a batch and writes it.
+   *
+   * @param fill - Nothing has reached the engine if it throws.
+   * @returns Whether it was written; if not, another writer has put a newer head there.
+   */
+  async #write(fill: (batch: Batch) => Commit): Promise<boolean> {
+    const batch = this.#engine.batch()
     try {
-      await this.#engine.commit(planned(), this.#headValue)
-      done = outcome()
+      const commit = fill(batch)
+      this.#known.begin(commit.replacements)
+      const isWritten = await this.#orFail(batch.write(this.#headValue))
+      if (isWritten) this.#acknowledge(commit)
+      return isWritten
+    } finally {
+      await batch.close()
+    }
+  }
+
+  async #orFail<T>(write: Promise<T>): Promise<T> {
+    try {
+      return await write
     } catch (cause) {
-      if (unplanned !== undefined && cause === unplanned) {
-        this.#known.settle([]) // nothing has reached the engine
-        throw cause
-      }
       throw this.fail(cause)
     }
-    const { head, headValue, replacements } = done
+  }
+
+  #acknowledge({ head, headValue, replacements }: Commit): void {
     this.#head = head
     this.#headValue = headValue
     this.#known.settle(replacements)
     for (const listener of this.#listeners) listener(replacements)
   }
 
-  /** Ends all writing. @returns The error every write gets from now on. */
-  fail(cause: unknown): SecretStoreError {
-    this.#known.clear()
-    this.#failure ??= new SecretStoreError(
-      'ERR_FAILED',
-      'write: expected it to reach the disk, got a failure; whether this write took effect shows when the store is ' +
-        'opened again, earlier ones are safe, and no more are accepted until then',
-      { cause },
-    )
-    this.#stopped ??= this.#failure
-    return this.#failure
+  /** What an operation throws on an older state, half known and half read, may be no fault of the newest one. */
+  async #isHeadNewest(): Promise<boolean> {
+    const value = await getNow(this.#engine, HEAD_ROW)
+    return value === undefined || equal(value, this.#headValue)
   }
+
+  /** Another writer has committed: what was known and planned before is worth nothing any more. */
+  async #goOnFromNewerHead(): Promise<void> {
+    this.#known.forget()
+    const value = await this.#engine.get(HEAD_ROW)
+    if (value === undefined) throw this.fail(corrupt('head: expected one, got none (data is missing)'))
+    const head = openHead(this.#keyring, value)
+    if (head.sequence <= this.#head.sequence) {
+      throw this.fail(corrupt(`head: expected write ${this.#head.sequence + 1} at least, got ${head.sequence}`))
+    }
+    this.#head = head
+    this.#headValue = value
+  }
+}
+
+function attempt(transaction: Transaction, { operation, resolve, reject }: Pending): Result {
+  try {
+    const value = transaction.attempt(operation)
+    return { threw: false, settle: () => resolve(value) }
+  } catch (error) {
+    return { threw: true, settle: () => reject(error) }
+  }
+}
+
+function byText(
+  rows: ReadonlyMap<string, RowKey>,
+  values: readonly (Uint8Array | undefined)[],
+): ReadonlyMap<string, Uint8Array | undefined> {
+  const found = new Map<string, Uint8Array | undefined>()
+  let index = 0
+  for (const text of rows.keys()) found.set(text, values[index++])
+  return found
 }

@@ -1,87 +1,98 @@
-import { mapKey } from '../../base/bytes'
+import { equal } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
 import { corrupt } from '../../errors'
-import { decodeEnvelope } from '../../format/envelope'
 import type { Head } from '../../format/head'
 import type { KnownRecord, StoredRecord } from '../../format/record'
 import type { Payload, SecretChange, SecretRecord } from '../../model'
-import type { Change } from '../engine'
+import { addTo, type Batch } from '../engine'
 import { sealHead } from '../head'
-import { payloadRow } from '../keyspace'
+import type { RowKey } from '../keyspace'
 import type { Known } from '../known/known-records'
 import { openKnown, openPayload, openRecord, type SealedRecord, sealRecord } from '../records'
-import type { Replacement } from '../replacement'
+import type { Replacement, WrittenRecord } from '../replacement'
 import { nextHead, replacementChanges } from './changes'
 
-/** What a write does: pure, on the rows it names, at its turn in the order of writes. */
+/**
+ * A write: pure, on the records that it names, at its turn in the order of writes. It may be applied again, where another
+ * writer has put a newer head in between, and then counts as if it had not been applied before.
+ */
 export interface Operation<T> {
-  /** Keys of rows that it looks into; they are read before its turn. */
-  readonly rows: readonly Uint8Array[]
-  /** Keys of records whose payloads it does not look at; they are read only if they are not known. */
-  readonly records: readonly Uint8Array[]
-  /** Roughly what it adds to a commit. */
+  /** All records that it looks at or changes; a row is read only if its record is not known. */
+  readonly records: readonly RowKey[]
+  /** Those of them whose payloads it looks at; their rows are read in any case. */
+  readonly payloads: readonly RowKey[]
+  /** Roughly how much it adds to a commit. */
   readonly sizeBytes: number
   /** If it throws, it alone is rejected, and nothing of it is written. */
   apply(transaction: Transaction): T
 }
 
+/** The committed state of the records that a group names, by the text of their row keys. */
+export interface Committed {
+  readonly rows: ReadonlyMap<string, Uint8Array | undefined>
+  readonly payloadRows: ReadonlyMap<string, Uint8Array | undefined>
+  readonly known: ReadonlyMap<string, Known>
+}
+
 /** A record that is to be written; its revision is the commit's. */
-export interface Draft {
+interface Draft {
   readonly record: SecretRecord
   readonly payload: Payload
 }
 
-type Entry = { readonly rowKey: Uint8Array; readonly draft: Draft | undefined }
-
-/** What is committed of the rows that a group names, by their `mapKey`. */
-export interface Committed {
-  readonly values: ReadonlyMap<string, Uint8Array | undefined>
-  readonly known: ReadonlyMap<string, Known>
-}
-
 /** A committed record; its summand in the set hash is worked out when it is replaced. */
 interface CommittedRecord {
-  readonly rowKey: Uint8Array
   readonly record: KnownRecord
   element(): bigint
 }
 
-/** The state a group of operations sees: what is committed, and over it what those before it in the group have done. */
+interface Write {
+  readonly rowKey: RowKey
+  /** `undefined` deletes. */
+  readonly draft: Draft | undefined
+}
+
+/** A record as it was read and opened before the turn of an operation. */
+export interface SeenRecord {
+  readonly rowKey: RowKey
+  readonly value: Uint8Array
+  readonly record: StoredRecord
+}
+
+/** The state a group of operations sees: the committed one, and over it what those before it in the group have done. */
 export class Transaction {
   readonly #keyring: Keyring
-  readonly #rows: Committed
-  readonly #committed = new Map<string, CommittedRecord | undefined>()
-  readonly #entries = new Map<string, Entry>()
+  readonly #committed: Committed
+  /** Committed records that were looked at. */
+  readonly #records = new Map<string, CommittedRecord | undefined>()
+  readonly #writes = new Map<string, Write>()
   /** What the running operation has overwritten, to be put back if it throws. */
   #undo: (() => void)[] = []
   readonly #told: SecretChange[] = []
   /** The revision of everything that is put. */
   readonly sequence: number
 
-  constructor(keyring: Keyring, sequence: number, rows: Committed) {
+  constructor(keyring: Keyring, sequence: number, committed: Committed) {
     this.#keyring = keyring
-    this.#rows = rows
+    this.#committed = committed
     this.sequence = sequence
   }
 
   /** @throws {SecretStoreError} `ERR_CORRUPT` if the committed record cannot be read. */
-  record(rowKey: Uint8Array): SecretRecord | undefined {
-    const entry = this.#entries.get(mapKey(rowKey))
-    return entry === undefined ? this.#committedRecord(rowKey)?.record : entry.draft?.record
+  record(rowKey: RowKey): SecretRecord | undefined {
+    const write = this.#writes.get(rowKey.text)
+    return write === undefined ? this.#committedRecord(rowKey)?.record : write.draft?.record
   }
 
   /** @throws {SecretStoreError} `ERR_CORRUPT`. */
-  payload(rowKey: Uint8Array): Payload | undefined {
-    const entry = this.#entries.get(mapKey(rowKey))
-    if (entry !== undefined) return entry.draft?.payload
+  payload(rowKey: RowKey): Payload | undefined {
+    const write = this.#writes.get(rowKey.text)
+    if (write !== undefined) return write.draft?.payload
     const committed = this.#committedRecord(rowKey)
-    if (committed === undefined) return undefined
-    const record = this.#storedRecord(committed)
-    const value = 'tag' in record.payload ? this.#fetch(payloadRow(rowKey)) : undefined
-    return openPayload(this.#keyring, rowKey, record, value)
+    return committed && this.#openPayload(rowKey, this.#stored(rowKey, committed.record))
   }
 
-  put(rowKey: Uint8Array, record: Omit<SecretRecord, 'revision'>, payload: Payload): SecretRecord {
+  put(rowKey: RowKey, record: Omit<SecretRecord, 'revision'>, payload: Payload): SecretRecord {
     this.#committedRecord(rowKey)
     const revised = { ...record, revision: this.sequence }
     this.#set(rowKey, { record: revised, payload })
@@ -89,24 +100,26 @@ export class Transaction {
   }
 
   /**
-   * Seals what is there once more, if that was done under a key that seals no longer.
+   * Seals a record once more, if it is still the one that was seen. A record that was written since is under the key that
+   * seals now, and so is one that this group writes.
    *
-   * @returns Whether it was.
+   * @returns Whether it was sealed.
    * @throws {SecretStoreError} `ERR_CORRUPT`.
    */
-  reseal(rowKey: Uint8Array): boolean {
-    if (this.#entries.has(mapKey(rowKey))) return false // what a commit writes is sealed under the key of the day
-    const value = this.#fetch(rowKey)
-    if (value === undefined || decodeEnvelope(value).keyId === this.#keyring.activeKeyId) return false
-    const committed = this.#committedRecord(rowKey) as CommittedRecord
-    const payload = this.payload(rowKey) as Payload
-    const { id, address, created, expires_at } = committed.record
+  reseal(seen: SeenRecord): boolean {
+    const { rowKey, value, record } = seen
+    if (this.#writes.has(rowKey.text) || !this.#isStill(seen)) return false
+    const payload = this.#openPayload(rowKey, record)
+    const element = this.#committed.known.get(rowKey.text)?.element
+    // What was seen is opened already.
+    this.#records.set(rowKey.text, { record, element: () => element ?? this.#keyring.elementHash(rowKey.bytes, value) })
+    const { id, address, created, expires_at } = record
     this.put(rowKey, { id, address, created, expires_at }, payload)
     return true
   }
 
-  /** Deletes what is there, if anything is, and tells of it. */
-  delete(rowKey: Uint8Array, type: 'delete' | 'expire'): void {
+  /** Deletes the record, if there is one, and tells of it. */
+  delete(rowKey: RowKey, type: 'delete' | 'expire'): void {
     const record = this.record(rowKey)
     if (record === undefined) return
     this.tell(type, record)
@@ -136,127 +149,103 @@ export class Transaction {
     }
   }
 
-  /** The keys of the records that change. */
-  get changed(): readonly string[] {
-    const keys: string[] = []
-    for (const [key, { draft }] of this.#entries) {
-      if (draft !== undefined || this.#committed.get(key) !== undefined) keys.push(key)
+  /** Whether anything is to be written. */
+  get changes(): boolean {
+    for (const [text, { draft }] of this.#writes) {
+      if (draft !== undefined || this.#records.get(text) !== undefined) return true
     }
-    return keys
+    return false
   }
 
-  /** Seals what was put, one record after the other. */
-  *sealed(): Generator<{ readonly previous: CommittedRecord | undefined; readonly next: SealedRecord | undefined }> {
-    for (const [key, { rowKey, draft }] of this.#entries) {
-      const previous = this.#committed.get(key)
-      const next = draft && sealRecord(this.#keyring, rowKey, draft.record, draft.payload)
-      if (previous !== undefined || next !== undefined) yield { previous, next }
+  /**
+   * Seals what was put, one record after the other, and puts all changes into a batch, the head last.
+   *
+   * @param head - The one before it.
+   */
+  fill(batch: Batch, head: Head): Commit {
+    const replacements: Replacement[] = []
+    for (const [text, { rowKey, draft }] of this.#writes) {
+      const committed = this.#records.get(text)
+      const sealed = draft && sealRecord(this.#keyring, rowKey.bytes, draft.record, draft.payload)
+      if (committed === undefined && sealed === undefined) continue
+      addTo(batch, replacementChanges(rowKey.bytes, committed?.record, sealed))
+      const previous = committed && { record: committed.record, element: committed.element() }
+      replacements.push({ rowKey, previous, next: sealed && this.#written(rowKey, sealed) })
     }
+    return fillHead(batch, this.#keyring, nextHead(head, replacements), replacements)
   }
 
-  #set(rowKey: Uint8Array, draft: Draft | undefined): void {
-    const key = mapKey(rowKey)
-    const before = this.#entries.get(key)
-    this.#undo.push(() => (before === undefined ? this.#entries.delete(key) : this.#entries.set(key, before)))
-    this.#entries.set(key, { rowKey, draft })
+  /** Each write gives what it puts a revision of its own. */
+  #isStill({ rowKey, value, record }: SeenRecord): boolean {
+    const known = this.#committed.known.get(rowKey.text)
+    if (known !== undefined) return known.record.revision === record.revision
+    const committed = fetch(this.#committed.rows, rowKey)
+    return committed !== undefined && equal(committed, value)
   }
 
-  #committedRecord(rowKey: Uint8Array): CommittedRecord | undefined {
-    const key = mapKey(rowKey)
-    if (!this.#committed.has(key)) this.#committed.set(key, this.#readCommitted(key, rowKey))
-    return this.#committed.get(key)
+  #written(rowKey: RowKey, { record, value }: SealedRecord): WrittenRecord {
+    return { record, element: this.#keyring.elementHash(rowKey.bytes, value) }
   }
 
-  #readCommitted(key: string, rowKey: Uint8Array): CommittedRecord | undefined {
-    const known = this.#rows.known.get(key)
+  #set(rowKey: RowKey, draft: Draft | undefined): void {
+    const { text } = rowKey
+    const before = this.#writes.get(text)
+    this.#undo.push(() => (before === undefined ? this.#writes.delete(text) : this.#writes.set(text, before)))
+    this.#writes.set(text, { rowKey, draft })
+  }
+
+  #committedRecord(rowKey: RowKey): CommittedRecord | undefined {
+    const { text } = rowKey
+    if (!this.#records.has(text)) this.#records.set(text, this.#openCommitted(rowKey))
+    return this.#records.get(text)
+  }
+
+  #openCommitted(rowKey: RowKey): CommittedRecord | undefined {
+    const known = this.#committed.known.get(rowKey.text)
     if (known?.element !== undefined) {
       const { record, element } = known
-      return { rowKey, record, element: () => element }
+      return { record, element: () => element }
     }
-    const value = this.#fetch(rowKey)
+    const value = fetch(this.#committed.rows, rowKey)
     if (value === undefined) return undefined
-    const record = openKnown(this.#keyring, rowKey, value)
-    return { rowKey, record, element: () => this.#keyring.elementHash(rowKey, value) }
+    const record = openKnown(this.#keyring, rowKey.bytes, value)
+    return { record, element: () => this.#keyring.elementHash(rowKey.bytes, value) }
   }
 
-  /** With its payload, or where that is; of what is only known the row is opened. */
-  #storedRecord({ rowKey, record }: CommittedRecord): StoredRecord {
+  /** With its payload, or where that is; of a record that is only known the row is opened. */
+  #stored(rowKey: RowKey, record: KnownRecord): StoredRecord {
     if ('tag' in record.payload) return record as StoredRecord
-    const value = this.#fetch(rowKey)
+    const value = fetch(this.#committed.rows, rowKey)
     if (value === undefined) throw corrupt('record: expected its row, got none')
-    return openRecord(this.#keyring, rowKey, value)
+    return openRecord(this.#keyring, rowKey.bytes, value)
   }
 
-  #fetch(rowKey: Uint8Array): Uint8Array | undefined {
-    const key = mapKey(rowKey)
-    if (!this.#rows.values.has(key)) throw corrupt('operation: expected to look at the rows it named, got another')
-    return this.#rows.values.get(key)
+  #openPayload(rowKey: RowKey, record: StoredRecord): Payload {
+    const value = 'tag' in record.payload ? fetch(this.#committed.payloadRows, rowKey) : undefined
+    return openPayload(this.#keyring, rowKey.bytes, record, value)
   }
 }
 
-/** One atomic write, and the head it leads to. */
-export interface CommitPlan {
-  /** The keys of the records that change. */
-  readonly keys: readonly string[]
-  /** Made as they are taken, so that no more than one record is held sealed at a time. To be taken once. */
-  readonly changes: Iterable<Change>
-  /** What it comes to, when all changes were taken. */
-  outcome(): CommitOutcome
-}
-
-export interface CommitOutcome {
+/** The outcome of a commit, once it is durable. */
+export interface Commit {
   readonly head: Head
   readonly headValue: Uint8Array
   readonly replacements: readonly Replacement[]
 }
 
-/** @returns `undefined` if nothing changes. */
-export function planCommit(keyring: Keyring, head: Head, transaction: Transaction): CommitPlan | undefined {
-  const keys = transaction.changed
-  if (keys.length === 0) return undefined
-  const replacements: Replacement[] = []
-  return plan(keys, function* () {
-    for (const { previous, next } of transaction.sealed()) {
-      yield* replacementChanges(previous, next)
-      replacements.push({
-        previous: previous && { rowKey: previous.rowKey, record: previous.record, element: previous.element() },
-        next: next && {
-          rowKey: next.rowKey,
-          record: next.record,
-          element: keyring.elementHash(next.rowKey, next.value),
-        },
-      })
-    }
-    return yield* headChange(keyring, nextHead(head, replacements), replacements)
-  })
-}
-
-/** A commit that leads to `head` and changes no record. */
-export function planHead(keyring: Keyring, head: Head): CommitPlan {
-  return plan([], () => headChange(keyring, head, []))
-}
-
-function* headChange(
+/** Puts a head into a batch. @returns The commit that the batch now is. */
+export function fillHead(
+  batch: Batch,
   keyring: Keyring,
   head: Head,
-  replacements: readonly Replacement[],
-): Generator<Change, CommitOutcome> {
+  replacements: readonly Replacement[] = [],
+): Commit {
   const row = sealHead(keyring, head)
-  yield { type: 'put', ...row }
+  batch.put(row.key, row.value)
   return { head, headValue: row.value, replacements }
 }
 
-function plan(keys: readonly string[], make: () => Generator<Change, CommitOutcome>): CommitPlan {
-  let made: CommitOutcome | undefined
-  function* changes(): Generator<Change, void> {
-    made = yield* make()
-  }
-  return {
-    keys,
-    changes: changes(),
-    outcome() {
-      if (made === undefined) throw new Error('commit: expected the engine to take all its changes, got fewer taken')
-      return made
-    },
-  }
+function fetch(rows: ReadonlyMap<string, Uint8Array | undefined>, { text }: RowKey): Uint8Array | undefined {
+  if (!rows.has(text)) throw corrupt('operation: expected to look at the rows it named, got another')
+  return rows.get(text)
 }

@@ -8,7 +8,6 @@ import {
   joinPath,
   makePrivate,
   readRegularFile,
-  readToEnd,
   removeFile,
   resolvePath,
   status,
@@ -91,20 +90,6 @@ export async function dataDirectory({ directory }: Location): Promise<string> {
     }
     if ((await status(directory)).openToOthers) await makePrivate(directory)
     return canonicalPath(path)
-  })
-}
-
-/**
- * Reads the logs of a database to their ends. LevelDB leaves out a log that it cannot open or read, deletes it, and opens
- * an older state without a word: what a permission, a bad sector or a want of handles forbids is to be known before.
- *
- * @throws {SecretStoreError} `ERR_IO`.
- */
-export async function expectReadableLogs(directory: string): Promise<void> {
-  await system('data', async () => {
-    for (const name of await entries(directory)) {
-      if (name.endsWith('.log')) await readToEnd(joinPath(directory, name))
-    }
   })
 }
 

@@ -1,8 +1,8 @@
-import { mapKey } from '../../base/bytes'
 import { Sorted } from '../../base/sorted'
 import { type KnownRecord, withoutPayload } from '../../format/record'
 import { type Address, samePartition, sameScope } from '../../model'
-import type { Replacement, Standing } from '../replacement'
+import type { Replacement } from '../replacement'
+import { type Moment, RecentCommits } from './recent-commits'
 
 /** What is known of a record without reading it. */
 export interface Known {
@@ -25,9 +25,6 @@ export interface KnownRange {
   readonly reverse: boolean
 }
 
-/** A moment in the order of commits: what was read since then may have been overtaken by a later one. */
-export type Moment = number
-
 interface Entry {
   readonly key: string
   /** None at a fence: a place that is no record, from which on, or up to which, something is known. */
@@ -41,10 +38,6 @@ interface Entry {
   older: Entry | undefined
   newer: Entry | undefined
 }
-
-/** The log of commits that a slow read may have to be held against; of the last one, however many keys it has. */
-const LOGGED_COMMITS = 64
-const LOGGED_KEYS = 10_000
 
 /** How many entries one eviction passes over at the most. */
 const MOST_CHANCES = 64
@@ -69,12 +62,7 @@ export class KnownRecords {
   #bytes = 0
   /** Of the record that came last: most have the same partition and scope, which then are kept once. */
   #address: Address | undefined
-  #begun: Moment = 0
-  #settled: Moment = 0
-  /** The keys that the commits up to `#begun` touch, the last ones. */
-  #log: (readonly string[])[] = []
-  #loggedKeys = 0
-  #inFlight: ReadonlySet<string> = new Set()
+  readonly #commits = new RecentCommits()
 
   /** @param maxBytes - Roughly; 0 to know nothing. */
   constructor(maxBytes: number) {
@@ -88,14 +76,14 @@ export class KnownRecords {
   /** @returns `undefined` if it is not known, or being written. */
   get(key: string): Known | undefined {
     const entry = this.#entries.get(key)
-    if (entry?.record === undefined || this.#inFlight.has(key)) return undefined
+    if (entry?.record === undefined || this.#commits.isUnderWay(key)) return undefined
     entry.used = true
     return entry as Known
   }
 
   /** The records of a range, or `undefined` if it is not certain that these are all. */
   scan({ gte, lt, limit, reverse }: KnownRange): readonly KnownRow[] | undefined {
-    if (this.#isTouched(this.#settled, gte, lt)) return undefined
+    if (this.#commits.haveTouched(this.#commits.moment, gte, lt)) return undefined
     const found: KnownRow[] = []
     const cursor = this.#sorted.seek(reverse ? lt : gte)
     const before = reverse || cursor.item?.key !== gte ? cursor.previous() : undefined
@@ -121,19 +109,19 @@ export class KnownRecords {
 
   /** To be taken before reading what is to be learned. */
   moment(): Moment {
-    return this.#settled
+    return this.#commits.moment
   }
 
   /** Takes in a record that was read since `moment`. */
   learn(moment: Moment, key: string, record: KnownRecord): void {
-    if (this.#maxBytes === 0 || this.#isKnown(key) || this.#isTouched(moment, key, key)) return
+    if (this.#maxBytes === 0 || this.#isKnown(key) || this.#commits.haveTouched(moment, key, key)) return
     this.#put(key, record, undefined)
     this.#evict()
   }
 
   /** Takes in what a range holds, read since `moment`: all its records, or the first `limit` of them. */
   learnRange(moment: Moment, { gte, lt, limit, reverse }: KnownRange, rows: readonly KnownRow[]): void {
-    if (this.#maxBytes === 0 || this.#isTouched(moment, gte, lt)) return
+    if (this.#maxBytes === 0 || this.#commits.haveTouched(moment, gte, lt)) return
     const isWhole = rows.length < limit
     const [first, last] = reverse ? [rows.at(-1), rows[0]] : [rows[0], rows.at(-1)]
     const from = !reverse || isWhole ? this.#startOf(gte) : (first as KnownRow).key
@@ -153,16 +141,9 @@ export class KnownRecords {
     this.#evict()
   }
 
-  /** A commit that touches these records is on its way. */
-  begin(keys: readonly string[]): void {
-    if (this.#maxBytes === 0) return
-    this.#begun++
-    this.#inFlight = new Set(keys)
-    this.#log.push(keys)
-    this.#loggedKeys += keys.length
-    while (this.#log.length > 1 && (this.#log.length > LOGGED_COMMITS || this.#loggedKeys > LOGGED_KEYS)) {
-      this.#loggedKeys -= this.#log.shift()?.length ?? 0
-    }
+  /** A commit that leads to these replacements is on its way. */
+  begin(replacements: readonly Replacement[]): void {
+    if (this.#maxBytes > 0) this.#commits.begin(replacements.map(({ rowKey }) => rowKey.text))
   }
 
   /**
@@ -170,12 +151,10 @@ export class KnownRecords {
    */
   settle(replacements: readonly Replacement[]): void {
     if (this.#maxBytes === 0) return
-    this.#settled = this.#begun
-    this.#inFlight = new Set()
-    for (const { previous, next } of replacements) {
-      const key = mapKey(((next ?? previous) as Standing).rowKey)
-      if (next === undefined) this.#remove(key)
-      else this.#put(key, next.record, next.element)
+    this.#commits.settle()
+    for (const { rowKey, next } of replacements) {
+      if (next === undefined) this.#remove(rowKey.text)
+      else this.#put(rowKey.text, next.record, next.element)
     }
     this.#evict()
   }
@@ -190,12 +169,10 @@ export class KnownRecords {
     this.#bytes = 0
   }
 
-  /** Forgets that, too: nothing is asked any more. */
-  close(): void {
+  /** Forgets everything, and takes in nothing that was read before: another writer has committed, or the store is closed. */
+  forget(): void {
     this.clear()
-    this.#log = []
-    this.#loggedKeys = 0
-    this.#inFlight = new Set()
+    this.#commits.overtake()
   }
 
   #isKnown(key: string): boolean {
@@ -297,17 +274,6 @@ export class KnownRecords {
     else entry.newer.older = entry.older
     entry.older = undefined
     entry.newer = undefined
-  }
-
-  /** Whether a commit after `moment`, or the one on its way, touches a record from `gte` to below `lt`, or `gte` itself. */
-  #isTouched(moment: Moment, gte: string, lt: string): boolean {
-    const commits = this.#begun - moment
-    if (commits === 0) return false
-    if (commits > this.#log.length) return true
-    for (const keys of this.#log.slice(this.#log.length - commits)) {
-      for (const key of keys) if (key === gte || (key > gte && key < lt)) return true
-    }
-    return false
   }
 }
 

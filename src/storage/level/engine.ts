@@ -1,16 +1,26 @@
 import { Level } from 'level'
 import { equal } from '../../base/bytes'
-import { corrupt, SecretStoreError } from '../../errors'
+import { SecretStoreError } from '../../errors'
 import { fileGeneration, isLockedByThisProcess, joinPath, openAttempts, removeTree } from '../../platform/files'
-import { expectReadableLogs } from '../directory/location'
-import type { Change, Engine, Range, Row } from '../engine'
+import {
+  addTo,
+  type Batch,
+  type BatchLimits,
+  type Change,
+  type Engine,
+  LOCAL_LIMITS,
+  type Range,
+  type Row,
+} from '../engine'
 import { ERASURE_ROWS, HEAD_ROW } from '../keyspace'
+import { closed, lockLost, openError, readError } from './errors'
+import { expectReadableLogs } from './logs'
 
 /** What `level` is on Node; its types promise no more than what it is in browsers too. */
 type Database = Level<Uint8Array, Uint8Array> & {
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
 }
-type Batch = Omit<ReturnType<Level<Uint8Array, Uint8Array>['batch']>, 'write'> & {
+type ChainedBatch = Omit<ReturnType<Level<Uint8Array, Uint8Array>['batch']>, 'write'> & {
   write(options: { readonly sync: true }): Promise<void>
 }
 
@@ -25,6 +35,7 @@ const RETRY_PAUSE_MS = 50
  * deleted rows on disk, and never touches the LOCK file: closing any handle of it would drop the process's lock.
  */
 export class LevelEngine implements Engine {
+  readonly limits: BatchLimits = LOCAL_LIMITS
   readonly #directory: string
   #database: Database
   #generation: string | undefined
@@ -94,23 +105,39 @@ export class LevelEngine implements Engine {
     })
   }
 
-  async commit(changes: Iterable<Change>, expectedHead: Uint8Array | undefined): Promise<void> {
-    const { batch, head } = await this.#batchOf(changes)
-    try {
-      this.#head ??= this.getSync(HEAD_ROW) ?? NO_BYTES
-      if (!equal(this.#head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
-      this.checkOwned()
-    } catch (error) {
-      await batch.close()
-      throw error
+  batch(): Batch {
+    const rows = this.#newBatch()
+    let head: Uint8Array | undefined
+    return {
+      // LevelDB copies what it is given into the batch, so that nobody else need keep it.
+      put(key, value) {
+        rows.put(key, value)
+        if (equal(key, HEAD_ROW)) head = value.slice()
+      },
+      del: (key) => void rows.del(key),
+      write: (expectedHead) => this.#write(rows, expectedHead, head),
+      close: () => rows.close(),
     }
+  }
+
+  /** There is one writer: a head that is not the expected one shows that this process has lost its lock. */
+  async #write(
+    rows: ChainedBatch,
+    expectedHead: Uint8Array | undefined,
+    nextHead: Uint8Array | undefined,
+  ): Promise<true> {
+    if (this.#database.status !== 'open') throw closed()
+    this.#head ??= this.getSync(HEAD_ROW) ?? NO_BYTES
+    if (!equal(this.#head, expectedHead ?? NO_BYTES)) throw lockLost('a write by another')
+    this.checkOwned()
     const before = this.#head
     this.#head = undefined // until it is certain
-    await written(batch)
-    this.#head = head ?? before
+    await writeSynced(rows)
+    this.#head = nextHead ?? before
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just
     // written may be in one that nobody reads any more. It must not be acknowledged.
     this.checkOwned()
+    return true
   }
 
   /** Another opener begins a new generation, and its files have the numbers that ours would get. */
@@ -144,12 +171,14 @@ export class LevelEngine implements Engine {
    */
   async #writeEnds(change: (key: Uint8Array) => Change): Promise<void> {
     const head = this.getSync(HEAD_ROW)
-    const { batch } = await this.#batchOf([
-      ...ERASURE_ROWS.map(change),
-      ...(head === undefined ? [] : [{ type: 'put', key: HEAD_ROW, value: head } as const]),
-    ])
-    await written(batch)
-    this.checkOwned()
+    const batch = this.batch()
+    try {
+      addTo(batch, ERASURE_ROWS.map(change))
+      if (head !== undefined) batch.put(HEAD_ROW, head)
+      await batch.write(head)
+    } finally {
+      await batch.close()
+    }
   }
 
   async #openAnew(): Promise<void> {
@@ -195,22 +224,9 @@ export class LevelEngine implements Engine {
     }
   }
 
-  /** Each change is copied into LevelDB's own batch as it is taken. */
-  async #batchOf(changes: Iterable<Change>): Promise<{ batch: Batch; head: Uint8Array | undefined }> {
+  #newBatch(): ChainedBatch {
     if (this.#database.status !== 'open') throw closed()
-    const batch = this.#database.batch()
-    try {
-      let head: Uint8Array | undefined
-      for (const change of changes) {
-        if (change.type === 'put') batch.put(change.key, change.value)
-        else batch.del(change.key)
-        if (change.type === 'put' && equal(change.key, HEAD_ROW)) head = change.value.slice()
-      }
-      return { batch, head }
-    } catch (error) {
-      await batch.close()
-      throw error
-    }
+    return this.#database.batch() as ChainedBatch
   }
 }
 
@@ -245,49 +261,12 @@ async function openDatabase(directory: string, create: boolean, attempts: number
 }
 
 /** @throws {SecretStoreError} `ERR_IO`. */
-async function written(batch: Batch): Promise<void> {
+async function writeSynced(rows: ChainedBatch): Promise<void> {
   try {
-    await batch.write({ sync: true })
+    await rows.write({ sync: true })
   } catch (cause) {
     throw new SecretStoreError('ERR_IO', 'data: expected to write it, got a refusal by the system', { cause })
   }
-}
-
-function lockLost(other: string): SecretStoreError {
-  return new SecretStoreError('ERR_LOCKED', `store: expected to be its only opener, got ${other}`)
-}
-
-/** Files that are missing, and what LevelDB itself finds wrong with them. */
-const DAMAGE = /No such file|does not exist|Corruption|corrupted|exists \(error_if_exists/
-
-function openError(error: unknown): SecretStoreError {
-  if (error instanceof SecretStoreError) return error
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
-  const code = 'code' in cause ? cause.code : undefined
-  if (code === 'LEVEL_LOCKED') {
-    return new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one', { cause })
-  }
-  if (code === 'LEVEL_IO_ERROR' && !DAMAGE.test(cause.message)) {
-    return new SecretStoreError('ERR_IO', 'data: expected to open its files, got a refusal by the system', { cause })
-  }
-  return corrupt('data: expected a whole database, got a damaged one', cause)
-}
-
-function readError(error: unknown): Error {
-  if (error instanceof SecretStoreError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') {
-    return closed(error)
-  }
-  if (code === 'LEVEL_CORRUPTION' || DAMAGE.test(String(error)))
-    return corrupt('data: expected whole files, got damaged ones', error)
-  return new SecretStoreError('ERR_IO', 'data: expected to read its files, got a refusal by the system', {
-    cause: error,
-  })
-}
-
-function closed(cause?: unknown): SecretStoreError {
-  return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one', { cause })
 }
 
 /** Node's `Buffer`, which LevelDB returns, has a `slice` that aliases. */

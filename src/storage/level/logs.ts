@@ -1,5 +1,5 @@
 import { corrupt } from '../../errors'
-import { joinPath, readRegularFile } from '../../platform/files'
+import { entries, joinPath, readRegularFile, readToEnd } from '../../platform/files'
 import { system } from '../directory/system-errors'
 
 const LOG_FILE = 'LOG'
@@ -23,4 +23,18 @@ export async function droppedBytes(directory: string): Promise<number> {
   if (IGNORING.test(text))
     throw corrupt('data: expected whole files, got one that LevelDB could not read and has left out')
   return [...text.matchAll(DROPPING)].reduce((sum, [, bytes]) => sum + Number(bytes), 0)
+}
+
+/**
+ * Reads the logs of a database to their ends. LevelDB leaves out a log that it cannot open or read, deletes it, and opens
+ * an older state without a word: what a permission, a bad sector or a want of handles forbids is to be known before.
+ *
+ * @throws {SecretStoreError} `ERR_IO`.
+ */
+export async function expectReadableLogs(directory: string): Promise<void> {
+  await system('data', async () => {
+    for (const name of await entries(directory)) {
+      if (name.endsWith('.log')) await readToEnd(joinPath(directory, name))
+    }
+  })
 }

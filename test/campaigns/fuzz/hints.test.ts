@@ -6,6 +6,7 @@ import type { Change, Engine } from '../../../src/storage/engine'
 import { expiryPrefix, HEAD_ROW, idRow } from '../../../src/storage/keyspace'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { campaign, times } from '../../support/campaign'
+import { writeTo } from '../../support/engine-writes'
 import { TestClock } from '../../support/stores'
 import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded, isUsage, REFUSED } from './fuzz'
@@ -21,7 +22,7 @@ const TARGETS: readonly { readonly scope: Scope; readonly name: string; readonly
 
 /** A store in memory, and the engine below it, into which others can write. */
 async function storeAndEngine(): Promise<{ store: SecretStore; engine: Engine; ids: string[]; clock: TestClock }> {
-  const spy = vi.spyOn(MemoryEngine.prototype, 'commit')
+  const spy = vi.spyOn(MemoryEngine.prototype, 'batch')
   const clock = new TestClock()
   // Nothing is known without its row.
   const store = SecretStore.memory({ now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0, indexBytes: 0 })
@@ -37,7 +38,7 @@ async function storeAndEngine(): Promise<{ store: SecretStore; engine: Engine; i
 
 /** Writes a row beside the store's back. */
 async function write(engine: Engine, change: Change): Promise<void> {
-  await engine.commit([change], await engine.get(HEAD_ROW))
+  await writeTo(engine, [change], await engine.get(HEAD_ROW))
 }
 
 async function codeless(work: () => Promise<unknown>): Promise<unknown> {

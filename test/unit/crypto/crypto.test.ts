@@ -14,7 +14,7 @@ import { costProblem, type Kdf, portableScrypt, stretch } from '../../../src/cry
 import { Keyring, readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../../../src/crypto/keyring'
 import { publicRandom, systemRandom } from '../../../src/crypto/random'
 import { seal } from '../../../src/crypto/seal'
-import { addElement, elementHash, removeElement } from '../../../src/crypto/set-hash'
+import { elementHash, isSameSum, NO_RECORDS, withElement, withoutElement } from '../../../src/crypto/set-hash'
 import { unwrapRootKey, wrapRootKey } from '../../../src/crypto/slot'
 import { LABEL } from '../../../src/format/constants'
 import { EMPTY_HEAD } from '../../../src/format/head'
@@ -175,26 +175,39 @@ describe('set hash', () => {
           .map((value, index) => ({ value, weight: weights[index] ?? -index }))
           .sort((a, b) => a.weight - b.weight)
           .map(({ value }) => value)
-        expect(shuffled.reduce(addElement, 0n)).toBe(elements.reduce(addElement, 0n))
+        expect(shuffled.reduce(withElement, NO_RECORDS)).toEqual(elements.reduce(withElement, NO_RECORDS))
       }),
     )
   })
 
   test('removing is the inverse of adding, and the sum stays below 2^256', () => {
     fc.assert(
-      fc.property(element, element, (sum, value) => {
-        const added = addElement(sum, value)
-        expect(added).toBe((sum + value) % 2n ** 256n)
-        expect(removeElement(added, value)).toBe(sum)
-        expect(addElement(removeElement(sum, value), value)).toBe(sum)
+      fc.property(fc.nat(), element, element, (count, setHash, value) => {
+        const sum = { count, setHash }
+        const added = withElement(sum, value)
+        expect(added).toEqual({ count: count + 1, setHash: (setHash + value) % 2n ** 256n })
+        expect(withoutElement(added, value)).toEqual(sum)
+        const removed = withoutElement(sum, value)
+        expect(removed).toEqual({ count: count - 1, setHash: (setHash - value + 2n ** 256n) % 2n ** 256n })
+        expect(withElement(removed, value)).toEqual(sum)
+        expect(sum).toEqual({ count, setHash })
       }),
     )
   })
 
   test('an element twice is not the same as once, or not at all', () => {
     const hash = elementHash(new Uint8Array(32).fill(1), utf8('element'))
-    const once = addElement(0n, hash)
-    expect(new Set([0n, once, addElement(once, hash)]).size).toBe(3)
+    const once = withElement(NO_RECORDS, hash)
+    const twice = withElement(once, hash)
+    expect(new Set([NO_RECORDS, once, twice].map(({ setHash }) => setHash)).size).toBe(3)
+    expect([NO_RECORDS, once, twice].map(({ count }) => count)).toEqual([0, 1, 2])
+  })
+
+  test('two sums are the same only if both count and set hash are', () => {
+    const sum = { count: 3, setHash: 7n }
+    expect(isSameSum(sum, { ...sum })).toBe(true)
+    expect(isSameSum(sum, { ...sum, count: 4 })).toBe(false)
+    expect(isSameSum(sum, { ...sum, setHash: 8n })).toBe(false)
   })
 
   test('an element depends on the key and on every byte', () => {

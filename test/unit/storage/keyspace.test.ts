@@ -5,6 +5,7 @@ import { mac } from '../../../src/crypto/derive'
 import { ROW } from '../../../src/format/constants'
 import type { Address, Scope } from '../../../src/model'
 import {
+  addressOf,
   expiryPrefix,
   expiryRow,
   HEAD_ROW,
@@ -12,6 +13,7 @@ import {
   keyspace,
   payloadRow,
   prefixRange,
+  RowKey,
 } from '../../../src/storage/keyspace'
 
 /** Strings of the pieces that row keys are made of, so that one address ends where another one begins. */
@@ -60,7 +62,7 @@ const recut: fc.Arbitrary<readonly Address[]> = fc
   })
 
 describe.each(['plain', 'sealed'] as const)('%s names', (names) => {
-  const keys = keyspace(names, (composite) => mac(new Uint8Array(32).fill(1), composite))
+  const keys = keyspace({ names, nameHash: (composite) => mac(new Uint8Array(32).fill(1), composite) })
 
   function rangeHolds(of: Address, rowKey: Uint8Array): boolean {
     const { gte, lt } = prefixRange(keys.scope(of.partition, of.scope))
@@ -71,7 +73,7 @@ describe.each(['plain', 'sealed'] as const)('%s names', (names) => {
     fc.assert(
       fc.property(address, address, (a, b) => {
         const differ = !same([home(a), a.name], [home(b), b.name])
-        expect(equal(keys.record(a), keys.record(b))).toBe(!differ)
+        expect(equal(keys.record(a).bytes, keys.record(b).bytes)).toBe(!differ)
       }),
       { numRuns: 5000 },
     )
@@ -81,7 +83,7 @@ describe.each(['plain', 'sealed'] as const)('%s names', (names) => {
     fc.assert(
       fc.property(recut, (addresses) => {
         const distinct = new Set(addresses.map((one) => JSON.stringify([home(one), one.name])))
-        const rows = new Set(addresses.map((one) => mapKey(keys.record(one))))
+        const rows = new Set(addresses.map((one) => mapKey(keys.record(one).bytes)))
         expect(rows.size).toBe(distinct.size)
       }),
       { numRuns: 500 },
@@ -91,9 +93,9 @@ describe.each(['plain', 'sealed'] as const)('%s names', (names) => {
   test('the range of a scope holds exactly its own rows', () => {
     fc.assert(
       fc.property(address, address, (a, b) => {
-        expect(rangeHolds(a, keys.record(a))).toBe(true)
-        expect(rangeHolds(a, keys.record({ ...a, name: b.name }))).toBe(true)
-        expect(rangeHolds(a, keys.record(b))).toBe(same(home(a), home(b)))
+        expect(rangeHolds(a, keys.record(a).bytes)).toBe(true)
+        expect(rangeHolds(a, keys.record({ ...a, name: b.name }).bytes)).toBe(true)
+        expect(rangeHolds(a, keys.record(b).bytes)).toBe(same(home(a), home(b)))
       }),
       { numRuns: 5000 },
     )
@@ -102,7 +104,7 @@ describe.each(['plain', 'sealed'] as const)('%s names', (names) => {
   test('the range of a scope holds no row of another sort', () => {
     fc.assert(
       fc.property(address, adversarial, fc.nat(), (of, id, time) => {
-        for (const row of [HEAD_ROW, payloadRow(keys.record(of)), idRow(id), expiryRow(time, id)]) {
+        for (const row of [HEAD_ROW, payloadRow(keys.record(of).bytes), idRow(id), expiryRow(time, id)]) {
           expect(rangeHolds(of, row)).toBe(false)
         }
       }),
@@ -123,7 +125,7 @@ describe.each(['plain', 'sealed'] as const)('%s names', (names) => {
   test('a payload row belongs to one record', () => {
     fc.assert(
       fc.property(address, address, (a, b) => {
-        const [rowA, rowB] = [keys.record(a), keys.record(b)]
+        const [rowA, rowB] = [keys.record(a).bytes, keys.record(b).bytes]
         expect(equal(payloadRow(rowA), payloadRow(rowB))).toBe(equal(rowA, rowB))
         expect(payloadRow(rowA)[0]).toBe(ROW.payload)
       }),
@@ -132,12 +134,12 @@ describe.each(['plain', 'sealed'] as const)('%s names', (names) => {
 })
 
 describe('plain names', () => {
-  const keys = keyspace('plain', () => expect.unreachable('plain names are not hashed'))
+  const keys = keyspace({ names: 'plain', nameHash: () => expect.unreachable('plain names are not hashed') })
 
   test('are in order of their UTF-8 bytes', () => {
     fc.assert(
       fc.property(address, adversarial, (of, name) => {
-        const order = Math.sign(compare(keys.record(of), keys.record({ ...of, name })))
+        const order = Math.sign(compare(keys.record(of).bytes, keys.record({ ...of, name }).bytes))
         expect(order).toBe(Math.sign(Buffer.compare(utf8(of.name), utf8(name))))
       }),
       { numRuns: 2000 },
@@ -146,7 +148,7 @@ describe('plain names', () => {
 
   test('are written as they are, behind partition and scope', () => {
     const row = (account: string | undefined, livemode: boolean, of: Scope, name: string): string =>
-      new TextDecoder().decode(keys.record({ partition: { account, livemode }, scope: of, name }))
+      new TextDecoder().decode(keys.record({ partition: { account, livemode }, scope: of, name }).bytes)
     expect(row(undefined, false, { type: 'account' }, 'a|b')).toBe('rt|account|a|b')
     expect(row('acct_1', true, { type: 'user', user: 'x|y%' }, 'n')).toBe('rlacct_1|user:x%7Cy%25|n')
   })
@@ -154,14 +156,93 @@ describe('plain names', () => {
 
 describe('sealed names', () => {
   test('are 65 bytes and show nothing of the address', () => {
-    const keys = keyspace('sealed', (composite) => mac(new Uint8Array(32).fill(1), composite))
+    const keys = keyspace({ names: 'sealed', nameHash: (composite) => mac(new Uint8Array(32).fill(1), composite) })
     const row = keys.record({
       partition: { account: 'acct_1', livemode: true },
       scope: { type: 'user', user: 'usr_1' },
       name: 'name'.repeat(1000),
-    })
+    }).bytes
     expect(row).toHaveLength(65)
     for (const part of ['acct_1', 'usr_1', 'name', 'user:']) expect(mapKey(row)).not.toContain(part)
+  })
+})
+
+describe('the address of a plain row key', () => {
+  const keys = keyspace({ names: 'plain', nameHash: () => new Uint8Array(32) })
+  const text = fc.string({
+    unit: fc.oneof(
+      fc.constantFrom('|', '%', '%25', '%7C', '%257C', 'user:', 'account', '\0', 'é'),
+      fc.string({ unit: 'binary', maxLength: 2 }).filter((part) => part.isWellFormed()),
+    ),
+    minLength: 1,
+    maxLength: 8,
+  })
+  const part = text.filter((given) => given !== '' && given.isWellFormed())
+  const given: fc.Arbitrary<Address> = fc.record({
+    partition: fc.record({ account: fc.option(part, { nil: undefined }), livemode: fc.boolean() }),
+    scope: fc.oneof(
+      fc.constant({ type: 'account' as const }),
+      part.map((user) => ({ type: 'user' as const, user })),
+    ),
+    name: part,
+  })
+
+  test.each([
+    ['pieces of row keys', address],
+    ['escapes and other text', given],
+  ])('is the one that it was made of, whatever the address has in it: %s', (_, addresses) => {
+    fc.assert(
+      fc.property(addresses, (one) => {
+        expect(addressOf(keys.record(one).bytes)).toEqual(one)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    '',
+    'r',
+    'rt',
+    'rt|',
+    'rt|account',
+    'rt|account|',
+    'rx|account|a',
+    'rt|user:|a',
+    'rt|other|a',
+    'pt|account|a',
+    'r|account|a',
+  ])('is none for %j', (key) => {
+    expect(addressOf(utf8(key))).toBeUndefined()
+  })
+
+  test('is none for bytes that are no text', () => {
+    expect(addressOf(Uint8Array.of(0x72, 0x74, 0x7c, 0xff))).toBeUndefined()
+  })
+})
+
+describe('a row key', () => {
+  const bytes = fc.uint8Array({ max: 255, maxLength: 20 })
+
+  test('has the same two forms, whichever of them it was made of', () => {
+    fc.assert(
+      fc.property(bytes, (key) => {
+        const made = [RowKey.of(key), RowKey.ofText(mapKey(key))]
+        for (const one of made) {
+          // Asked for twice, in both orders: what is worked out is kept.
+          expect([one.text, one.bytes, one.text]).toEqual([mapKey(key), key, mapKey(key)])
+          expect(one.bytes).toBe(one.bytes)
+        }
+      }),
+    )
+  })
+
+  test('has texts in the order of its bytes', () => {
+    fc.assert(
+      fc.property(bytes, bytes, (a, b) => {
+        const [one, other] = [RowKey.of(a).text, RowKey.of(b).text]
+        expect(one < other ? -1 : one > other ? 1 : 0).toBe(Math.sign(compare(a, b)))
+      }),
+    )
   })
 })
 

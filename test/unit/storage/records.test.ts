@@ -7,24 +7,17 @@ import { INLINE_PAYLOAD_BYTES } from '../../../src/format/constants'
 import { envelopeTag } from '../../../src/format/envelope'
 import type { KnownRecord, StoredRecord } from '../../../src/format/record'
 import type { Payload, SecretRecord } from '../../../src/model'
-import type { Engine } from '../../../src/storage/engine'
-import { payloadRow } from '../../../src/storage/keyspace'
+import { type Engine, getNow } from '../../../src/storage/engine'
+import { payloadRow, RowKey } from '../../../src/storage/keyspace'
 import { KnownRecords } from '../../../src/storage/known/known-records'
+import { type Lookup, lookUpPayload, lookUpRecord, lookUpStored, read, readNow } from '../../../src/storage/lookup'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import {
   BytesPayloadError,
-  getNow,
-  type Lookup,
-  lookUpKnown,
-  lookUpPayload,
-  lookUpRecord,
-  lookUpStored,
   openKnown,
   openPayload,
   openRecord,
   payloadText,
-  read,
-  readNow,
   type SealedRecord,
   sealRecord,
 } from '../../../src/storage/records'
@@ -39,6 +32,7 @@ const file = createKeyringFile(
 const keyring = new Keyring(file, rootKey, systemRandom)
 const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
 const rowKey: Uint8Array = utf8('rt|account|n')
+const row: RowKey = RowKey.of(rowKey)
 
 const recordOf = (revision = 1): SecretRecord => ({
   id: 'appsecret_n',
@@ -134,12 +128,12 @@ describe('a record and its payload', () => {
   })
 
   test('is none in a row of another sort, whatever is sealed there', async () => {
-    const row = utf8('pt|account|n')
-    const value = keyring.sealRow(row, utf8('whatever'))
+    const other = utf8('pt|account|n')
+    const value = keyring.sealRow(other, utf8('whatever'))
     for (const open of [openRecord, openKnown]) {
-      await expect(async () => open(keyring, row, value)).rejects.toMatchObject({
+      await expect(async () => open(keyring, other, value)).rejects.toMatchObject({
         code: 'ERR_CORRUPT',
-        message: 'hint: expected it to lead to a record, got another row',
+        message: 'secondary row: expected it to lead to a record, got another row',
       })
     }
   })
@@ -181,49 +175,49 @@ describe('a lookup', () => {
   test('of a record asks for its row, and learns it', () => {
     const sources = newSources()
     const { value, record } = seal()
-    expect(answer(lookUpRecord(sources, rowKey), value)).toEqual({ asked: [ROW], found: record })
+    expect(answer(lookUpStored(sources, row), value)).toEqual({ asked: [ROW], found: record })
     expect(sources.known.get(ROW)?.record).toEqual(openKnown(keyring, rowKey, value))
-    expect(answer(lookUpRecord(newSources(), rowKey), undefined)).toEqual({ asked: [ROW], found: undefined })
+    expect(answer(lookUpStored(newSources(), row), undefined)).toEqual({ asked: [ROW], found: undefined })
   })
 
   test('of what is known asks for nothing, but for the payload of a small one', () => {
     const sources = newSources()
     const small = seal()
-    answer(lookUpKnown(sources, rowKey), small.value)
+    answer(lookUpRecord(sources, row), small.value)
     const known = sources.known.get(ROW)?.record as KnownRecord
-    expect(answer(lookUpKnown(sources, rowKey))).toEqual({ asked: [], found: known })
-    expect(answer(lookUpStored(sources, rowKey), small.value).found).toEqual(small.record)
+    expect(answer(lookUpRecord(sources, row))).toEqual({ asked: [], found: known })
+    expect(answer(lookUpStored(sources, row), small.value).found).toEqual(small.record)
     const others = newSources()
     const { value, record } = seal(1, large(7))
-    expect(answer(lookUpStored(others, rowKey), value)).toEqual({ asked: [ROW], found: record })
-    expect(answer(lookUpStored(others, rowKey))).toEqual({ asked: [], found: record })
+    expect(answer(lookUpStored(others, row), value)).toEqual({ asked: [ROW], found: record })
+    expect(answer(lookUpStored(others, row))).toEqual({ asked: [], found: record })
   })
 
   test('of a row that does not open reads it again: another one counts, the same one is damaged', async () => {
     const { value, record } = seal(2)
     const damaged = value.slice()
     damaged[40] = (damaged[40] as number) ^ 1
-    expect(answer(lookUpRecord(newSources(), rowKey), damaged, value)).toEqual({ asked: [ROW, ROW], found: record })
-    expect(answer(lookUpRecord(newSources(), rowKey), damaged, undefined).found).toBeUndefined()
-    expect(await codeOf(() => answer(lookUpRecord(newSources(), rowKey), damaged, damaged.slice()))).toBe('ERR_CORRUPT')
+    expect(answer(lookUpStored(newSources(), row), damaged, value)).toEqual({ asked: [ROW, ROW], found: record })
+    expect(answer(lookUpStored(newSources(), row), damaged, undefined).found).toBeUndefined()
+    expect(await codeOf(() => answer(lookUpStored(newSources(), row), damaged, damaged.slice()))).toBe('ERR_CORRUPT')
     const more = Uint8Array.of(...damaged, 0)
-    expect(answer(lookUpRecord(newSources(), rowKey), damaged, more, value).found).toEqual(record)
+    expect(answer(lookUpStored(newSources(), row), damaged, more, value).found).toEqual(record)
   })
 
   test('learns nothing that a commit has overtaken meanwhile, and what it reads again it does', () => {
     const { value } = seal()
     const damaged = value.slice(0, 50)
     const overtaken = newSources()
-    const lookup = lookUpRecord(overtaken, rowKey)
+    const lookup = lookUpStored(overtaken, row)
     lookup.next()
-    overtaken.known.begin([ROW])
+    overtaken.known.begin([{ rowKey: row, previous: undefined, next: undefined }])
     overtaken.known.settle([])
     lookup.next(value)
     expect(overtaken.known.get(ROW)).toBeUndefined()
     const again = newSources()
-    const second = lookUpRecord(again, rowKey)
+    const second = lookUpStored(again, row)
     second.next()
-    again.known.begin([ROW])
+    again.known.begin([{ rowKey: row, previous: undefined, next: undefined }])
     again.known.settle([])
     second.next(damaged)
     second.next(value)
@@ -232,12 +226,12 @@ describe('a lookup', () => {
 
   test('of a payload takes what is in the record, or asks for its row', () => {
     const small = seal()
-    expect(answer(lookUpPayload(newSources(), rowKey, small.record))).toEqual({
+    expect(answer(lookUpPayload(newSources(), row, small.record))).toEqual({
       asked: [],
       found: { record: small.record, payload: text(utf8('p')) },
     })
     const { record, payloadValue } = seal(1, large(7))
-    expect(answer(lookUpPayload(newSources(), rowKey, record), payloadValue)).toEqual({
+    expect(answer(lookUpPayload(newSources(), row, record), payloadValue)).toEqual({
       asked: [PAYLOAD_ROW],
       found: { record, payload: text(large(7)) },
     })
@@ -246,7 +240,7 @@ describe('a lookup', () => {
   test('of a payload that does not fit reads the record again, which by then may be another one, or none', async () => {
     const [first, second] = [seal(1, large(1)), seal(2, large(2))]
     const look = (...answers: readonly (Uint8Array | undefined)[]) =>
-      answer(lookUpPayload(newSources(), rowKey, first.record), ...answers)
+      answer(lookUpPayload(newSources(), row, first.record), ...answers)
     for (const meanwhile of [second.payloadValue, undefined]) {
       expect(look(meanwhile, second.value, second.payloadValue)).toEqual({
         asked: [PAYLOAD_ROW, ROW, PAYLOAD_ROW],
@@ -272,8 +266,8 @@ describe('reading', () => {
   ]
 
   function* whole(): Lookup<Uint8Array | undefined> {
-    const stored: StoredRecord | undefined = yield* lookUpRecord(newSources(), rowKey)
-    const found = stored && (yield* lookUpPayload(newSources(), rowKey, stored))
+    const stored: StoredRecord | undefined = yield* lookUpStored(newSources(), row)
+    const found = stored && (yield* lookUpPayload(newSources(), row, stored))
     return found?.payload.bytes
   }
 
@@ -294,8 +288,8 @@ describe('reading', () => {
   test('of what needs no row asks the engine for nothing', async () => {
     const nothing = {} as Engine
     const sources = newSources()
-    answer(lookUpStored(sources, rowKey), value)
-    expect(readNow(nothing, lookUpStored(sources, rowKey))).toEqual(record)
-    expect(await read(nothing, lookUpStored(sources, rowKey))).toEqual(record)
+    answer(lookUpStored(sources, row), value)
+    expect(readNow(nothing, lookUpStored(sources, row))).toEqual(record)
+    expect(await read(nothing, lookUpStored(sources, row))).toEqual(record)
   })
 })

@@ -1,13 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compare, mapKey, utf8 } from '../../../src/base/bytes'
+import { compare, equal, mapKey, utf8 } from '../../../src/base/bytes'
 import type { Keyring } from '../../../src/crypto/keyring'
 import { EMPTY_HEAD, type Head } from '../../../src/format/head'
 import { nextHead } from '../../../src/storage/commit/changes'
 import type { CommitListener, CommitQueue } from '../../../src/storage/commit/queue'
-import type { Row } from '../../../src/storage/engine'
-import type { Replacement, Standing } from '../../../src/storage/replacement'
-import { RecordTally } from '../../../src/storage/tally'
+import type { Engine, Row } from '../../../src/storage/engine'
+import { RowKey } from '../../../src/storage/keyspace'
+import { MemoryEngine } from '../../../src/storage/memory-engine'
+import type { Replacement, WrittenRecord } from '../../../src/storage/replacement'
+import { RecordTally, type StepLimits, type Visit } from '../../../src/storage/tally'
 
 /** The summand of a row, which is its value as a number: no keys are needed to count. */
 const elementOf = ({ value }: Pick<Row, 'value'>): bigint => BigInt(value[0] as number)
@@ -15,7 +17,7 @@ const keyring = { elementHash: (_: Uint8Array, value: Uint8Array) => elementOf({
 
 const rowOf = (name: string, value: number): Row => ({ key: utf8(`rt|account|${name}`), value: Uint8Array.of(value) })
 
-function standing(row: Row): Standing {
+function standing(row: Row): WrittenRecord {
   const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
   const record = {
     id: 'appsecret_n',
@@ -25,7 +27,7 @@ function standing(row: Row): Standing {
     revision: 1,
     payload: { type: 'text' },
   } as const
-  return { rowKey: row.key, record, element: elementOf(row) }
+  return { record, element: elementOf(row) }
 }
 
 /** Rows, and what a queue says of commits to them. */
@@ -57,10 +59,17 @@ class Store {
       const previous = this.rows.get(mapKey(key))
       if (next === undefined) this.rows.delete(mapKey(key))
       else this.rows.set(mapKey(key), next)
-      return { previous: previous && standing(previous), next: next && standing(next) }
+      return { rowKey: RowKey.of(key), previous: previous && standing(previous), next: next && standing(next) }
     })
     this.head = nextHead(this.head, replacements)
     for (const listener of this.listeners) listener(replacements)
+  }
+
+  /** What a tally goes by. */
+  get parts(): { readonly engine: Engine; readonly keyring: Keyring; readonly queue: CommitQueue } {
+    const { queue } = this
+    const engine = { scan: (range) => new MemoryEngine(this.sorted).scan(range) } as Pick<Engine, 'scan'> as Engine
+    return { engine, keyring, queue }
   }
 
   get sorted(): Row[] {
@@ -68,100 +77,161 @@ class Store {
   }
 }
 
+const ONE: StepLimits = { rows: 1, bytes: Number.POSITIVE_INFINITY }
+const ALL: StepLimits = { rows: 1000, bytes: Number.POSITIVE_INFINITY }
+/** Each record opens, and nothing is read besides. */
+const opens: Visit = () => 0
+const passesOver: Visit = () => undefined
+
+/** The rows that one step meets. */
+async function stepped(tally: RecordTally, limits: StepLimits, visit = opens): Promise<readonly [string, boolean]> {
+  const met: string[] = []
+  const more = await tally.step(limits, (row) => {
+    met.push(mapKey(row.key).slice(11))
+    return visit(row)
+  })
+  return [met.join(' '), more]
+}
+
 describe('a tally of records', () => {
-  test('is complete when every record was met, and not before', () => {
+  test('is complete when every record was met, and not before', async () => {
     const store = new Store(rowOf('a', 1), rowOf('b', 20), rowOf('c', 100))
-    const tally = new RecordTally(keyring, store.queue)
-    for (const row of store.sorted) {
+    const tally = new RecordTally(store.parts)
+    for (const name of ['a', 'b', 'c']) {
       expect(tally.isComplete()).toBe(false)
-      tally.meet(row)
+      expect(await stepped(tally, ONE)).toEqual([name, true])
     }
     expect(tally.isComplete()).toBe(true)
-    expect([tally.count, tally.setHash, tally.passed]).toEqual([3, 121n, 0])
+    expect([tally.count, tally.passed]).toEqual([3, 0])
+    expect(await stepped(tally, ONE)).toEqual(['', false])
+    expect(tally.isComplete()).toBe(true)
+    expect(store.head.setHash).toBe(121n)
   })
 
-  test('is not complete with as many records of other contents, or with the same sum of fewer', () => {
+  test('is not complete with as many records of other contents, or with the same sum of fewer', async () => {
+    const other = new Store(rowOf('a', 1), rowOf('b', 20))
+    // Not by a commit: the head knows nothing of it.
+    other.rows.set(mapKey(rowOf('b', 20).key), rowOf('b', 21))
+    const changed = new RecordTally(other.parts)
+    expect(await stepped(changed, ALL)).toEqual(['a b', false])
+    expect([changed.count, changed.isComplete()]).toEqual([2, false])
+    const fewer = new Store(rowOf('a', 1), rowOf('b', 20))
+    fewer.rows.clear()
+    fewer.rows.set(mapKey(rowOf('a', 21).key), rowOf('a', 21))
+    const short = new RecordTally(fewer.parts)
+    expect(await stepped(short, ALL)).toEqual(['a', false])
+    expect([short.count, short.isComplete()]).toEqual([1, false])
+  })
+
+  test('asks for what is still to be met: all record rows at first, those behind the last one, none at the end', async () => {
+    const store = new Store(rowOf('a', 1), rowOf('b', 1))
+    const asked: unknown[] = []
+    const parts = store.parts
+    const engine = {
+      scan: (range: Parameters<Engine['scan']>[0]) => {
+        asked.push([mapKey(range.gte), mapKey(range.lt), range.limit, range.reverse ?? false])
+        return parts.engine.scan(range)
+      },
+    } as Pick<Engine, 'scan'> as Engine
+    const tally = new RecordTally({ ...parts, engine })
+    expect(await stepped(tally, ONE)).toEqual(['a', true])
+    expect(await stepped(tally, ONE, passesOver)).toEqual(['b', true])
+    expect(await stepped(tally, { rows: 2, bytes: 9 })).toEqual(['', false])
+    expect(await stepped(tally, { rows: 2, bytes: 9 })).toEqual(['', false])
+    expect(asked).toEqual([
+      ['r', 's', 1, false],
+      ['rt|account|a\0', 's', 1, false],
+      ['rt|account|b\0', 's', 2, false],
+      ['s', 's', 2, false],
+    ])
+  })
+
+  test('goes through as many rows and bytes in a step as it may, and one at least', async () => {
+    const store = new Store(...['a', 'b', 'c', 'd', 'e'].map((name) => rowOf(name, 1)))
+    const tally = new RecordTally(store.parts)
+    // A row is one byte here, and what is read besides counts as well, also if it comes later.
+    expect(await stepped(tally, { rows: 100, bytes: 0 })).toEqual(['a', true])
+    expect(await stepped(tally, { rows: 100, bytes: 4 }, () => 1)).toEqual(['b c', true])
+    expect(await stepped(tally, { rows: 100, bytes: 4 }, async () => 3)).toEqual(['d', true])
+    // Of one that does not open the row counts alone. It ends with the bytes, and may not know that it was the last.
+    expect(await stepped(tally, { rows: 100, bytes: 1 }, passesOver)).toEqual(['e', true])
+    expect(await stepped(tally, { rows: 100, bytes: 1 })).toEqual(['', false])
+    expect([tally.count, tally.passed]).toEqual([4, 1])
+  })
+
+  test('stays where it is if it cannot look at a row, and goes on from there', async () => {
     const store = new Store(rowOf('a', 1), rowOf('b', 20))
-    const other = new RecordTally(keyring, store.queue)
-    other.meet(rowOf('a', 1))
-    other.meet(rowOf('b', 21))
-    expect(other.isComplete()).toBe(false)
-    const fewer = new RecordTally(keyring, store.queue)
-    fewer.meet(rowOf('a', 21))
-    expect(fewer.isComplete()).toBe(false)
+    const tally = new RecordTally(store.parts)
+    const fails = ({ key }: Row): number => {
+      if (equal(key, rowOf('b', 0).key)) throw new RangeError('no')
+      return 0
+    }
+    await expect(tally.step(ALL, fails)).rejects.toThrow(new RangeError('no'))
+    await expect(tally.step(ALL, async (row) => fails(row))).rejects.toThrow(new RangeError('no'))
+    expect([tally.count, tally.isComplete()]).toEqual([1, false])
+    expect(await stepped(tally, ALL)).toEqual(['b', false])
+    expect(tally.isComplete()).toBe(true)
   })
 
-  test('says what is still to be met: all record rows at first, those behind the last one, none at the end', () => {
-    const tally = new RecordTally(keyring, new Store().queue)
-    expect(tally.ahead).toEqual({ gte: utf8('r'), lt: utf8('s') })
-    tally.meet(rowOf('a', 1))
-    expect(tally.ahead).toEqual({ gte: utf8('rt|account|a\0'), lt: utf8('s') })
-    tally.pass(rowOf('b', 1))
-    expect(tally.ahead).toEqual({ gte: utf8('rt|account|b\0'), lt: utf8('s') })
-    tally.meetEnd()
-    expect(tally.ahead).toEqual({ gte: utf8('s'), lt: utf8('s') })
-  })
-
-  test('leaves out what was passed over, until it is replaced or deleted', () => {
+  test('leaves out what was passed over, until it is replaced or deleted', async () => {
     const store = new Store(rowOf('a', 1), rowOf('b', 20), rowOf('c', 100))
-    const tally = new RecordTally(keyring, store.queue)
-    const [a, b, c] = store.sorted as [Row, Row, Row]
-    tally.meet(a)
-    tally.pass(b)
-    tally.pass(c)
-    tally.meetEnd()
-    expect([tally.count, tally.setHash, tally.passed]).toEqual([1, 1n, 2])
+    const tally = new RecordTally(store.parts)
+    const [, b, c] = store.sorted as [Row, Row, Row]
+    expect(await stepped(tally, ONE)).toEqual(['a', true])
+    expect(await stepped(tally, ALL, async () => undefined)).toEqual(['b c', false])
+    expect([tally.count, tally.passed]).toEqual([1, 2])
     expect(tally.isComplete()).toBe(false)
     store.commit([b.key, rowOf('b', 30)])
-    expect([tally.count, tally.setHash, tally.passed]).toEqual([2, 31n, 1])
+    expect([tally.count, tally.passed, tally.isComplete()]).toEqual([2, 1, false])
     store.commit([c.key, undefined])
-    expect([tally.count, tally.setHash, tally.passed]).toEqual([2, 31n, 0])
+    expect([tally.count, tally.passed]).toEqual([2, 0])
+    // One of the two sums was right before: the set hash is compared as well as the count.
+    expect(store.head).toMatchObject({ count: 2, setHash: 31n })
     expect(tally.isComplete()).toBe(true)
     // By now it is a record like others.
     store.commit([b.key, undefined])
-    expect([tally.count, tally.setHash, tally.passed]).toEqual([1, 1n, 0])
+    expect([tally.count, tally.passed]).toEqual([1, 0])
+    expect(store.head).toMatchObject({ count: 1, setHash: 1n })
+    expect(tally.isComplete()).toBe(true)
   })
 
-  test('tells of what changes behind it, and of nothing ahead or after its end', () => {
+  test('tells of what changes behind it, and of nothing ahead or after its end', async () => {
     const store = new Store(rowOf('a', 1), rowOf('b', 20))
     const told: string[] = []
-    const tally = new RecordTally(keyring, store.queue, ({ previous, next }) => {
-      told.push(`${previous?.element} ${next?.element} ${tally.count}`)
+    const tally = new RecordTally(store.parts, ({ rowKey, previous, next }) => {
+      told.push(`${rowKey.text.slice(11)} ${previous?.element} ${next?.element} ${tally.count}`)
     })
     const [a, b] = store.sorted as [Row, Row]
     store.commit([a.key, rowOf('a', 2)])
-    tally.meet(rowOf('a', 2))
+    expect(await stepped(tally, ONE)).toEqual(['a', true])
     store.commit([a.key, rowOf('a', 3)], [b.key, rowOf('b', 30)], [utf8('rt|account|a\0'), rowOf('a\0', 7)])
     store.commit([a.key, undefined])
     tally.stop()
     store.commit([a.key, rowOf('a', 4)])
-    expect(told).toEqual(['2 3 1', '3 undefined 0'])
+    expect(told).toEqual(['a 2 3 1', 'a 3 undefined 0'])
   })
 
-  test('is complete at the end of every walk, whatever is written meanwhile', () => {
+  test('is complete at the end of every walk, whatever is written meanwhile', async () => {
     const names = fc.constantFrom('a', 'a\0', 'b', 'c', 'd')
     const step = fc.oneof(
-      { weight: 2, arbitrary: fc.constant('go on' as const) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ rows: fc.integer({ min: 1, max: 3 }), bytes: fc.integer({ min: 0, max: 3 }) }),
+      },
       {
         weight: 3,
         arbitrary: fc.record({ name: names, value: fc.option(fc.integer({ min: 1, max: 255 }), { nil: undefined }) }),
       },
     )
-    fc.assert(
-      fc.property(fc.uniqueArray(names), fc.array(step, { maxLength: 25 }), (there, steps) => {
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(names), fc.array(step, { maxLength: 25 }), async (there, steps) => {
         const store = new Store(...there.map((name, place) => rowOf(name, place + 1)))
-        const tally = new RecordTally(keyring, store.queue)
-        const goOn = (): boolean => {
-          const next = store.sorted.find(({ key }) => compare(key, tally.ahead.gte) >= 0)
-          if (next === undefined) tally.meetEnd()
-          else tally.meet(next)
-          return next !== undefined
-        }
+        const tally = new RecordTally(store.parts)
         for (const one of steps) {
-          if (one === 'go on') goOn()
+          if ('rows' in one) await tally.step(one, opens)
           else store.commit([rowOf(one.name, 0).key, one.value === undefined ? undefined : rowOf(one.name, one.value)])
         }
-        while (goOn());
+        while (await tally.step(ONE, opens));
         expect(tally.isComplete()).toBe(true)
         expect(tally.count).toBe(store.rows.size)
       }),

@@ -3,6 +3,7 @@ import { utf8 } from '../../../src/base/bytes'
 import type { Range } from '../../../src/storage/engine'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { walkKeys, walkRows } from '../../../src/storage/walk'
+import { writeTo } from '../../support/engine-writes'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
@@ -79,7 +80,7 @@ describe('a walk', () => {
       seen.push(page.map(text).join(' '))
       if (seen.length === 1) {
         const put = (key: string) => ({ type: 'put', key: utf8(key), value: utf8('') }) as const
-        await engine.commit([put('a\0'), put('c')], undefined)
+        expect(await writeTo(engine, [put('a\0'), put('c')], undefined)).toBe(true)
       }
     }
     expect(seen).toEqual(['a b', 'c d', ''])

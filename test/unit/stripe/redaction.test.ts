@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { account, SecretStore } from '../../../src/index'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { type RequestLogEntry, type StripeApp, stripeSecrets } from '../../../src/stripe/index'
+import { failNextWrite } from '../../support/engine-writes'
 import {
   appOf,
   create,
@@ -288,7 +289,7 @@ test('a store that cannot write, or cannot read, says nothing of what it was abo
   const reading = vi.spyOn(MemoryEngine.prototype, 'getSync').mockReturnValue(Uint8Array.of(7))
   answers.push(await get(app, FIND, found, auth))
   reading.mockRestore()
-  vi.spyOn(MemoryEngine.prototype, 'commit').mockRejectedValueOnce(new Error('of the disk'))
+  failNextWrite(MemoryEngine.prototype, new Error('of the disk'))
   for (const key of [undefined, 'key']) {
     const headers = key === undefined ? FORM : { ...FORM, 'idempotency-key': key }
     answers.push(await send(app, 'POST', SECRETS, { body, headers }))
@@ -303,7 +304,7 @@ test('a store that cannot write, or cannot read, says nothing of what it was abo
 test('without a listener a failure is a warning, which says no more', async () => {
   const broken = SecretStore.memory()
   onTestFinished(() => void vi.restoreAllMocks())
-  vi.spyOn(MemoryEngine.prototype, 'commit').mockRejectedValueOnce(new Error(`of the disk`))
+  failNextWrite(MemoryEngine.prototype, new Error(`of the disk`))
   const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
   const over = appOf(broken, { apiKeys: [KEY] })
   await send(over, 'POST', SECRETS, { body: `name=n&scope[type]=account&payload=${PAYLOAD}`, headers: FORM })

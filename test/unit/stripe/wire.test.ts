@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, type TestConte
 import { account, SecretStore, user } from '../../../src/index'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { createStripeApp, type HttpServer, listen, type StripeApp } from '../../../src/stripe/index'
+import { failNextWrite } from '../../support/engine-writes'
 import { TestClock } from '../../support/stores'
 import {
   appOf,
@@ -802,7 +803,7 @@ describe('routes', () => {
     const failing = SecretStore.memory()
     onTestFinished(() => failing.close())
     const over = watched(appOf(failing, { onError: (error) => void told.push(error) }))
-    vi.spyOn(MemoryEngine.prototype, 'commit').mockRejectedValueOnce(new Error('of the disk'))
+    failNextWrite(MemoryEngine.prototype, new Error('of the disk'))
     onTestFinished(() => void vi.restoreAllMocks())
     for (const reply of [await create(over, 'n', 'p'), await create(over, 'n', 'p', 'key')]) {
       expect(reply).toMatchObject({ status: 500, body: { error: { type: 'api_error' } } })

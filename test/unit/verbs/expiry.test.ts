@@ -9,15 +9,16 @@ import { EMPTY_HEAD } from '../../../src/format/head'
 import type { SecretChange } from '../../../src/model'
 import { CommitQueue } from '../../../src/storage/commit/queue'
 import { sealHead } from '../../../src/storage/head'
-import { expiryRow } from '../../../src/storage/keyspace'
+import { expiryRow, RowKey } from '../../../src/storage/keyspace'
 import { KnownRecords } from '../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { expireOperation, sweep } from '../../../src/verbs/expiry'
+import { writeTo } from '../../support/engine-writes'
 import { codeOf } from '../../support/stores'
 
 const NOW = 1000
 
-const rowOf = (name: string): Uint8Array => utf8(`rt|account|${name}`)
+const rowOf = (name: string): RowKey => RowKey.of(utf8(`rt|account|${name}`))
 
 /** A store with nothing around it, whose clock stands at `NOW`. */
 class Bare {
@@ -54,8 +55,8 @@ class Bare {
   set(name: string, expires_at: number | null, id = `appsecret_${name}`): Promise<void> {
     const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name } as const
     return this.queue.submit({
-      rows: [],
       records: [rowOf(name)],
+      payloads: [],
       sizeBytes: 0,
       apply(transaction) {
         transaction.put(rowOf(name), { id, address, created: 0, expires_at }, { type: 'text', bytes: utf8('p') })
@@ -65,14 +66,12 @@ class Bare {
 
   /** Puts a row, or takes it away, past all that a store sees to. */
   async edit(key: Uint8Array, value: Uint8Array | undefined): Promise<void> {
-    await this.engine.commit(
-      [value === undefined ? { type: 'del', key } : { type: 'put', key, value }],
-      this.queue.headValue,
-    )
+    const change = value === undefined ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const)
+    expect(await writeTo(this.engine, [change], this.queue.headValue)).toBe(true)
   }
 
   has(name: string): boolean {
-    return this.engine.getSync(rowOf(name)) !== undefined
+    return this.engine.getSync(rowOf(name).bytes) !== undefined
   }
 }
 
@@ -102,23 +101,23 @@ describe('a sweep', () => {
       if (expires_at !== null) await store.edit(expiryRow(expires_at, 'appsecret_a'), undefined)
     }
     const hint = expiryRow(time, id)
-    await store.edit(hint, rowOf('a'))
+    await store.edit(hint, rowOf('a').bytes)
     expect(await sweep(store.context)).toBe(0)
     expect(store.has('a')).toBe(expires_at !== undefined)
-    expect(store.engine.getSync(hint)).toEqual(rowOf('a'))
+    expect(store.engine.getSync(hint)).toEqual(rowOf('a').bytes)
     expect(store.told).toEqual([])
   })
 
   test('sees to all others before it tells of the first that cannot be read', async () => {
     const store = new Bare()
     await Promise.all(['a', 'b', 'c', 'd'].map((name, place) => store.set(name, place + 1)))
-    await store.edit(rowOf('b'), utf8('damaged'))
-    const version = (store.engine.getSync(rowOf('c')) as Uint8Array).slice()
+    await store.edit(rowOf('b').bytes, utf8('damaged'))
+    const version = (store.engine.getSync(rowOf('c').bytes) as Uint8Array).slice()
     version[0] = 9
-    await store.edit(rowOf('c'), version)
+    await store.edit(rowOf('c').bytes, version)
     expect(await codeOf(() => sweep(store.context))).toBe('ERR_CORRUPT')
     expect(store.told).toEqual(['expire a', 'expire d'])
-    await store.edit(rowOf('b'), undefined)
+    await store.edit(rowOf('b').bytes, undefined)
     expect(await codeOf(() => sweep(store.context))).toBe('ERR_UNSUPPORTED_VERSION')
   })
 
@@ -171,10 +170,9 @@ describe('at its turn', () => {
   })
 
   test('it counts for the size of a commit with the length of its row key', () => {
-    expect(expireOperation(rowOf('a'), { id: 'appsecret_a' }, () => NOW)).toMatchObject({
-      rows: [],
-      records: [rowOf('a')],
-      sizeBytes: rowOf('a').length,
-    })
+    const rowKey = rowOf('a')
+    const { records, payloads, sizeBytes } = expireOperation(rowKey, { id: 'appsecret_a' }, () => NOW)
+    expect([records, payloads, sizeBytes]).toEqual([[rowKey], [], rowKey.bytes.length])
+    expect(records[0]).toBe(rowKey)
   })
 })

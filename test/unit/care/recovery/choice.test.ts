@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { choose, mayBeDeleted, mayBeOlder } from '../../../../src/care/recovery/choice'
-import type { Traces, Version } from '../../../../src/care/recovery/evidence'
+import type { Version } from '../../../../src/care/recovery/evidence-keys'
+import type { Traces } from '../../../../src/care/recovery/traces'
 
-function version(revision: number, sequence?: number, standing: Version['standing'] = 'live'): Version {
-  return { revision, sequence, standing }
+function version(revision: number, sequence?: number, origin: Version['origin'] = 'live'): Version {
+  return { revision, sequence, origin }
 }
 
 function traces(of: Partial<Traces>): Traces {

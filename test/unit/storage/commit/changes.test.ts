@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { equal, mapKey, utf8 } from '../../../../src/base/bytes'
 import { EMPTY_HEAD } from '../../../../src/format/head'
-import type { StoredRecord } from '../../../../src/format/record'
-import { nextHead, replacementChanges } from '../../../../src/storage/commit/changes'
-import { expiryRow, idRow, payloadRow } from '../../../../src/storage/keyspace'
+import { type StoredRecord, withoutPayload } from '../../../../src/format/record'
+import { MOST_CHANGES, nextHead, replacementChanges } from '../../../../src/storage/commit/changes'
+import { expiryRow, idRow, payloadRow, RowKey } from '../../../../src/storage/keyspace'
 import type { SealedRecord } from '../../../../src/storage/records'
-import type { Standing } from '../../../../src/storage/replacement'
+import type { Replacement, WrittenRecord } from '../../../../src/storage/replacement'
 
 /** What one commit makes of the rows of a record, held against the rows that the records before and after it have. */
 
@@ -31,29 +31,33 @@ const sealed: fc.Arbitrary<SealedRecord> = fc
       : ({ type: 'text', inline: Uint8Array.of(revision) } as const)
     const record: StoredRecord = { id, address, created: 0, expires_at, revision, payload }
     const value = utf8(JSON.stringify([id, expires_at, revision, isLarge]))
-    return { rowKey: ROW_KEY, record, value, ...(isLarge ? { payloadValue: Uint8Array.of(9, revision) } : {}) }
+    return { record, value, ...(isLarge ? { payloadValue: Uint8Array.of(9, revision) } : {}) }
   })
 
 /** Every row that a record has, by its key. */
 function rowsOf(of: SealedRecord | undefined): Map<string, Uint8Array> {
   const rows = new Map<string, Uint8Array>()
   if (of === undefined) return rows
-  const { rowKey, record, value, payloadValue } = of
-  rows.set(mapKey(rowKey), value)
-  rows.set(mapKey(idRow(record.id)), rowKey)
-  if (record.expires_at !== null) rows.set(mapKey(expiryRow(record.expires_at, record.id)), rowKey)
-  if (payloadValue !== undefined) rows.set(mapKey(payloadRow(rowKey)), payloadValue)
+  const { record, value, payloadValue } = of
+  rows.set(mapKey(ROW_KEY), value)
+  rows.set(mapKey(idRow(record.id)), ROW_KEY)
+  if (record.expires_at !== null) rows.set(mapKey(expiryRow(record.expires_at, record.id)), ROW_KEY)
+  if (payloadValue !== undefined) rows.set(mapKey(payloadRow(ROW_KEY)), payloadValue)
   return rows
 }
 
 describe('the changes of one record', () => {
-  test('lead from the rows it had to the rows it has, and touch no others', () => {
+  test('lead from the rows it had to the rows it has, touch no others, and are no more than are reckoned with', () => {
+    let most = 0
     fc.assert(
       fc.property(fc.option(sealed, { nil: undefined }), fc.option(sealed, { nil: undefined }), (previous, next) => {
         const [before, after] = [rowsOf(previous), rowsOf(next)]
         const rows = new Map(before)
         const seen = new Set<string>()
-        for (const change of replacementChanges(previous, next)) {
+        const changes = replacementChanges(ROW_KEY, previous && withoutPayload(previous.record), next)
+        expect(changes.length).toBeLessThanOrEqual(MOST_CHANGES)
+        most = Math.max(most, changes.length)
+        for (const change of changes) {
           const key = mapKey(change.key)
           expect(seen.has(key)).toBe(false)
           seen.add(key)
@@ -71,12 +75,13 @@ describe('the changes of one record', () => {
       }),
       { numRuns: 1000 },
     )
+    expect(most).toBe(MOST_CHANGES)
   })
 })
 
 describe('the head after a commit', () => {
-  const standing = (element: bigint): Standing => ({
-    rowKey: ROW_KEY,
+  const rowKey = RowKey.of(ROW_KEY)
+  const standing = (element: bigint): WrittenRecord => ({
     record: { id: 'appsecret_a', address, created: 0, expires_at: null, revision: 1, payload: { type: 'text' } },
     element,
   })
@@ -85,19 +90,26 @@ describe('the head after a commit', () => {
 
   test.each([
     ['no record', [], {}],
-    ['a new record', [{ previous: undefined, next: standing(5n) }], { count: 11, setHash: 1005n }],
-    ['a replaced one', [{ previous: standing(3n), next: standing(5n) }], { superseded: 5, setHash: 1002n }],
-    ['a deleted one', [{ previous: standing(3n), next: undefined }], { count: 9, superseded: 5, setHash: 997n }],
+    ['a new record', [{ rowKey, previous: undefined, next: standing(5n) }], { count: 11, setHash: 1005n }],
+    ['a replaced one', [{ rowKey, previous: standing(3n), next: standing(5n) }], { superseded: 5, setHash: 1002n }],
+    [
+      'a deleted one',
+      [{ rowKey, previous: standing(3n), next: undefined }],
+      { count: 9, superseded: 5, setHash: 997n },
+    ],
     [
       'one of each',
       [
-        { previous: undefined, next: standing(1n) },
-        { previous: standing(20n), next: standing(300n) },
-        { previous: standing(4000n), next: undefined },
+        { rowKey, previous: undefined, next: standing(1n) },
+        { rowKey, previous: standing(20n), next: standing(300n) },
+        { rowKey, previous: standing(4000n), next: undefined },
       ],
       { superseded: 6, setHash: 2n ** 256n + 1000n + 1n - 20n + 300n - 4000n },
     ],
-  ] as const)('with %s counts it, and goes with the same keyring.json', (_, replacements, changed) => {
-    expect(nextHead(head, replacements)).toEqual({ ...head, sequence: 8, ...changed })
-  })
+  ] satisfies [string, Replacement[], object][])(
+    'with %s counts it, and goes with the same keyring.json',
+    (_, replacements, changed) => {
+      expect(nextHead(head, replacements)).toEqual({ ...head, sequence: 8, ...changed })
+    },
+  )
 })

@@ -4,6 +4,7 @@ import { account, SecretStore } from '../../../../src/index'
 import { LevelEngine } from '../../../../src/storage/level/engine'
 import { MemoryEngine } from '../../../../src/storage/memory-engine'
 import { engineOf } from '../../../support/engine-spy'
+import { failNextWrite, interceptWrites } from '../../../support/engine-writes'
 import { codeOf, newLocation, openStore } from '../../../support/stores'
 
 const set = (store: SecretStore, name: string): Promise<unknown> => store.set({ scope: account, name, payload: name })
@@ -54,10 +55,10 @@ describe('group commit', () => {
     const payload = new Uint8Array(1024 * 1024)
     const commits = await engineOf('memory').countCommits(async () => {
       await Promise.all(Array.from({ length: 9 }, (_, n) => store.set({ scope: account, name: `big${n}`, payload })))
-      await Promise.all(Array.from({ length: 1001 }, (_, n) => set(store, `n${n}`)))
+      await Promise.all(Array.from({ length: 1167 }, (_, n) => set(store, `n${n}`)))
     })
     expect(commits).toBe(5)
-    expect((await store.verify()).records).toBe(1010)
+    expect((await store.verify()).records).toBe(1176)
   })
 
   test('one operation that cannot be done does not take the others of its group with it', async () => {
@@ -74,16 +75,20 @@ describe('group commit', () => {
 })
 
 describe('a write that fails', () => {
-  test('is also one of which the engine has taken only a part', async () => {
+  test('is also one that the engine says another writer has overtaken, if no newer head is there', async () => {
     const store = await openStore(await newLocation())
-    const fault = vi.spyOn(LevelEngine.prototype, 'commit').mockResolvedValueOnce()
+    await set(store, 'before')
+    const fault = interceptWrites(LevelEngine.prototype, async () => false, 1)
     const write = set(store, 'a')
     await expect(write).rejects.toMatchObject({
       code: 'ERR_FAILED',
-      cause: { message: 'commit: expected the engine to take all its changes, got fewer taken' },
+      cause: { code: 'ERR_CORRUPT', message: 'head: expected write 2 at least, got 1' },
     })
+    expect(fault.count).toBe(1)
     fault.mockRestore()
     expect(await codeOf(() => set(store, 'b'))).toBe('ERR_FAILED')
+    expect(await store.get({ scope: account, name: 'before' })).toBe('before')
+    expect(await store.get({ scope: account, name: 'a' })).toBeUndefined()
   })
 
   test.each(['LevelDB', 'memory'] as const)(
@@ -93,7 +98,7 @@ describe('a write that fails', () => {
       const store = engine === 'memory' ? SecretStore.memory() : await openStore(location)
       await set(store, 'before')
       const prototype: LevelEngine | MemoryEngine = (engine === 'memory' ? MemoryEngine : LevelEngine).prototype
-      const fault = vi.spyOn(prototype, 'commit').mockRejectedValueOnce(new Error('disk full'))
+      const fault = failNextWrite(prototype, new Error('disk full'))
       const group = [set(store, 'a'), set(store, 'b'), store.delete({ scope: account, name: 'before' })]
       const codes = await Promise.all(group.map((write) => codeOf(() => write)))
       expect(codes).toEqual(['ERR_FAILED', 'ERR_FAILED', 'ERR_FAILED'])
@@ -115,7 +120,7 @@ describe('a write that fails', () => {
   test('names the cause', async () => {
     const store = SecretStore.memory()
     const cause = new Error('disk full')
-    const fault = vi.spyOn(MemoryEngine.prototype, 'commit').mockRejectedValueOnce(cause)
+    const fault = failNextWrite(MemoryEngine.prototype, cause)
     await expect(set(store, 'a')).rejects.toMatchObject({ code: 'ERR_FAILED', cause })
     fault.mockRestore()
   })

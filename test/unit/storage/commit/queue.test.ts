@@ -6,17 +6,21 @@ import { systemRandom } from '../../../../src/crypto/random'
 import { SecretStoreError } from '../../../../src/errors'
 import { EMPTY_HEAD, type Head } from '../../../../src/format/head'
 import type { SecretRecord } from '../../../../src/model'
+import { MOST_CHANGES } from '../../../../src/storage/commit/changes'
 import { CommitQueue } from '../../../../src/storage/commit/queue'
 import type { Operation, Transaction } from '../../../../src/storage/commit/transaction'
+import { type BatchLimits, LOCAL_LIMITS } from '../../../../src/storage/engine'
 import { openHead, sealHead } from '../../../../src/storage/head'
-import { HEAD_ROW } from '../../../../src/storage/keyspace'
+import { HEAD_ROW, payloadRow, RowKey } from '../../../../src/storage/keyspace'
 import { KnownRecords } from '../../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../../src/storage/memory-engine'
+import { failNextWrite, interceptWrites } from '../../../support/engine-writes'
+import { numbers } from '../../../support/numbers'
 import { codeOf } from '../../../support/stores'
 
 const MIB = 1024 * 1024
 
-const rowOf = (name: string): Uint8Array => utf8(`rt|account|${name}`)
+const rowOf = (name: string): RowKey => RowKey.of(utf8(`rt|account|${name}`))
 
 function recordOf(name: string): Omit<SecretRecord, 'revision'> {
   const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name } as const
@@ -25,8 +29,8 @@ function recordOf(name: string): Omit<SecretRecord, 'revision'> {
 
 function setting(name: string, sizeBytes = 0): Operation<string> {
   return {
-    rows: [],
     records: [rowOf(name)],
+    payloads: [],
     sizeBytes,
     apply(transaction) {
       transaction.put(rowOf(name), recordOf(name), { type: 'text', bytes: utf8(name) })
@@ -36,12 +40,15 @@ function setting(name: string, sizeBytes = 0): Operation<string> {
 }
 
 /** Looks and changes nothing. */
-function looking<T>(look: (transaction: Transaction) => T, ...records: readonly Uint8Array[]): Operation<T> {
-  return { rows: [], records, sizeBytes: 0, apply: look }
+function looking<T>(look: (transaction: Transaction) => T, ...records: readonly RowKey[]): Operation<T> {
+  return { records, payloads: [], sizeBytes: 0, apply: look }
 }
 
 /** A queue over an engine in memory, and the sizes of its commits in records. */
-function newQueue(knownBytes = 0): {
+function newQueue(
+  knownBytes = 0,
+  limits: BatchLimits = LOCAL_LIMITS,
+): {
   readonly queue: CommitQueue
   readonly engine: MemoryEngine
   readonly keyring: Keyring
@@ -51,7 +58,7 @@ function newQueue(knownBytes = 0): {
   const fields = { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] } as const
   const keyring = new Keyring(createKeyringFile(rootKey, fields, systemRandom), rootKey, systemRandom)
   const head = sealHead(keyring, EMPTY_HEAD)
-  const engine = new MemoryEngine([head])
+  const engine = new MemoryEngine([head], limits)
   const queue = new CommitQueue(engine, keyring, new KnownRecords(knownBytes), EMPTY_HEAD, head.value)
   const commits: number[] = []
   queue.listen((replacements) => commits.push(replacements.length))
@@ -70,10 +77,87 @@ function held(): { readonly until: Promise<void>; release(): void } {
 }
 
 describe('a group', () => {
-  test('takes a thousand operations, and the next one waits', async () => {
+  test('takes a thousand operations and more, and what goes beyond 7000 rows waits', async () => {
     const { queue, commits } = newQueue()
-    await Promise.all(names(1001).map((name) => queue.submit(setting(name))))
-    expect(commits).toEqual([1000, 1])
+    // Each may put or delete six rows, and the head is one.
+    await Promise.all(names(1167).map((name) => queue.submit(setting(name))))
+    expect(commits).toEqual([1166, 1])
+  })
+
+  test.each([
+    // The head and six rows for each.
+    [7, 5, [1, 1, 1, 1, 1]],
+    [12, 5, [1, 1, 1, 1, 1]],
+    [13, 5, [2, 2, 1]],
+    [20, 7, [3, 3, 1]],
+    [31, 5, [5]],
+    [1, 3, [1, 1, 1]],
+  ])('takes no more operations than may change %i rows', async (rows, count, expected) => {
+    const { queue, engine, commits } = newQueue(0, { rows, bytes: MIB })
+    const sizes: number[] = []
+    const writes = interceptWrites(engine, (changes, write) => {
+      sizes.push(changes.length)
+      return write()
+    })
+    await Promise.all(names(count).map((name) => queue.submit(setting(name))))
+    expect(commits).toEqual(expected)
+    expect(writes.count).toBe(expected.length)
+    if (rows >= 1 + MOST_CHANGES) for (const size of sizes) expect(size).toBeLessThanOrEqual(rows)
+  })
+
+  test('of operations of many records each takes no more than go together, and one that is larger alone', async () => {
+    const { queue, commits, engine } = newQueue(0, { rows: 20, bytes: MIB })
+    const many = (prefix: string, count: number): Operation<string> => {
+      const parts = names(count).map((name) => setting(prefix + name))
+      return {
+        records: parts.flatMap(({ records }) => records),
+        payloads: [],
+        sizeBytes: 0,
+        apply: (transaction) => parts.map((part) => part.apply(transaction)).join(),
+      }
+    }
+    const sizes: number[] = []
+    interceptWrites(engine, (changes, write) => {
+      sizes.push(changes.length)
+      return write()
+    })
+    const operations = [many('a', 2), many('b', 1), many('c', 1), many('d', 10), many('e', 3), many('f', 1)]
+    const done = await Promise.all(operations.map((operation) => queue.submit(operation)))
+    expect(done[3]).toBe(
+      names(10)
+        .map((name) => `d${name}`)
+        .join(),
+    )
+    expect(commits).toEqual([3, 1, 10, 3, 1])
+    // Two rows for each new record, and the head.
+    expect(sizes).toEqual([7, 3, 21, 7, 3])
+  })
+
+  test('never makes a batch larger than the engine has it, whatever the operations put and delete', async () => {
+    const { queue, engine } = newQueue(MIB, { rows: 20, bytes: MIB })
+    const { below, oneOf } = numbers(5)
+    let most = 0
+    interceptWrites(engine, (changes, write) => {
+      most = Math.max(most, changes.length)
+      expect(changes.length).toBeLessThanOrEqual(20)
+      return write()
+    })
+    for (let round = 0; round < 60; round++) {
+      const operations = Array.from({ length: 1 + below(12) }, (): Operation<void> => {
+        const name = oneOf(names(6))
+        const [isDeleted, expires_at, id] = [below(4) === 0, oneOf([null, 1, 2]), `appsecret_${below(3)}${name}`]
+        const bytes = new Uint8Array(below(2) === 0 ? 3 : 3000)
+        return {
+          ...looking(() => {}, rowOf(name)),
+          apply(transaction) {
+            if (isDeleted) transaction.delete(rowOf(name), 'delete')
+            else transaction.put(rowOf(name), { ...recordOf(name), id, expires_at }, { type: 'bytes', bytes })
+          },
+        }
+      })
+      await Promise.all(operations.map((operation) => queue.submit(operation)))
+    }
+    expect(most).toBeGreaterThan(12)
   })
 
   test('takes 4 MiB, and what goes beyond waits', async () => {
@@ -163,7 +247,7 @@ describe('a group', () => {
     ])
     await expect(writes[1]).rejects.toThrow(new RangeError('no'))
     expect(commits).toEqual([2])
-    expect(engine.getSync(rowOf('b'))).toBeUndefined()
+    expect(engine.getSync(rowOf('b').bytes)).toBeUndefined()
     expect(queue.head).toMatchObject({ sequence: 1, count: 2, superseded: 0 })
   })
 
@@ -206,19 +290,44 @@ describe('what an operation looks at', () => {
     const { queue, engine } = newQueue()
     const sync = vi.spyOn(engine, 'getSync')
     await Promise.all([queue.submit(setting('a')), queue.submit(setting('a')), queue.submit(setting('a'))])
-    expect(sync.mock.calls.filter(([key]) => mapKey(key) === mapKey(rowOf('a')))).toHaveLength(1)
+    expect(sync.mock.calls.filter(([key]) => mapKey(key) === rowOf('a').text)).toHaveLength(1)
   })
 
   test('is not read if this process has written it; a row that an operation needs is', async () => {
     const { queue, engine } = newQueue(MIB)
     await queue.submit(setting('a'))
     const sync = vi.spyOn(engine, 'getSync')
-    const reads = (): number => sync.mock.calls.filter(([key]) => mapKey(key) === mapKey(rowOf('a'))).length
+    const reads = (): number => sync.mock.calls.filter(([key]) => mapKey(key) === rowOf('a').text).length
     await queue.submit(setting('a'))
     expect(reads()).toBe(0)
-    await queue.submit({ ...setting('a'), rows: [rowOf('a')] })
+    await queue.submit({ ...setting('a'), payloads: [rowOf('a')] })
     expect(reads()).toBe(1)
     expect(queue.head).toMatchObject({ sequence: 3, count: 1, superseded: 2 })
+  })
+
+  test('is read with its payload row only where the payload is looked at', async () => {
+    const { queue, engine } = newQueue()
+    const payload = new Uint8Array(3000).fill(7)
+    await queue.submit({
+      ...setting('a'),
+      apply: (transaction) => transaction.put(rowOf('a'), recordOf('a'), { type: 'bytes', bytes: payload }),
+    })
+    const sync = vi.spyOn(engine, 'getSync')
+    const read = (): string[] => sync.mock.calls.map(([key]) => mapKey(key))
+    expect(await queue.submit(looking((transaction) => transaction.record(rowOf('a'))?.id, rowOf('a')))).toBe(
+      'appsecret_a',
+    )
+    expect(read()).toEqual([rowOf('a').text])
+    sync.mockClear()
+    const found = await queue.submit({
+      ...looking((transaction) => transaction.payload(rowOf('a')), rowOf('a')),
+      payloads: [rowOf('a')],
+    })
+    expect(found).toEqual({ type: 'bytes', bytes: payload })
+    expect(read().toSorted()).toEqual([mapKey(payloadRow(rowOf('a').bytes)), rowOf('a').text])
+    // What is not named is not there to be looked at.
+    const unnamed = looking((transaction) => transaction.payload(rowOf('a')), rowOf('a'))
+    expect(await codeOf(() => queue.submit(unnamed))).toBe('ERR_CORRUPT')
   })
 
   test('must be named before', async () => {
@@ -312,7 +421,7 @@ describe('the end', () => {
     const { queue, engine, commits } = newQueue(MIB)
     await queue.submit(setting('a'))
     const cause = new Error('disk full')
-    const fault = vi.spyOn(engine, 'commit').mockRejectedValueOnce(cause)
+    const fault = failNextWrite(engine, cause)
     let ran = false
     const waiting = [
       queue.submit(setting('b')),
@@ -334,28 +443,107 @@ describe('the end', () => {
     expect(queue.fail(new Error('another'))).toMatchObject({ cause })
   })
 
-  test('comes by whatever the engine throws, also when it was given something that could not be sealed', async () => {
-    for (const [cause, isSealed] of [
-      [undefined, true],
-      [new Error('disk full'), false],
-    ] as const) {
-      const { queue, engine, keyring } = newQueue()
-      if (!isSealed) {
-        vi.spyOn(keyring, 'sealRow').mockImplementationOnce(() => {
-          throw new RangeError('too large')
-        })
-      }
-      vi.spyOn(engine, 'commit').mockImplementationOnce(async (changes) => {
-        try {
-          for (const _ of changes);
-        } catch {
-          // What it says instead is its own.
-        }
-        throw cause
-      })
-      expect(await codeOf(() => queue.submit(setting('a')))).toBe('ERR_FAILED')
-      expect(await codeOf(() => queue.submit(setting('b')))).toBe('ERR_FAILED')
+  test.each([
+    ['an error', new Error('disk full')],
+    ['nothing at all', undefined],
+  ])('comes by whatever a write throws: %s', async (_, cause) => {
+    const { queue, engine } = newQueue()
+    interceptWrites(engine, () => Promise.reject(cause), 1)
+    expect(await codeOf(() => queue.submit(setting('a')))).toBe('ERR_FAILED')
+    expect(await codeOf(() => queue.submit(setting('b')))).toBe('ERR_FAILED')
+  })
+
+  test('comes by a write that fails, also where what was planned before it could not be sealed', async () => {
+    const { queue, engine, keyring } = newQueue()
+    const seal = vi.spyOn(keyring, 'sealRow').mockImplementationOnce(() => {
+      throw new RangeError('too large')
+    })
+    await expect(queue.submit(setting('a'))).rejects.toThrow(new RangeError('too large'))
+    seal.mockRestore()
+    failNextWrite(engine, new Error('disk full'))
+    expect(await codeOf(() => queue.submit(setting('a')))).toBe('ERR_FAILED')
+    expect(await codeOf(() => queue.submit(setting('b')))).toBe('ERR_FAILED')
+  })
+
+  test('leaves to an operation that threw its own error, and gives ERR_FAILED to the others of its group', async () => {
+    const { queue, engine } = newQueue(MIB)
+    const own = new RangeError('its own')
+    const cause = new Error('disk full')
+    const throwing: Operation<never> = {
+      ...setting('b'),
+      apply() {
+        throw own
+      },
     }
+    const fault = failNextWrite(engine, cause)
+    const outcomes = await Promise.allSettled(
+      [setting('a'), throwing, looking(() => 'looked', rowOf('c'))].map((operation) =>
+        queue.submit<unknown>(operation),
+      ),
+    )
+    expect(fault.count).toBe(1)
+    const failed = { status: 'rejected', reason: { code: 'ERR_FAILED', cause } }
+    expect(outcomes).toMatchObject([failed, { status: 'rejected', reason: own }, failed])
+    expect((outcomes[1] as PromiseRejectedResult).reason).toBe(own)
+    expect((outcomes[0] as PromiseRejectedResult).reason).toBe((outcomes[2] as PromiseRejectedResult).reason)
+    expect(engine.getSync(rowOf('a').bytes)).toBeUndefined()
+  })
+
+  test('lets go of every batch, whether it was written, failed, or could not be filled', async () => {
+    const { queue, engine, keyring } = newQueue()
+    let [begun, closed] = [0, 0]
+    let failure: Error | undefined
+    const { batch } = engine
+    vi.spyOn(engine, 'batch').mockImplementation(() => {
+      const real = batch.call(engine)
+      begun++
+      return {
+        ...real,
+        write: (head) => (failure === undefined ? real.write(head) : Promise.reject(failure)),
+        close() {
+          closed++
+          return real.close()
+        },
+      }
+    })
+    await queue.submit(setting('a'))
+    expect([begun, closed]).toEqual([1, 1])
+    const seal = vi.spyOn(keyring, 'sealRow').mockImplementationOnce(() => {
+      throw new RangeError('too large')
+    })
+    await expect(queue.submit(setting('a'))).rejects.toThrow(RangeError)
+    seal.mockRestore()
+    expect([begun, closed]).toEqual([2, 2])
+    failure = new Error('disk full')
+    expect(await codeOf(() => queue.submit(setting('a')))).toBe('ERR_FAILED')
+    expect([begun, closed]).toEqual([3, 3])
+  })
+
+  test('does not come by a keyring that is wiped: nothing is written, and others are answered', async () => {
+    const { queue, engine, keyring, commits } = newQueue(MIB)
+    await queue.submit(setting('a'))
+    const [headValue, row] = [queue.headValue, engine.getSync(rowOf('a').bytes)]
+    const writes = interceptWrites(engine, (_, write) => write())
+    keyring.wipe()
+    const outcomes = await Promise.allSettled([queue.submit(setting('a')), queue.submit(setting('b'))])
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    for (const outcome of outcomes) {
+      expect((outcome as PromiseRejectedResult).reason).toMatchObject({ code: 'ERR_CLOSED' })
+    }
+    expect(writes.count).toBe(0)
+    expect([queue.headValue, engine.getSync(HEAD_ROW), engine.getSync(rowOf('a').bytes)]).toEqual([
+      headValue,
+      headValue,
+      row,
+    ])
+    expect(engine.getSync(rowOf('b').bytes)).toBeUndefined()
+    // The queue goes on: what needs no key is still answered, and at its turn.
+    expect(await queue.submit(looking((transaction) => transaction.record(rowOf('a'))?.id, rowOf('a')))).toBe(
+      'appsecret_a',
+    )
+    expect(await queue.exclusive(async () => 'alone')).toBe('alone')
+    await queue.drain()
+    expect(commits).toEqual([1])
   })
 
   test('does not come by what cannot be sealed: nothing of it has reached the disk', async () => {

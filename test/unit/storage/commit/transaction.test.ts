@@ -1,17 +1,23 @@
 import { describe, expect, test } from 'vitest'
-import { mapKey, utf8 } from '../../../../src/base/bytes'
+import { equal, mapKey, utf8 } from '../../../../src/base/bytes'
 import { createKeyringFile, withNewDataKey } from '../../../../src/crypto/data-keys'
 import { Keyring } from '../../../../src/crypto/keyring'
 import { systemRandom } from '../../../../src/crypto/random'
 import { decodeEnvelope } from '../../../../src/format/envelope'
-import { EMPTY_HEAD } from '../../../../src/format/head'
+import { EMPTY_HEAD, type Head } from '../../../../src/format/head'
 import type { Payload, SecretRecord } from '../../../../src/model'
-import { type Operation, planCommit, planHead, Transaction } from '../../../../src/storage/commit/transaction'
-import type { Change } from '../../../../src/storage/engine'
+import {
+  type Commit,
+  fillHead,
+  type Operation,
+  type SeenRecord,
+  Transaction,
+} from '../../../../src/storage/commit/transaction'
+import type { Batch, Change } from '../../../../src/storage/engine'
 import { openHead } from '../../../../src/storage/head'
-import { HEAD_ROW, payloadRow } from '../../../../src/storage/keyspace'
+import { HEAD_ROW, payloadRow, RowKey } from '../../../../src/storage/keyspace'
 import type { Known } from '../../../../src/storage/known/known-records'
-import { openKnown, sealRecord } from '../../../../src/storage/records'
+import { openKnown, openRecord, sealRecord } from '../../../../src/storage/records'
 import { codeOf } from '../../../support/stores'
 
 const rootKey: Uint8Array = new Uint8Array(32).fill(1)
@@ -22,7 +28,7 @@ const file = createKeyringFile(
 )
 const keyring = new Keyring(file, rootKey, systemRandom)
 
-const rowOf = (name: string): Uint8Array => utf8(`rt|account|${name}`)
+const rowOf = (name: string): RowKey => RowKey.of(utf8(`rt|account|${name}`))
 const text = (payload: string): Payload => ({ type: 'text', bytes: utf8(payload) })
 
 function recordOf(name: string, expires_at: number | null = null): Omit<SecretRecord, 'revision'> {
@@ -32,48 +38,91 @@ function recordOf(name: string, expires_at: number | null = null): Omit<SecretRe
 
 /** What is committed of records, and of names that are not there. */
 class Rows {
-  readonly values = new Map<string, Uint8Array | undefined>()
+  readonly rows = new Map<string, Uint8Array | undefined>()
+  /** By the row keys of their records. */
+  readonly payloadRows = new Map<string, Uint8Array | undefined>()
   readonly known = new Map<string, Known>()
 
   absent(...names: readonly string[]): this {
-    for (const name of names) this.values.set(mapKey(rowOf(name)), undefined)
+    for (const name of names) this.rows.set(rowOf(name).text, undefined)
     return this
   }
 
   read(name: string, payload = name, sealedWith = keyring): this {
     const rowKey = rowOf(name)
-    const { value, payloadValue } = sealRecord(sealedWith, rowKey, { ...recordOf(name), revision: 1 }, text(payload))
-    this.values.set(mapKey(rowKey), value).set(mapKey(payloadRow(rowKey)), payloadValue)
+    const { value, payloadValue } = sealRecord(
+      sealedWith,
+      rowKey.bytes,
+      { ...recordOf(name), revision: 1 },
+      text(payload),
+    )
+    this.rows.set(rowKey.text, value)
+    this.payloadRows.set(rowKey.text, payloadValue)
     return this
   }
 
   /** Known with its summand, and not read; or both. */
   knows(name: string, payload = name, element: bigint | null = 77n): this {
     this.read(name, payload)
-    const value = this.values.get(mapKey(rowOf(name))) as Uint8Array
-    this.known.set(mapKey(rowOf(name)), {
-      record: openKnown(keyring, rowOf(name), value),
+    this.known.set(rowOf(name).text, {
+      record: openKnown(keyring, rowOf(name).bytes, this.value(name)),
       element: element ?? undefined,
     })
     return this
   }
 
   without(name: string): this {
-    this.values.delete(mapKey(rowOf(name)))
+    this.rows.delete(rowOf(name).text)
     return this
+  }
+
+  value(name: string): Uint8Array {
+    return this.rows.get(rowOf(name).text) as Uint8Array
+  }
+
+  /** As a rotation has read it before its turn. */
+  seen(name: string, openedWith = keyring): SeenRecord {
+    const [rowKey, value] = [rowOf(name), this.value(name)]
+    return { rowKey, value, record: openRecord(openedWith, rowKey.bytes, value) }
   }
 }
 
 const transactionOf = (rows: Rows, withKeyring = keyring): Transaction => new Transaction(withKeyring, 9, rows)
 
 function operation<T>(apply: (transaction: Transaction) => T): Operation<T> {
-  return { rows: [], records: [], sizeBytes: 0, apply }
+  return { records: [], payloads: [], sizeBytes: 0, apply }
 }
 
 const put = (transaction: Transaction, name: string, payload = 'new'): SecretRecord =>
   transaction.put(rowOf(name), recordOf(name), text(payload))
 
-const namesOf = (keys: readonly string[]): string[] => keys.map((key) => key.slice(11))
+const HEAD: Head = { ...EMPTY_HEAD, sequence: 8, count: 2, setHash: 1000n }
+
+/** Takes what is put into it. */
+function newBatch(): { readonly batch: Batch; readonly changes: Change[] } {
+  const changes: Change[] = []
+  const batch: Batch = {
+    put: (key, value) => void changes.push({ type: 'put', key, value }),
+    del: (key) => void changes.push({ type: 'del', key }),
+    write: () => expect.unreachable('filling a batch does not write it'),
+    close: async () => {},
+  }
+  return { batch, changes }
+}
+
+/** What a transaction comes to, by itself. */
+function filled(transaction: Transaction, withHead = HEAD): { readonly commit: Commit; readonly changes: Change[] } {
+  const { batch, changes } = newBatch()
+  const commit = transaction.fill(batch, withHead)
+  return { commit, changes }
+}
+
+const namesOf = (transaction: Transaction): string[] =>
+  filled(transaction).commit.replacements.map(({ rowKey }) => rowKey.text.slice(11))
+
+const valueIn = (changes: readonly Change[], key: Uint8Array): Uint8Array | undefined =>
+  changes.findLast((change): change is Change & { type: 'put' } => change.type === 'put' && equal(change.key, key))
+    ?.value
 
 describe('an operation sees', () => {
   test('what is committed, and over it what those before it have done', () => {
@@ -115,9 +164,8 @@ describe('an operation sees', () => {
     const rows = new Rows().knows('a', 'a', null)
     const transaction = transactionOf(rows)
     put(transaction, 'a')
-    const value = rows.values.get(mapKey(rowOf('a'))) as Uint8Array
-    const [sealed] = transaction.sealed()
-    expect(sealed?.previous?.element()).toBe(keyring.elementHash(rowOf('a'), value))
+    const [replacement] = filled(transaction).commit.replacements
+    expect(replacement?.previous?.element).toBe(keyring.elementHash(rowOf('a').bytes, rows.value('a')))
   })
 })
 
@@ -143,7 +191,7 @@ describe('an operation that throws', () => {
     expect(transaction.record(rowOf('b'))).toMatchObject({ revision: 1 })
     expect(transaction.record(rowOf('c'))).toBeUndefined()
     expect(transaction.told.map(({ type, record }) => `${type} ${record.id}`)).toEqual(['set appsecret_a'])
-    expect(namesOf(transaction.changed)).toEqual(['a'])
+    expect(namesOf(transaction)).toEqual(['a'])
   })
 
   test('takes back nothing of those before it when it has done nothing', () => {
@@ -170,7 +218,7 @@ describe('what is told', () => {
       'delete appsecret_a',
       'expire appsecret_b',
     ])
-    expect(namesOf(transaction.changed)).toEqual(['a', 'b', 'c'])
+    expect(namesOf(transaction)).toEqual(['a', 'b', 'c'])
   })
 })
 
@@ -183,38 +231,97 @@ describe('sealing anew', () => {
   ])('is done to a record with %s that an old key sealed, and to no other', (_, payload) => {
     const rows = new Rows().read('old', payload).read('fresh', payload, changed).absent('absent')
     const transaction = transactionOf(rows, changed)
-    expect(transaction.reseal(rowOf('old'))).toBe(true)
-    expect(transaction.reseal(rowOf('old'))).toBe(false)
-    expect(transaction.reseal(rowOf('fresh'))).toBe(false)
-    expect(transaction.reseal(rowOf('absent'))).toBe(false)
-    expect(namesOf(transaction.changed)).toEqual(['old'])
+    const old = rows.seen('old', changed)
+    expect(transaction.reseal(old)).toBe(true)
+    expect(transaction.reseal(old)).toBe(false)
+    // Those that are under the key that seals now are others by now than the ones that were seen.
+    const before = new Rows().read('fresh', payload).read('absent', payload)
+    expect(transaction.reseal(before.seen('fresh', changed))).toBe(false)
+    expect(transaction.reseal(before.seen('absent', changed))).toBe(false)
+    expect(namesOf(transaction)).toEqual(['old'])
     expect(transaction.told).toEqual([])
     expect(transaction.record(rowOf('old'))).toEqual({ ...recordOf('old'), revision: 9 })
     expect(transaction.payload(rowOf('old'))).toEqual(text(payload))
-    const [sealed] = transaction.sealed()
-    expect(decodeEnvelope(sealed?.next?.value as Uint8Array).keyId).toBe(2)
+    const { commit, changes } = filled(transaction)
+    const value = valueIn(changes, rowOf('old').bytes) as Uint8Array
+    expect(decodeEnvelope(value).keyId).toBe(2)
+    const payloadValue = valueIn(changes, payloadRow(rowOf('old').bytes))
+    expect(payloadValue && decodeEnvelope(payloadValue).keyId).toBe(payload.length > 1024 ? 2 : undefined)
+    const [replacement] = commit.replacements
+    expect(replacement?.previous?.element).toBe(changed.elementHash(rowOf('old').bytes, rows.value('old')))
+    expect(replacement?.next?.element).toBe(changed.elementHash(rowOf('old').bytes, value))
   })
 
   test('is not done to what was written in the same commit', () => {
-    const transaction = transactionOf(new Rows().read('a'), changed)
+    const rows = new Rows().read('a').read('b')
+    const transaction = transactionOf(rows, changed)
     put(transaction, 'a', 'newer')
-    expect(transaction.reseal(rowOf('a'))).toBe(false)
+    transaction.delete(rowOf('b'), 'delete')
+    for (const name of ['a', 'b']) expect(transaction.reseal(rows.seen(name, changed))).toBe(false)
     expect(transaction.payload(rowOf('a'))).toEqual(text('newer'))
+    expect(transaction.record(rowOf('b'))).toBeUndefined()
+  })
+
+  test.each([
+    ['a small payload', 'small'],
+    ['a large payload', 'x'.repeat(2000)],
+  ])('of a known record with %s needs no row of it, and is done if it is still the one that was seen', (_, payload) => {
+    const rows = new Rows().knows('a', payload)
+    const seen = rows.seen('a', changed)
+    const transaction = transactionOf(rows.without('a'), changed)
+    const newer = { ...seen, record: { ...seen.record, revision: 2 } }
+    expect(transaction.reseal(newer)).toBe(false)
+    expect(transaction.changes).toBe(false)
+    expect(transaction.reseal(seen)).toBe(true)
+    expect(transaction.payload(rowOf('a'))).toEqual(text(payload))
+    const [replacement] = filled(transaction).commit.replacements
+    expect(replacement?.previous).toMatchObject({ record: recordOf('a'), element: 77n })
+  })
+
+  test('is not done to a row that nobody named', async () => {
+    const rows = new Rows().read('a')
+    const seen = rows.seen('a', changed)
+    expect(await codeOf(() => transactionOf(rows.without('a'), changed).reseal(seen))).toBe('ERR_CORRUPT')
+  })
+
+  test('of a record with a payload that is not its own is ERR_CORRUPT, and nothing of it is written', async () => {
+    const rows = new Rows().read('a', 'x'.repeat(2000))
+    const seen = rows.seen('a', changed)
+    rows.payloadRows.set(rowOf('a').text, new Rows().read('a', 'y'.repeat(2000)).payloadRows.get(rowOf('a').text))
+    const transaction = transactionOf(rows, changed)
+    const resealing = operation((its) => its.reseal(seen))
+    expect(await codeOf(() => transaction.attempt(resealing))).toBe('ERR_CORRUPT')
+    expect(transaction.changes).toBe(false)
   })
 })
 
-describe('the plan of a commit', () => {
-  const head = { ...EMPTY_HEAD, sequence: 8, count: 2, setHash: 1000n }
-
-  test('is none if nothing changes', () => {
+describe('what a commit writes', () => {
+  test('is nothing if nothing changes', () => {
     const transaction = transactionOf(new Rows().read('a').absent('b', 'c'))
+    expect(transaction.changes).toBe(false)
     transaction.record(rowOf('a'))
     put(transaction, 'b')
+    expect(transaction.changes).toBe(true)
     transaction.delete(rowOf('b'), 'delete')
     transaction.delete(rowOf('c'), 'delete')
-    expect(transaction.changed).toEqual([])
-    expect([...transaction.sealed()]).toEqual([])
-    expect(planCommit(keyring, head, transaction)).toBeUndefined()
+    expect(transaction.changes).toBe(false)
+    const { commit, changes } = filled(transaction)
+    expect(commit.replacements).toEqual([])
+    expect(changes.map(({ key }) => mapKey(key))).toEqual([mapKey(HEAD_ROW)])
+  })
+
+  test('is something if a record is put or deleted, or put and deleted over one that is there', () => {
+    const [puts, deletes, both] = ['a', 'b', 'c'].map(() => transactionOf(new Rows().read('a').absent('b')))
+    put(puts as Transaction, 'b')
+    deletes?.delete(rowOf('a'), 'delete')
+    put(both as Transaction, 'a')
+    both?.delete(rowOf('a'), 'delete')
+    for (const transaction of [puts, deletes, both]) expect(transaction?.changes).toBe(true)
+    expect([puts, deletes, both].map((transaction) => namesOf(transaction as Transaction))).toEqual([
+      ['b'],
+      ['a'],
+      ['a'],
+    ])
   })
 
   test('leads to a head that goes with its changes, which comes last', () => {
@@ -223,47 +330,45 @@ describe('the plan of a commit', () => {
     put(transaction, 'a')
     transaction.delete(rowOf('b'), 'delete')
     put(transaction, 'c')
-    const plan = planCommit(keyring, head, transaction)
-    expect(namesOf(plan?.keys ?? [])).toEqual(['a', 'b', 'c'])
-    const changes = [...(plan?.changes ?? [])]
-    const outcome = plan?.outcome()
-    const written = (name: string): Uint8Array =>
-      changes.findLast((change): change is Change & { type: 'put' } => mapKey(change.key) === mapKey(rowOf(name)))
-        ?.value as Uint8Array
-    const element = (name: string, value: Uint8Array): bigint => keyring.elementHash(rowOf(name), value)
-    const before = element('b', rows.values.get(mapKey(rowOf('b'))) as Uint8Array)
+    const { commit, changes } = filled(transaction)
+    const element = (name: string, value: Uint8Array): bigint => keyring.elementHash(rowOf(name).bytes, value)
+    const written = (name: string): Uint8Array => valueIn(changes, rowOf(name).bytes) as Uint8Array
+    const before = element('b', rows.value('b'))
     const [a, c] = [element('a', written('a')), element('c', written('c'))]
-    const shown = outcome?.replacements.map(({ previous, next }) => [previous?.element, next?.element])
-    expect(shown).toEqual([
-      [77n, a],
-      [before, undefined],
-      [undefined, c],
+    const shown = commit.replacements.map(({ rowKey, previous, next }) => [
+      rowKey.text,
+      previous?.element,
+      next?.element,
     ])
-    expect(outcome?.replacements.map(({ previous, next }) => mapKey((previous ?? next)?.rowKey as Uint8Array))).toEqual(
-      plan?.keys,
-    )
-    expect(outcome?.head).toMatchObject({ sequence: 9, count: 2, superseded: 2 })
-    expect(outcome?.head.setHash).toBe(BigInt.asUintN(256, 1000n - 77n - before + a + c))
-    expect(changes.at(-1)).toEqual({ type: 'put', key: HEAD_ROW, value: outcome?.headValue })
-    expect(openHead(keyring, outcome?.headValue as Uint8Array)).toEqual(outcome?.head)
+    expect(shown).toEqual([
+      [rowOf('a').text, 77n, a],
+      [rowOf('b').text, before, undefined],
+      [rowOf('c').text, undefined, c],
+    ])
+    expect(commit.head).toMatchObject({ sequence: 9, count: 2, superseded: 2 })
+    expect(commit.head.setHash).toBe(BigInt.asUintN(256, 1000n - 77n - before + a + c))
+    expect(changes.at(-1)).toEqual({ type: 'put', key: HEAD_ROW, value: commit.headValue })
+    expect(changes.filter(({ key }) => equal(key, HEAD_ROW))).toHaveLength(1)
+    expect(openHead(keyring, commit.headValue)).toEqual(commit.head)
+    expect(openRecord(keyring, rowOf('c').bytes, written('c'))).toMatchObject({ ...recordOf('c'), revision: 9 })
   })
 
-  test('has no outcome before all its changes were taken', () => {
-    const transaction = transactionOf(new Rows().absent('a'))
+  test('cannot be filled into a batch if something cannot be sealed, and then has no head', () => {
+    const wiped = new Keyring(file, rootKey, systemRandom)
+    const transaction = transactionOf(new Rows().absent('a'), wiped)
     put(transaction, 'a')
-    const plan = planCommit(keyring, head, transaction)
-    expect(() => plan?.outcome()).toThrow('expected the engine to take all its changes, got fewer taken')
-    const changes = plan?.changes[Symbol.iterator]()
-    changes?.next()
-    expect(() => plan?.outcome()).toThrow('got fewer taken')
+    wiped.wipe()
+    const { batch, changes } = newBatch()
+    expect(() => transaction.fill(batch, HEAD)).toThrow()
+    expect(changes).toEqual([])
   })
 
   test('of a head alone is that head, and touches no record', () => {
-    const plan = planHead(keyring, head)
-    const changes = [...plan.changes]
-    expect(plan.keys).toEqual([])
-    expect(plan.outcome()).toEqual({ head, headValue: (changes[0] as { value: Uint8Array }).value, replacements: [] })
+    const { batch, changes } = newBatch()
+    const commit = fillHead(batch, keyring, HEAD)
+    expect(commit).toEqual({ head: HEAD, headValue: (changes[0] as { value: Uint8Array }).value, replacements: [] })
     expect(changes).toHaveLength(1)
-    expect(openHead(keyring, (changes[0] as { value: Uint8Array }).value)).toEqual(head)
+    expect(changes[0]).toMatchObject({ type: 'put', key: HEAD_ROW })
+    expect(openHead(keyring, (changes[0] as { value: Uint8Array }).value)).toEqual(HEAD)
   })
 })

@@ -15,11 +15,12 @@ import {
 } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { describe, expect, onTestFinished, type TestContext, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { MAX_KEYRING_BYTES } from '../../../../src/format/constants'
 import { account, SecretStore } from '../../../../src/index'
 import { isLockedByThisProcess } from '../../../../src/platform/files'
 import { LevelEngine } from '../../../../src/storage/level/engine'
+import { failNextWrite } from '../../../support/engine-writes'
 import { codeOf, directoryDigest, newLocation, openStore, temporaryDirectory, testKey } from '../../../support/stores'
 
 const posix = process.platform !== 'win32'
@@ -109,9 +110,10 @@ describe('a new store', () => {
 
   test('that could not be finished leaves nothing behind, and the next attempt succeeds', async () => {
     const location = await newLocation()
-    const commit = vi.spyOn(LevelEngine.prototype, 'commit').mockRejectedValueOnce(new Error('no space'))
+    const fault = failNextWrite(LevelEngine.prototype, new Error('no space'))
     await expect(openStore(location)).rejects.toThrow('no space')
-    commit.mockRestore()
+    expect(fault.count).toBe(1)
+    fault.mockRestore()
     expect(await readdir(dirname(location))).toEqual([])
     await openStore(location)
     expect(await readdir(dirname(location))).toEqual(['secrets'])

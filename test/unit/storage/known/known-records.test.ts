@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fromMapKey } from '../../../../src/base/bytes'
 import type { KnownRecord, StoredRecord } from '../../../../src/format/record'
+import { RowKey } from '../../../../src/storage/keyspace'
 import { type KnownRange, KnownRecords, type KnownRow } from '../../../../src/storage/known/known-records'
-import type { Replacement } from '../../../../src/storage/replacement'
+import type { Replacement, WrittenRecord } from '../../../../src/storage/replacement'
 import { numbers } from '../../../support/numbers'
 
 /** Short keys over few letters: many lie right behind one another, and many ranges begin and end at one. */
@@ -57,8 +57,8 @@ type Step =
   /** The rows are there for readers to see, but not acknowledged. */
   | { readonly type: 'write' }
   | { readonly type: 'settle' }
-  /** Something that was to be written could not be made: nothing of it has reached the engine. */
-  | { readonly type: 'withdraw' }
+  /** Another writer has committed; what was on its way is not written, and has to be planned anew. */
+  | { readonly type: 'overtake'; readonly keys: readonly number[]; readonly deletes: readonly boolean[] }
   | { readonly type: 'scan' | 'read'; readonly range: KnownRange }
   | { readonly type: 'get' | 'look'; readonly key: number }
   /** A reader has its moment, or has its rows, or is done. */
@@ -80,18 +80,16 @@ const range: fc.Arbitrary<KnownRange> = fc
     return { gte: low + (low.endsWith('\0') ? '' : behind), lt: high, limit, reverse }
   })
 
+const written = {
+  keys: fc.uniqueArray(index, { minLength: 1, maxLength: 4 }),
+  deletes: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+}
+
 const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      type: fc.constant('begin' as const),
-      keys: fc.uniqueArray(index, { minLength: 1, maxLength: 4 }),
-      deletes: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
-    }),
-  },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('begin' as const), ...written }) },
   { weight: 4, arbitrary: fc.constant({ type: 'write' as const }) },
   { weight: 6, arbitrary: fc.constant({ type: 'settle' as const }) },
-  { weight: 1, arbitrary: fc.constant({ type: 'withdraw' as const }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('overtake' as const), ...written }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constantFrom('scan' as const, 'read' as const), range }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constantFrom('get' as const, 'look' as const), key: index }) },
   { weight: 12, arbitrary: fc.record({ type: fc.constant('go on' as const), reader: fc.nat(3) }) },
@@ -102,6 +100,19 @@ interface Commit {
   readonly after: Map<string, StoredRecord>
   readonly replacements: readonly Replacement[]
 }
+
+const writtenOf = (record: StoredRecord | undefined): WrittenRecord | undefined =>
+  record && { record, element: BigInt(record.revision) }
+
+function replacementOf(key: string, previous: StoredRecord | undefined, next: StoredRecord | undefined): Replacement {
+  return { rowKey: RowKey.ofText(key), previous: writtenOf(previous), next: writtenOf(next) }
+}
+
+/** Of commits of which no more counts than which rows they touch. */
+const touching = (...keys: readonly string[]): Replacement[] =>
+  keys.map((key) => replacementOf(key, undefined, undefined))
+
+const keysAt = (places: readonly number[]): string[] => places.map((place) => KEYS[place] as string)
 
 interface Reader {
   readonly moment: number
@@ -134,11 +145,7 @@ class Run {
   take(step: Step): void {
     switch (step.type) {
       case 'begin':
-        if (this.#commit === undefined)
-          this.#begin(
-            step.keys.map((key) => KEYS[key] as string),
-            step.deletes,
-          )
+        if (this.#commit === undefined) this.#begin(keysAt(step.keys), step.deletes)
         break
       case 'write':
         if (this.#commit !== undefined) this.#rows = new Map(this.#commit.after)
@@ -150,9 +157,12 @@ class Run {
         this.known.settle(this.#commit.replacements)
         this.#commit = undefined
         break
-      case 'withdraw':
-        if (this.#commit === undefined || this.#rows !== this.#settled) break
-        this.known.settle([])
+      case 'overtake':
+        if (this.#commit !== undefined && this.#rows !== this.#settled) break
+        this.#rows = this.#plan(keysAt(step.keys), step.deletes).after
+        this.#settled = this.#rows
+        this.known.forget()
+        expect(this.known.bytes).toBe(0)
         this.#commit = undefined
         break
       case 'scan':
@@ -175,6 +185,13 @@ class Run {
   }
 
   #begin(keys: readonly string[], deletes: readonly boolean[]): void {
+    const commit = this.#plan(keys, deletes)
+    if (commit.keys.length === 0) return
+    this.known.begin(commit.replacements)
+    this.#commit = commit
+  }
+
+  #plan(keys: readonly string[], deletes: readonly boolean[]): Commit {
     const after = new Map(this.#rows)
     const revision = ++this.#revision
     const touched: string[] = []
@@ -183,16 +200,12 @@ class Run {
       const before = this.#rows.get(key)
       const next = deletes[index] === true ? undefined : recordOf(key, revision)
       if (before === undefined && next === undefined) return
-      const standing = (record: StoredRecord | undefined): Replacement['next'] =>
-        record && { rowKey: fromMapKey(key), record, element: BigInt(record.revision) }
       touched.push(key)
-      replacements.push({ previous: standing(before), next: standing(next) })
+      replacements.push(replacementOf(key, before, next))
       if (next === undefined) after.delete(key)
       else after.set(key, next)
     })
-    if (touched.length === 0) return
-    this.known.begin(touched)
-    this.#commit = { keys: touched, after, replacements }
+    return { keys: touched, after, replacements }
   }
 
   #goOn(which: number): void {
@@ -275,18 +288,15 @@ function commit(
   rows: Map<string, StoredRecord>,
   changes: Record<string, number | undefined>,
 ): void {
-  const keys = Object.keys(changes)
-  known.begin(keys)
-  const replacements = keys.map((key): Replacement => {
+  const replacements = Object.keys(changes).map((key): Replacement => {
     const revision = changes[key]
-    const standing = (record: StoredRecord | undefined): Replacement['next'] =>
-      record && { rowKey: fromMapKey(key), record, element: BigInt(record.revision) }
     const previous = rows.get(key)
     const next = revision === undefined ? undefined : recordOf(key, revision)
     if (next === undefined) rows.delete(key)
     else rows.set(key, next)
-    return { previous: standing(previous), next: standing(next) }
+    return replacementOf(key, previous, next)
   })
+  known.begin(replacements)
   known.settle(replacements)
 }
 
@@ -449,13 +459,11 @@ describe('what is known of records', () => {
     for (const when of ['begun before', 'begun after', 'begun and settled']) {
       const rows = new Map([['b', old]])
       const known = new KnownRecords(1_000_000)
-      const replacement = (next: number | undefined): Replacement => ({
-        previous: { rowKey: fromMapKey('b'), record: old, element: 2n },
-        next: next === undefined ? undefined : { rowKey: fromMapKey('b'), record: recordOf('b', next), element: 4n },
-      })
-      if (when === 'begun before') known.begin(['b'])
+      const replacement = (next: number | undefined): Replacement =>
+        replacementOf('b', old, next === undefined ? undefined : recordOf('b', next))
+      if (when === 'begun before') known.begin(touching('b'))
       const moment = known.moment()
-      if (when !== 'begun before') known.begin(['b'])
+      if (when !== 'begun before') known.begin(touching('b'))
       if (when === 'begun and settled') known.settle([replacement(undefined)])
       known.learn(moment, 'b', old)
       known.learnRange(moment, range, rowsOf(rows, range))
@@ -474,7 +482,7 @@ describe('what is known of records', () => {
     const known = new KnownRecords(1_000_000)
     const moment = known.moment()
     for (let n = 0; n < 1000; n++) {
-      known.begin([`x${n}`])
+      known.begin(touching(`x${n}`))
       known.settle([])
     }
     known.learn(moment, 'b', recordOf('b', 2))
@@ -487,7 +495,7 @@ describe('what is known of records', () => {
     const rows = new Map(['b', 'd', 'f', 'h'].map((key) => [key, recordOf(key, 2)] as const))
     const known = new KnownRecords(1_000_000)
     learnAll(known, { gte: 'a', lt: 'z', limit: 9, reverse: false }, rows)
-    known.begin(['d', 'e'])
+    known.begin(touching('d', 'e'))
     for (let n = 0; n < 3; n++) {
       expect(known.get('d')).toBeUndefined()
       for (const [gte, lt] of [
@@ -505,6 +513,47 @@ describe('what is known of records', () => {
       known.learn(known.moment(), 'd', recordOf('d', 2))
       learnAll(known, { gte: 'a', lt: 'z', limit: 9, reverse: false }, rows)
     }
+  })
+})
+
+describe('what is forgotten because another writer has committed', () => {
+  const rows: Rows = new Map(['b', 'd'].map((key) => [key, recordOf(key, 2)] as const))
+  const range = { gte: 'a', lt: 'z', limit: 9, reverse: false }
+
+  test('is everything, also by the bytes it takes', () => {
+    const known = new KnownRecords(1_000_000)
+    learnAll(known, range, rows)
+    known.forget()
+    expect([known.get('b'), known.get('d'), known.scan(range), known.bytes]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      0,
+    ])
+  })
+
+  test('is not brought back by a read that began before', () => {
+    const known = new KnownRecords(1_000_000)
+    const moment = known.moment()
+    known.forget()
+    known.learn(moment, 'b', rows.get('b') as StoredRecord)
+    known.learnRange(moment, range, rowsOf(rows, range))
+    expect([known.get('b'), known.scan(range), known.bytes]).toEqual([undefined, undefined, 0])
+  })
+
+  test('is known again by a read that began after, also what the commit was to touch that was not written', () => {
+    const known = new KnownRecords(1_000_000)
+    learnAll(known, range, rows)
+    known.begin(touching('b'))
+    known.forget()
+    learnAll(known, range, rows)
+    expect(known.get('b')?.record.revision).toBe(2)
+    expect(known.scan(range)).toHaveLength(2)
+    // The next commit touches what it touches, and no more.
+    const changed = new Map(rows)
+    commit(known, changed, { d: 4 })
+    expect(known.get('b')?.record.revision).toBe(2)
+    expect(known.get('d')?.record.revision).toBe(4)
   })
 })
 

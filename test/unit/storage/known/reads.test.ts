@@ -16,6 +16,7 @@ import type { Change } from '../../../../src/storage/engine'
 import { HEAD_ROW, payloadRow } from '../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../src/storage/level/engine'
 import { contextOf } from '../../../../src/view'
+import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { numbers } from '../../../support/numbers'
 import { codeOf, newLocation, openStore, TestClock } from '../../../support/stores'
 
@@ -275,32 +276,47 @@ function readSlowly(): void {
 }
 
 /** Holds back one answer of the engine: the next one, from now on. */
-function hold(method: 'scan' | 'get' | 'getMany' | 'commit', when: 'before' | 'after' = 'after') {
+function hold(method: 'scan' | 'get' | 'getMany' | 'write', when: 'before' | 'after' = 'after') {
   let release = (): void => {}
   let reached = (): void => {}
   const gate = new Promise<void>((resolve) => (release = resolve))
   const held = new Promise<void>((resolve) => (reached = resolve))
-  const original = LevelEngine.prototype[method] as (...args: unknown[]) => Promise<unknown>
   let isFirst = true
-  const spy = vi.spyOn(LevelEngine.prototype, method as 'get').mockImplementation(async function (
-    this: LevelEngine,
-    ...args: unknown[]
-  ) {
+  interposeOn(method, async (work) => {
     const isHeld = isFirst
     isFirst = false
     if (isHeld && when === 'before') {
       reached()
       await gate
     }
-    const answer = await original.apply(this, args)
+    const answer = await work()
     if (isHeld && when === 'after') {
       reached()
       await gate
     }
-    return answer as never
+    return answer
+  })
+  return { held, release }
+}
+
+/** Stands between the engine and those who await one of its answers, until the end of the test. */
+function interposeOn(
+  method: 'scan' | 'get' | 'getMany' | 'write',
+  handle: <T>(work: () => Promise<T>) => Promise<T>,
+): void {
+  if (method === 'write') {
+    const spy = interceptWrites(LevelEngine.prototype, (_, write) => handle(write))
+    onTestFinished(() => spy.mockRestore())
+    return
+  }
+  const original = LevelEngine.prototype[method] as (...args: unknown[]) => Promise<unknown>
+  const spy = vi.spyOn(LevelEngine.prototype, method as 'get').mockImplementation(async function (
+    this: LevelEngine,
+    ...args: unknown[]
+  ) {
+    return (await handle(() => original.apply(this, args))) as never
   })
   onTestFinished(() => spy.mockRestore())
-  return { held, release }
 }
 
 describe('a read that a commit overtakes', () => {
@@ -360,7 +376,7 @@ describe('a read that a commit overtakes', () => {
   test('a commit that is under way when the read begins overtakes it, too', async () => {
     readSlowly()
     const store = await filled(6)
-    const commit = hold('commit', 'before')
+    const commit = hold('write', 'before')
     const deleting = store.delete({ scope: account, name: '0003' })
     await commit.held
     const scan = hold('scan')
@@ -427,7 +443,7 @@ describe('while a commit is on its way', () => {
     async (isKnown) => {
       const store = await filled(6)
       if (isKnown) await walked(store)
-      const commit = hold('commit', 'after')
+      const commit = hold('write', 'after')
       const writing = store.batch([
         { type: 'delete', scope: account, name: '0001' },
         { type: 'set', scope: account, name: '0002', payload: 'again', expires_at: 4_000_000_000 },
@@ -454,7 +470,7 @@ describe('while a commit is on its way', () => {
     await fill(store, ['a', 'b'], user('usr_1'))
     await walked(store)
     await store.list({ scope: user('usr_1') })
-    const commit = hold('commit', 'before')
+    const commit = hold('write', 'before')
     const writing = store.delete({ scope: account, name: '0001' })
     await commit.held
     expect(await readsOf(() => store.find({ scope: account, name: '0002' }))).toEqual(NONE)
@@ -526,18 +542,13 @@ async function disturbEngine(seed: number): Promise<void> {
   const wait = async (): Promise<void> => {
     for (let turns = below(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
   }
-  for (const method of ['get', 'getMany', 'scan', 'commit'] as const) {
-    const original = LevelEngine.prototype[method] as (...args: unknown[]) => Promise<unknown>
-    const spy = vi.spyOn(LevelEngine.prototype, method as 'get').mockImplementation(async function (
-      this: LevelEngine,
-      ...args: unknown[]
-    ) {
+  for (const method of ['get', 'getMany', 'scan', 'write'] as const) {
+    interposeOn(method, async (work) => {
       await wait()
-      const answer = await original.apply(this, args)
+      const answer = await work()
       await wait()
-      return answer as never
+      return answer
     })
-    onTestFinished(() => spy.mockRestore())
   }
 }
 
@@ -550,16 +561,11 @@ describe('a commit that fails', () => {
     const store = await openStore(location)
     await fill(store, names(5))
     const before = await walked(store)
-    const { commit } = LevelEngine.prototype
-    const fault = vi.spyOn(LevelEngine.prototype, 'commit').mockImplementationOnce(async function (
-      this: LevelEngine,
-      changes,
-      head,
-    ) {
-      const taken = [...changes]
-      if (isWritten) await commit.call(this, taken, head)
+    const fail = async (_: unknown, write: () => Promise<boolean>): Promise<never> => {
+      if (isWritten) expect(await write()).toBe(true)
       throw new Error('disk full')
-    })
+    }
+    const fault = interceptWrites(LevelEngine.prototype, fail, 1)
     const failing = store.batch([
       { type: 'delete', scope: account, name: '0001' },
       { type: 'set', scope: account, name: '0002', payload: 'again', expires_at: 4_000_000_000 },
@@ -683,9 +689,10 @@ type Damage = (key: Uint8Array, value: Uint8Array) => Change
 describe('damage under an open store', () => {
   async function damage(store: SecretStore, change: Damage, what: 'record' | 'payload', name: string): Promise<void> {
     const { engine, keyspace, queue } = contextIn(store)
-    const row = keyspace.record({ partition: { account: undefined, livemode: false }, scope: account, name })
+    const row = keyspace.record({ partition: { account: undefined, livemode: false }, scope: account, name }).bytes
     const key = what === 'record' ? row : payloadRow(row)
-    await engine.commit([change(key, engine.getSync(key) as Uint8Array)], queue.headValue)
+    const damaging = change(key, engine.getSync(key) as Uint8Array)
+    expect(await writeTo(engine, [damaging], queue.headValue)).toBe(true)
   }
   async function damaged(change: Damage, what: 'record' | 'payload', name: string): Promise<SecretStore> {
     const store = await openStore(await newLocation())

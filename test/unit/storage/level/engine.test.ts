@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { mapKey, utf8 } from '../../../../src/base/bytes'
 import { HEAD_ROW } from '../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../src/storage/level/engine'
+import { writeTo } from '../../../support/engine-writes'
 import { codeOf, temporaryDirectory } from '../../../support/stores'
 
 const put = (key: string, value: string) => ({ type: 'put', key: utf8(key), value: utf8(value) }) as const
@@ -60,15 +61,15 @@ describe('what LevelDB is told', () => {
   test('to have each commit on disk before it is done', async () => {
     const { engine } = await newEngine()
     const writes = watchWrites()
-    await engine.commit([put('a', '1'), putHead('h1')], undefined)
-    await engine.commit([{ type: 'del', key: utf8('a') }], utf8('h1'))
+    expect(await writeTo(engine, [put('a', '1'), putHead('h1')], undefined)).toBe(true)
+    expect(await writeTo(engine, [{ type: 'del', key: utf8('a') }], utf8('h1'))).toBe(true)
     expect(writes.options).toEqual([{ sync: true }, { sync: true }])
     expect(writes.operations).toEqual(['put a', 'put h', 'del a'])
   })
 
   test('to erase by a write of both ends, of which nothing stays, with the head last', async () => {
     const { engine } = await newEngine()
-    await engine.commit([put('a', '1'), putHead('h1')], undefined)
+    expect(await writeTo(engine, [put('a', '1'), putHead('h1')], undefined)).toBe(true)
     const writes = watchWrites()
     await engine.erase()
     expect(writes.options.length).toBeGreaterThan(0)
@@ -82,19 +83,21 @@ describe('what LevelDB is told', () => {
     const all = { gte: Uint8Array.of(0), lt: new Uint8Array(100).fill(255), limit: 100 }
     expect((await engine.scanKeys(all)).map(mapKey)).toEqual(['a', 'h'])
     expect(engine.getSync(HEAD_ROW)).toEqual(utf8('h1'))
-    await engine.commit([putHead('h2')], utf8('h1'))
+    expect(await writeTo(engine, [putHead('h2')], utf8('h1'))).toBe(true)
   })
 
   test('nothing of a commit whose changes cannot be made, or that another one has overtaken', async () => {
     const { engine } = await newEngine()
-    await engine.commit([putHead('h1')], undefined)
+    expect(await writeTo(engine, [putHead('h1')], undefined)).toBe(true)
     const writes = watchWrites()
     function* failing() {
       yield put('a', '1')
       throw new RangeError('no')
     }
-    await expect(engine.commit(failing(), utf8('h1'))).rejects.toThrow(new RangeError('no'))
-    await expect(engine.commit([put('a', '1')], utf8('h0'))).rejects.toThrow('its only opener, got a write by another')
+    await expect(writeTo(engine, failing(), utf8('h1'))).rejects.toThrow(new RangeError('no'))
+    await expect(writeTo(engine, [put('a', '1')], utf8('h0'))).rejects.toThrow(
+      'its only opener, got a write by another',
+    )
     expect([writes.options, writes.closed]).toEqual([[], 2])
     expect(engine.getSync(utf8('a'))).toBeUndefined()
   })
@@ -102,9 +105,9 @@ describe('what LevelDB is told', () => {
   test('a head that is its own, whatever becomes of the bytes it was given', async () => {
     const { engine } = await newEngine()
     const value = utf8('h1')
-    await engine.commit([{ type: 'put', key: HEAD_ROW, value }], undefined)
+    expect(await writeTo(engine, [{ type: 'put', key: HEAD_ROW, value }], undefined)).toBe(true)
     value.fill(0)
-    await engine.commit([put('a', '1')], utf8('h1'))
+    expect(await writeTo(engine, [put('a', '1')], utf8('h1'))).toBe(true)
   })
 })
 
@@ -116,7 +119,7 @@ describe('another opener', () => {
     await writeFile(`${current}.other`, 'MANIFEST-000009\n')
     await rename(`${current}.other`, current)
     expect(() => engine.checkOwned()).toThrow('store: expected to be its only opener, got another one')
-    expect(await codeOf(() => engine.commit([put('a', '1')], undefined))).toBe('ERR_LOCKED')
+    expect(await codeOf(() => writeTo(engine, [put('a', '1')], undefined))).toBe('ERR_LOCKED')
     expect(await codeOf(() => engine.erase())).toBe('ERR_LOCKED')
     expect(engine.getSync(utf8('a'))).toBeUndefined()
   })

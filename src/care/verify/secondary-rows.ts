@@ -1,8 +1,8 @@
-import { compare, equal, mapKey } from '../../base/bytes'
+import { compare, equal } from '../../base/bytes'
 import { ROW } from '../../format/constants'
 import type { KnownRecord } from '../../format/record'
-import { expiryRow, idRow, payloadRow } from '../../storage/keyspace'
-import type { Replacement, Standing } from '../../storage/replacement'
+import { expiryRow, idRow, payloadRow, RowKey } from '../../storage/keyspace'
+import type { Replacement } from '../../storage/replacement'
 
 /** The rows that a record has besides its own. */
 export type Secondary = 'id' | 'expiry' | 'payload'
@@ -32,9 +32,9 @@ export function belongs(what: Secondary, key: Uint8Array, record: KnownRecord): 
 }
 
 /** The secondary rows that a commit has put, and those it has deleted, below a position. */
-export function countChanges(counts: Counts, { previous, next }: Replacement, position: Uint8Array): void {
-  const before = rowsOf(previous)
-  const after = rowsOf(next)
+export function countChanges(counts: Counts, { rowKey, previous, next }: Replacement, position: Uint8Array): void {
+  const before = rowsOf(rowKey, previous?.record)
+  const after = rowsOf(rowKey, next?.record)
   for (const [key, row] of before) if (!after.has(key)) add(counts, row, -1, position)
   for (const [key, row] of after) if (!before.has(key)) add(counts, row, 1, position)
 }
@@ -48,15 +48,14 @@ function add(counts: Counts, { what, key }: SecondaryRow, by: 1 | -1, position: 
   if (compare(key, position) < 0) counts[what] += by
 }
 
-function rowsOf(standing: Standing | undefined): ReadonlyMap<string, SecondaryRow> {
-  if (standing === undefined) return new Map()
-  const { rowKey, record } = standing
-  const payload = 'tag' in record.payload ? [{ what: 'payload', key: payloadRow(rowKey) } as const] : []
-  return new Map([...hintRows(record), ...payload].map((row) => [mapKey(row.key), row]))
+function rowsOf(rowKey: RowKey, record: KnownRecord | undefined): ReadonlyMap<string, SecondaryRow> {
+  if (record === undefined) return new Map()
+  const payload = 'tag' in record.payload ? [{ what: 'payload', key: payloadRow(rowKey.bytes) } as const] : []
+  return new Map([...leadingRows(record), ...payload].map((row) => [RowKey.of(row.key).text, row]))
 }
 
 /** The rows that lead to a record. */
-export function hintRows({ id, expires_at }: KnownRecord): readonly SecondaryRow[] {
-  const idHint = { what: 'id', key: idRow(id) } as const
-  return expires_at === null ? [idHint] : [idHint, { what: 'expiry', key: expiryRow(expires_at, id) }]
+export function leadingRows({ id, expires_at }: KnownRecord): readonly SecondaryRow[] {
+  const byId = { what: 'id', key: idRow(id) } as const
+  return expires_at === null ? [byId] : [byId, { what: 'expiry', key: expiryRow(expires_at, id) }]
 }

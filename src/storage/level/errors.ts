@@ -1,0 +1,40 @@
+import { corrupt, SecretStoreError } from '../../errors'
+
+/** What LevelDB's errors are in the store's codes. */
+
+export function lockLost(other: string): SecretStoreError {
+  return new SecretStoreError('ERR_LOCKED', `store: expected to be its only opener, got ${other}`)
+}
+
+/** Files that are missing, and what LevelDB itself finds wrong with them. */
+const DAMAGE = /No such file|does not exist|Corruption|corrupted|exists \(error_if_exists/
+
+export function openError(error: unknown): SecretStoreError {
+  if (error instanceof SecretStoreError) return error
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
+  const code = 'code' in cause ? cause.code : undefined
+  if (code === 'LEVEL_LOCKED') {
+    return new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one', { cause })
+  }
+  if (code === 'LEVEL_IO_ERROR' && !DAMAGE.test(cause.message)) {
+    return new SecretStoreError('ERR_IO', 'data: expected to open its files, got a refusal by the system', { cause })
+  }
+  return corrupt('data: expected a whole database, got a damaged one', cause)
+}
+
+export function readError(error: unknown): Error {
+  if (error instanceof SecretStoreError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') {
+    return closed(error)
+  }
+  if (code === 'LEVEL_CORRUPTION' || DAMAGE.test(String(error)))
+    return corrupt('data: expected whole files, got damaged ones', error)
+  return new SecretStoreError('ERR_IO', 'data: expected to read its files, got a refusal by the system', {
+    cause: error,
+  })
+}
+
+export function closed(cause?: unknown): SecretStoreError {
+  return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one', { cause })
+}
