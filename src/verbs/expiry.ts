@@ -1,39 +1,11 @@
 import { equal } from '../base/bytes'
 import type { StoreContext } from '../context'
-import type { KnownRecord } from '../format/record'
 import { isExpired, type SecretRecord } from '../model'
 import type { Operation } from '../storage/commit/transaction'
 import type { Row } from '../storage/engine'
 import { expiryPrefix, expiryRow, RowKey } from '../storage/keyspace'
-import { type Lookup, lookUpRecord, read } from '../storage/lookup'
+import { lookUpRecord, read } from '../storage/lookup'
 import { walkRows } from '../storage/walk'
-
-/**
- * A record that was read, unless it has expired: expired is gone, and the read that meets it has it deleted. One that
- * expires after it was read and before it is looked at here may have been replaced as well. So it is read again, until
- * there is none, or one that has not expired, or the same.
- *
- * @param lookUp - How it was read.
- * @param onExpired - Told of one that has expired.
- */
-export function* unlessExpired<R extends KnownRecord>(
-  context: StoreContext,
-  rowKey: RowKey,
-  record: R | undefined,
-  lookUp: (context: StoreContext, rowKey: RowKey) => Lookup<R | undefined>,
-  onExpired: (record: R) => void = (expired) => context.expireLazily(rowKey, expired),
-): Lookup<R | undefined> {
-  for (let seen = record; seen !== undefined; ) {
-    if (!isExpired(seen, context.nowSeconds())) return seen
-    const again: R | undefined = yield* lookUp(context, rowKey)
-    if (again?.revision === seen.revision) {
-      onExpired(seen)
-      return undefined
-    }
-    seen = again
-  }
-  return undefined
-}
 
 /** Deletes a record if, at its turn, it is still the one that was seen, and expired. Returns whether it did. */
 export function expireOperation(

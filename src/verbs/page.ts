@@ -9,7 +9,7 @@ import { idRow, prefixRange, RowKey } from '../storage/keyspace'
 import type { KnownRange, KnownRow } from '../storage/known/known-records'
 import { lookUpPayload, lookUpRecord, lookUpStored, read } from '../storage/lookup'
 import { openKnown, openRecord } from '../storage/records'
-import { unlessExpired } from './expiry'
+import { unlessExpired } from './reads'
 
 /** A record met on a walk that has not expired, and the text of its row key. */
 export interface Listed {

@@ -5,14 +5,12 @@ import type { Head } from '../../format/head'
 import type { SecretChange } from '../../model'
 import { type Batch, type Engine, getNow } from '../engine'
 import { openHead } from '../head'
-import { HEAD_ROW, payloadRow, type RowKey } from '../keyspace'
-import type { Known, KnownRecords } from '../known/known-records'
+import { HEAD_ROW } from '../keyspace'
+import type { KnownRecords } from '../known/known-records'
 import type { Replacement } from '../replacement'
 import { MOST_CHANGES } from './changes'
+import { readCommitted } from './committed'
 import { type Commit, fillHead, type Operation, Transaction } from './transaction'
-
-/** Up to so many rows are read at once; more would keep the thread for too long. */
-const MOST_SYNC_READS = 128
 
 interface Pending {
   readonly operation: Operation<unknown>
@@ -180,7 +178,12 @@ export class CommitQueue {
     try {
       if (this.#failure !== undefined) throw this.#failure
       for (let isDone = false; !isDone; ) {
-        const transaction = await this.#read(group)
+        const committed = await readCommitted(
+          group.map(({ operation }) => operation),
+          this.#engine,
+          this.#known,
+        )
+        const transaction = new Transaction(this.#keyring, this.#head.sequence + 1, committed)
         results = group.map((pending) => attempt(transaction, pending))
         isDone = transaction.changes
           ? await this.#write((batch) => transaction.fill(batch, this.#head))
@@ -203,39 +206,6 @@ export class CommitQueue {
 
   #tell(changes: readonly SecretChange[]): void {
     for (const listener of [...this.#changeListeners]) listener(changes)
-  }
-
-  /** Reads what a group of operations looks at. */
-  async #read(group: readonly Pending[]): Promise<Transaction> {
-    const known = new Map<string, Known>()
-    const rows = new Map<string, RowKey>()
-    const payloads = new Map<string, RowKey>()
-    for (const { operation } of group) {
-      for (const rowKey of operation.payloads) {
-        rows.set(rowKey.text, rowKey)
-        payloads.set(rowKey.text, rowKey)
-      }
-      for (const rowKey of operation.records) {
-        const record = this.#known.get(rowKey.text)
-        // Without its summand in the set hash it cannot be taken out of that: then the row is needed all the same.
-        if (record?.element === undefined) rows.set(rowKey.text, rowKey)
-        else known.set(rowKey.text, record)
-      }
-    }
-    const keys = [...rows.values()].map(({ bytes }) => bytes)
-    const payloadKeys = [...payloads.values()].map(({ bytes }) => payloadRow(bytes))
-    const values = await this.#getAll([...keys, ...payloadKeys])
-    return new Transaction(this.#keyring, this.#head.sequence + 1, {
-      known,
-      rows: byText(rows, values),
-      payloadRows: byText(payloads, values.slice(keys.length)),
-    })
-  }
-
-  async #getAll(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    if (keys.length === 0) return []
-    const atOnce = keys.length <= MOST_SYNC_READS && this.#engine.canReadSync()
-    return atOnce ? keys.map((key) => this.#engine.getSync(key)) : this.#engine.getMany(keys)
   }
 
   /**
@@ -299,14 +269,4 @@ function attempt(transaction: Transaction, { operation, resolve, reject }: Pendi
   } catch (error) {
     return { threw: true, settle: () => reject(error) }
   }
-}
-
-function byText(
-  rows: ReadonlyMap<string, RowKey>,
-  values: readonly (Uint8Array | undefined)[],
-): ReadonlyMap<string, Uint8Array | undefined> {
-  const found = new Map<string, Uint8Array | undefined>()
-  let index = 0
-  for (const text of rows.keys()) found.set(text, values[index++])
-  return found
 }

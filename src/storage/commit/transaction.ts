@@ -7,10 +7,10 @@ import type { Payload, SecretChange, SecretRecord } from '../../model'
 import { addTo, type Batch } from '../engine'
 import { sealHead } from '../head'
 import type { RowKey } from '../keyspace'
-import type { Known } from '../known/known-records'
 import { openKnown, openPayload, openRecord, type SealedRecord, sealRecord } from '../records'
 import type { Replacement, WrittenRecord } from '../replacement'
 import { nextHead, replacementChanges } from './changes'
+import { type Committed, rowValue } from './committed'
 
 /**
  * A write: pure, on the records that it names, at its turn in the order of writes. It may be applied again, where another
@@ -25,13 +25,6 @@ export interface Operation<T> {
   readonly sizeBytes: number
   /** If it throws, it alone is rejected, and nothing of it is written. */
   apply(transaction: Transaction): T
-}
-
-/** The committed state of the records that a group names, by the text of their row keys. */
-export interface Committed {
-  readonly rows: ReadonlyMap<string, Uint8Array | undefined>
-  readonly payloadRows: ReadonlyMap<string, Uint8Array | undefined>
-  readonly known: ReadonlyMap<string, Known>
 }
 
 /** A record that is to be written; its revision is the commit's. */
@@ -179,7 +172,7 @@ export class Transaction {
   #isStill({ rowKey, value, record }: SeenRecord): boolean {
     const known = this.#committed.known.get(rowKey.text)
     if (known !== undefined) return known.record.revision === record.revision
-    const committed = fetch(this.#committed.rows, rowKey)
+    const committed = rowValue(this.#committed.rows, rowKey)
     return committed !== undefined && equal(committed, value)
   }
 
@@ -206,7 +199,7 @@ export class Transaction {
       const { record, element } = known
       return { record, element: () => element }
     }
-    const value = fetch(this.#committed.rows, rowKey)
+    const value = rowValue(this.#committed.rows, rowKey)
     if (value === undefined) return undefined
     const record = openKnown(this.#keyring, rowKey.bytes, value)
     return { record, element: () => this.#keyring.elementHash(rowKey.bytes, value) }
@@ -215,13 +208,13 @@ export class Transaction {
   /** With its payload, or where that is; of a record that is only known the row is opened. */
   #stored(rowKey: RowKey, record: KnownRecord): StoredRecord {
     if ('tag' in record.payload) return record as StoredRecord
-    const value = fetch(this.#committed.rows, rowKey)
+    const value = rowValue(this.#committed.rows, rowKey)
     if (value === undefined) throw corrupt('record: expected its row, got none')
     return openRecord(this.#keyring, rowKey.bytes, value)
   }
 
   #openPayload(rowKey: RowKey, record: StoredRecord): Payload {
-    const value = 'tag' in record.payload ? fetch(this.#committed.payloadRows, rowKey) : undefined
+    const value = 'tag' in record.payload ? rowValue(this.#committed.payloadRows, rowKey) : undefined
     return openPayload(this.#keyring, rowKey.bytes, record, value)
   }
 }
@@ -243,9 +236,4 @@ export function fillHead(
   const row = sealHead(keyring, head)
   batch.put(row.key, row.value)
   return { head, headValue: row.value, replacements }
-}
-
-function fetch(rows: ReadonlyMap<string, Uint8Array | undefined>, { text }: RowKey): Uint8Array | undefined {
-  if (!rows.has(text)) throw corrupt('operation: expected to look at the rows it named, got another')
-  return rows.get(text)
 }
