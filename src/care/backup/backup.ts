@@ -17,7 +17,9 @@ export interface BackupPlan {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What a backup holds. */
 export interface BackupReport {
+  /** How many records the backup has, expired ones included. */
   readonly records: number
   /** Of the file. */
   readonly bytes: number

@@ -27,7 +27,9 @@ export interface RestorePlan {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What a restore put back. */
 export interface RestoreReport {
+  /** How many records the new store has, expired ones included. */
   readonly records: number
   /** Of the file. */
   readonly bytes: number

@@ -26,6 +26,7 @@ export interface RotationPlan {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What a rotation did. */
 export interface RotationReport {
   /** The data key that seals everything now; it is the only one. */
   readonly dataKey: number
