@@ -1,5 +1,6 @@
 import { checkFunction, checkText, optionsOf } from '../base/checks'
 import { SecretStoreError } from '../errors'
+import { SLOT_KIND } from '../format/constants'
 import { OPEN_NAMES, type OpenOptions } from '../input/options'
 import type { KeyProvider } from '../keys/provider'
 import { generateRecoveryCode, recoveryCode } from '../keys/recovery-code'
@@ -76,7 +77,7 @@ export async function openInUserData(electron: Electron, options: UserDataOption
   const open: Open = (provider) => SecretStore.open(location, { ...rest, ...mayCreate, key: provider })
   const store = await openWithKeychain(open, key, exists ? askRecoveryCode : undefined)
   try {
-    if (!store.keys().some(({ kind }) => kind === 'recovery-code')) {
+    if (!store.keys().some(({ kind }) => kind === SLOT_KIND.recoveryCode)) {
       const code = generateRecoveryCode()
       // A code that was shown and opens nothing is offered anew at the next start; one that was never seen would be for
       // ever.

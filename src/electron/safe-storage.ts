@@ -3,7 +3,7 @@ import { checkBoolean, checkText, optionsOf } from '../base/checks'
 import { systemRandom } from '../crypto/random'
 import { type SlotContext, unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
-import { KEY_BYTES } from '../format/constants'
+import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 
@@ -35,7 +35,6 @@ export interface SafeStorageOptions {
   readonly allowBasicText?: boolean
 }
 
-const KIND = 'safe-storage'
 const BASIC_TEXT = 'basic_text'
 /** What Electron made of 43 characters; on Windows DPAPI adds the most. */
 const MOST_ENCRYPTED_BYTES = 4096
@@ -58,7 +57,7 @@ export function safeStorage(electron: ElectronSafeStorage, options: SafeStorageO
   const keychain = new Keychain(electron, allowBasicText)
   const outdated = new Set<string>()
   return {
-    kind: KIND,
+    kind: SLOT_KIND.safeStorage,
     get label() {
       return label ?? keychain.name
     },

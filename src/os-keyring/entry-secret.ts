@@ -1,11 +1,9 @@
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../base/bytes'
 import { SecretStoreError } from '../errors'
-import { KEY_BYTES } from '../format/constants'
+import { KEY_BYTES, KEYRING_ENTRY } from '../format/constants'
 
-/** What an entry begins with, whatever its version (docs/format.md §3.7). */
-const MARK = 'secret-store:'
-const PREFIX = `${MARK}1:`
-const LATER = /^secret-store:[1-9]\d*:/
+const PREFIX = `${KEYRING_ENTRY.mark}${KEYRING_ENTRY.version}:`
+const LATER = new RegExp(`^${KEYRING_ENTRY.mark}[1-9]\\d*:`)
 
 /** What stands in the keyring for a secret: ASCII, since some keyrings keep text alone. */
 export function encodeEntry(secret: Uint8Array): Uint8Array {

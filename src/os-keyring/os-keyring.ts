@@ -2,7 +2,7 @@ import { checkInteger, checkText, optionsOf } from '../base/checks'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
-import { KEY_BYTES } from '../format/constants'
+import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 import { aloneOnMachine } from '../platform/machine-lock'
@@ -75,7 +75,7 @@ export function keyringProvider(options: OsKeyringOptions, surroundings: Surroun
   const { service, account, backend } = place
   const entry = new SecretEntry(place, library, timeoutMs)
   return {
-    kind: 'os-keyring',
+    kind: SLOT_KIND.osKeyring,
     label,
     backend,
     async wrap(rootKey, context) {
