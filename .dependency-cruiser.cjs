@@ -31,7 +31,7 @@ const onDemand = [
   '^src/keys/wrap\\.ts$',
   '^src/storage/(tally\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
-  '^src/platform/(new-files|pieces)\\.ts$',
+  '^src/platform/new-files\\.ts$',
 ]
 
 /** @type {import('dependency-cruiser').IConfiguration} */
