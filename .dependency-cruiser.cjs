@@ -39,7 +39,8 @@ module.exports = {
   forbidden: [
     ...upward,
     only('level-in-one-file', '^src/storage/level/engine\\.ts$', '^(node_modules/)?level(/|$)'),
-    only('noble-in-crypto', '^src/crypto/', '@(noble|scure)/'),
+    only('noble-in-crypto', '^src/crypto/', '@noble/'),
+    only('encodings-in-two-places', '^src/(crypto/|base/bytes\\.ts$)', '@scure/'),
     {
       name: 'node-in-platform',
       severity: 'error',
