@@ -1,7 +1,4 @@
-/**
- * Text in the form of dotenv 18, read and written as that library does; but it passes over a line that it does not
- * understand.
- */
+/** Text in the form of dotenv 18, read and written as dotenv does. A line that dotenv would pass over is an error here. */
 
 /** An assignment of such a text. */
 export interface DotenvEntry {
@@ -9,13 +6,19 @@ export interface DotenvEntry {
   readonly payload: string
 }
 
-/** Up to where the payload begins. The name is not one that an object cannot hold. */
-const HEADER = /(?:export\s+)?(?!__proto__(?![\w.-]))([\w.-]+)(?:\s*=|:\s)/y
-const COMMENT = /#.*/y
-const BLANK = /\s*/y
-const UNQUOTED = /[^#\n]+/y
-/** What may stand behind a payload, up to the end of its line. */
-const END = /\s*(?:#.*)?$/my
+/** Spaces and a quoted text. A quote after a backslash does not close it, unless no other quote does. */
+const quoted = (quote: string): string => `\\s*${quote}[^${quote}\\\\]*(?:\\\\${quote}?[^${quote}\\\\]*)*${quote}`
+const PAYLOAD = `${quoted("'")}|${quoted('"')}|${quoted('`')}|[^#\\n]+`
+/** One that an object can hold. */
+const NAME = '(?!__proto__(?![\\w.-]))[\\w.-]+'
+/**
+ * Blank text, and then a comment, an assignment or the end. Matched at one place after another, it passes over nothing, and
+ * each of its parts ends where the next begins: the time taken grows with the text, not with its square.
+ */
+const STATEMENT = new RegExp(
+  `\\s*(?:#.*|(?:export\\s+)?(${NAME})(?:\\s*=|:\\s)(${PAYLOAD})?\\s*(?:#.*)?$|(?![^]))`,
+  'my',
+)
 /** At the begin and at the end of a line, of which U+2028 and U+2029 make more. */
 const OPENING_QUOTE = /(?<=^|[\u2028\u2029])['"`]/g
 const CLOSING_QUOTE = /['"`](?=$|[\u2028\u2029])/g
@@ -29,21 +32,14 @@ const CLOSING_QUOTE = /['"`](?=$|[\u2028\u2029])/g
 export function decodeDotenv(text: string): DotenvEntry[] {
   const lines = text.replaceAll(/\r\n?/g, '\n')
   const payloads = new Map<string, string>()
-  let at = 0
-  for (;;) {
-    at = endOf(BLANK, lines, at) as number
-    if (at === lines.length) return Array.from(payloads, ([name, payload]) => ({ name, payload }))
-    const commentEnd = endOf(COMMENT, lines, at)
-    if (commentEnd !== undefined) at = commentEnd
-    else {
-      HEADER.lastIndex = at
-      const [header, name] = HEADER.exec(lines) ?? []
-      if (header === undefined || name === undefined) throw unread(lines, at)
-      const read = readPayload(lines, at + header.length)
-      payloads.set(name, read.payload)
-      at = read.end
-    }
+  for (let at = 0; at < lines.length; at = STATEMENT.lastIndex) {
+    STATEMENT.lastIndex = at
+    const match = STATEMENT.exec(lines)
+    if (match === null) throw unread(lines, at)
+    const [, name, payload = ''] = match
+    if (name !== undefined) payloads.set(name, withoutEscapes(payload.trim()))
   }
+  return Array.from(payloads, ([name, payload]) => ({ name, payload }))
 }
 
 /**
@@ -64,27 +60,6 @@ export function encodeDotenv(
   return lines.join('')
 }
 
-/** Where a match at this very place ends. */
-function endOf(pattern: RegExp, text: string, at: number): number | undefined {
-  pattern.lastIndex = at
-  return pattern.test(text) ? pattern.lastIndex : undefined
-}
-
-function readPayload(text: string, from: number): { readonly payload: string; readonly end: number } {
-  const start = endOf(BLANK, text, from) as number
-  const quote = text[start]
-  if (quote === "'" || quote === '"' || quote === '`') {
-    for (const close of closingQuotes(text, start, quote)) {
-      const end = endOf(END, text, close + 1)
-      if (end !== undefined) return { payload: withoutEscapes(text.slice(start + 1, close), quote), end }
-    }
-  }
-  const unquotedEnd = endOf(UNQUOTED, text, from) ?? from
-  const content = text.slice(from, unquotedEnd).trim()
-  const payload = withoutEscapes(withoutQuotes(content), content[0])
-  return { payload, end: endOf(END, text, unquotedEnd) as number }
-}
-
 /**
  * What is between a quote at the begin of a line and the last one of its sort at the end of one, as /^(['"`])(.*)\1$/gms has
  * it, in one pass.
@@ -103,22 +78,13 @@ function withoutQuotes(content: string): string {
   return result + content.slice(at)
 }
 
-/** The first one without a backslash before it; failing that, the others, from the last to the first. */
-function closingQuotes(text: string, start: number, quote: string): number[] {
-  const found: number[] = []
-  for (let at = text.indexOf(quote, start + 1); at !== -1; at = text.indexOf(quote, at + 1)) {
-    found.push(at)
-    if (text[at - 1] !== '\\') break
-  }
-  return found.reverse()
-}
-
-function withoutEscapes(content: string, quote: string | undefined): string {
-  return quote === '"' ? content.replaceAll('\\n', '\n').replaceAll('\\r', '\r') : content
+function withoutEscapes(payload: string): string {
+  const content = withoutQuotes(payload)
+  return payload.startsWith('"') ? content.replaceAll('\\n', '\n').replaceAll('\\r', '\r') : content
 }
 
 function unread(text: string, at: number): TypeError {
-  const line = text.slice(0, at).split('\n').length
+  const line = text.slice(0, at + text.slice(at).search(/\S/)).split('\n').length
   return new TypeError(`dotenv: expected NAME=payload, a comment or an empty line, got something else in line ${line}`)
 }
 
