@@ -1,8 +1,8 @@
 import { Turns } from '../base/waiting'
 import { SecretStoreError } from '../errors'
-import type { KeyringBackend } from './backend'
 import { decodeEntry, encodeEntry } from './entry-secret'
 import { keyringFailure } from './failure'
+import type { KeyringBackend } from './library'
 import { checkSelects, type EntryClass, type KeyringEntry, loadLibrary } from './library'
 
 /** Runs work while no other program does under the same name, as far as that can be had. */

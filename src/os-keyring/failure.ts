@@ -1,5 +1,5 @@
 import { SecretStoreError, type SecretStoreErrorCode } from '../errors'
-import type { KeyringBackend } from './backend'
+import type { KeyringBackend } from './library'
 
 /**
  * All the library's errors have one code, so that its words have to do. Seen in 2.1.2, the first of them and that of no

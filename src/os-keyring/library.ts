@@ -1,6 +1,16 @@
 import { checkFunction } from '../base/checks'
 import { SecretStoreError } from '../errors'
 
+/** The system keyring that keeps the key: it goes with the operating system. */
+export type KeyringBackend = 'secret-service' | 'macos-keychain' | 'windows-credential-manager'
+
+/** @param platform - As `process.platform`. */
+export function backendOf(platform: string): KeyringBackend {
+  if (platform === 'darwin') return 'macos-keychain'
+  if (platform === 'win32') return 'windows-credential-manager'
+  return 'secret-service'
+}
+
 /** Of `@napi-rs/keyring`, what is used: the module itself, version 2.1.0 or later, is one. */
 export interface KeyringLibrary {
   readonly AsyncEntry: new (service: string, account: string, selection: KeyringSelection) => KeyringEntry

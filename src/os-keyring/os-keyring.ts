@@ -6,9 +6,8 @@ import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 import { aloneOnMachine } from '../platform/machine-lock'
-import { backendOf, type KeyringBackend } from './backend'
 import { type Alone, type EntryPlace, SecretEntry } from './entry'
-import { checkLibrary, type EntryClass, type KeyringLibrary } from './library'
+import { backendOf, checkLibrary, type EntryClass, type KeyringBackend, type KeyringLibrary } from './library'
 
 export interface OsKeyringOptions {
   /** Whose entry it is, such as the app's name. 1 to 200 characters. */
