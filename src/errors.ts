@@ -54,7 +54,9 @@ export type SecretStoreErrorCode =
 
 /** A fault of the world: `code` is stable, the message is for people, `cause` is what was caught. */
 export class SecretStoreError extends Error {
+  /** Always `SecretStoreError`. */
   override readonly name = 'SecretStoreError'
+  /** Stable: to be compared with. */
   readonly code: SecretStoreErrorCode
 
   constructor(code: SecretStoreErrorCode, message: string, options?: { readonly cause?: unknown }) {

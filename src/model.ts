@@ -19,14 +19,17 @@ export function user(id: string): { readonly type: 'user'; readonly user: string
 export interface Secret {
   /** `appsecret_` and 24 letters or digits; kept when the secret is replaced. */
   id: string
+  /** Always `apps.secret`. */
   object: 'apps.secret'
   /** Unix seconds of the first `set`; kept when the secret is replaced. */
   created: number
   /** Unix seconds from which on the secret is gone, or `null` if it never expires. */
   expires_at: number | null
+  /** Live mode, or test mode. */
   livemode: boolean
   /** Unique within its scope. */
   name: string
+  /** The account, or one of its users. */
   scope: { type: 'account' } | { type: 'user'; user: string }
   /** Present only when expanded, and only for text. */
   payload?: string
@@ -34,12 +37,15 @@ export interface Secret {
 
 /** What `delete` returns. */
 export interface DeletedSecret extends Secret {
+  /** Always `true`. */
   deleted: true
 }
 
 /** One page. */
 export interface SecretList {
+  /** Always `list`. */
   object: 'list'
+  /** The path of the list in Stripe's API. */
   url: '/v1/apps/secrets'
   /** Whether more follow in the direction that was asked for. */
   has_more: boolean
@@ -92,8 +98,11 @@ export interface SecretRecord {
 export interface ChangeEvent {
   /** `set`: created or replaced. `expire`: its time had come; whoever met it has deleted it. */
   readonly type: 'set' | 'delete' | 'expire'
+  /** The secret's id, which begins with `appsecret_`. */
   readonly id: string
+  /** The secret's name. */
   readonly name: string
+  /** The scope that the secret is in, or was. */
   readonly scope: Scope
 }
 

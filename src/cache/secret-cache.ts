@@ -14,6 +14,7 @@ import { Source } from './source'
 
 /** An answer, and how old it is. */
 export interface CacheAnswer<P extends string | Uint8Array> {
+  /** Text from `get`, bytes from `getBytes`. */
   readonly payload: P
   /** When the load that brought it began, in Unix **milliseconds**. */
   readonly fetchedAt: number

@@ -11,10 +11,13 @@ import { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from '
 
 /** What is used of the module `electron`. */
 export interface Electron {
+  /** Says where the files of the app are. */
   readonly app: { whenReady(): Promise<unknown>; getPath(name: 'userData' | 'appData'): string }
+  /** Encrypts by the system's keychain. */
   readonly safeStorage: ElectronSafeStorage
 }
 
+/** Options of `openInUserData`: those of `SecretStore.open` without `key`, and these. */
 export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStorageOptions, 'allowBasicText'> {
   /**
    * Shows a new recovery code to the user, who writes it down. Asked at the first start, and again at later ones for as

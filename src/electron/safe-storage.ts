@@ -9,17 +9,25 @@ import type { KeyProvider } from '../keys/provider'
 
 /** What is used of Electron's `safeStorage`: of each pair the asynchronous one, where there is one. */
 export interface ElectronSafeStorage {
+  /** Whether a keychain answers. */
   isEncryptionAvailable?(): boolean
+  /** Encrypts a text by the keychain. */
   encryptString?(text: string): Uint8Array
+  /** The inverse of `encryptString`. */
   decryptString?(encrypted: Buffer): string
+  /** As `isEncryptionAvailable`, without blocking. */
   isAsyncEncryptionAvailable?(): Promise<boolean>
+  /** As `encryptString`, without blocking. */
   encryptStringAsync?(text: string): Promise<Uint8Array>
+  /** The inverse of both; it also says whether the text should be encrypted anew. */
   decryptStringAsync?(encrypted: Buffer): Promise<{ readonly result: string; readonly shouldReEncrypt: boolean }>
   /** On Linux. */
   getSelectedStorageBackend?(): string
+  /** On Linux: also encrypts where no keychain protects. */
   setUsePlainTextEncryption?(usePlainText: boolean): void
 }
 
+/** Options of `safeStorage`. */
 export interface SafeStorageOptions {
   /**
    * A name for the slot, shown by tools, never secret. Pass the same when opening: a slot that is encrypted anew gets

@@ -5,6 +5,7 @@ import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { KeyProvider } from './provider'
 
+/** Options of `rawKey`. */
 export interface RawKeyOptions {
   /** A name for the slot, shown by tools, never secret. */
   readonly label?: string

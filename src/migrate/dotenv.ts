@@ -3,6 +3,7 @@ import { optionsOf } from '../base/checks'
 import { readSourceFile } from '../platform/source-files'
 import { checkPath, readingFiles, type SecretSource } from './source'
 
+/** Options of `dotenv`. */
 export interface DotenvOptions {
   /** Of a file such as `.env`. Instead of `text`. */
   readonly path?: string
@@ -45,7 +46,9 @@ async function readText(path: string): Promise<string> {
 
 /** An assignment of such a text. */
 export interface DotenvEntry {
+  /** The name of the variable. */
   readonly name: string
+  /** Its value, without quotes and escapes; it may be empty. */
   readonly payload: string
 }
 

@@ -13,19 +13,27 @@ export function backendOf(platform: string): KeyringBackend {
 
 /** Of `@napi-rs/keyring`, what is used: the module itself, version 2.1.0 or later, is one. */
 export interface KeyringLibrary {
-  readonly AsyncEntry: new (service: string, account: string, selection: KeyringSelection) => KeyringEntry
+  /** Gives the entry of a service and an account. */
+  readonly AsyncEntry: new (
+    service: string,
+    account: string,
+    selection: KeyringSelection,
+  ) => KeyringEntry
 }
 
 /**
  * Which back end it has to be. Left to itself, the library takes the kernel's keys where there is no Secret Service.
  */
 export interface KeyringSelection {
+  /** The back end on Linux; other systems have one alone. */
   readonly linux: { readonly store: 'secret-service' }
 }
 
+/** One entry of the system keyring. */
 export interface KeyringEntry {
   /** @returns Bytes, or nothing if there is no such entry. */
   getSecret(signal?: AbortSignal): Promise<ArrayLike<number> | null | undefined>
+  /** Makes the entry, or overwrites it. */
   setSecret(secret: Uint8Array, signal?: AbortSignal): Promise<void>
 }
 

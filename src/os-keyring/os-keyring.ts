@@ -9,6 +9,7 @@ import { aloneOnMachine } from '../platform/machine-lock'
 import { type Alone, type EntryPlace, SecretEntry } from './entry'
 import { backendOf, checkLibrary, type EntryClass, type KeyringBackend, type KeyringLibrary } from './library'
 
+/** Options of `osKeyring`. */
 export interface OsKeyringOptions {
   /** Whose entry it is, such as the app's name. 1 to 200 characters. */
   readonly service: string
@@ -27,6 +28,7 @@ export interface OsKeyringOptions {
   readonly timeoutMs?: number
 }
 
+/** A key provider whose key is in the system keyring. */
 export interface OsKeyring extends KeyProvider {
   readonly kind: 'os-keyring'
   readonly label: string
