@@ -1,6 +1,6 @@
 import { orAborted } from '../base/waiting'
 import type { Target } from '../input/params'
-import type { Entry } from './entry'
+import type { CacheEntry } from './entry'
 import { keyOf } from './kept-entries'
 
 /** Calls, loads and invalidations of one secret that are under way. */
@@ -41,7 +41,7 @@ export class Activities {
 
 /** The end of a load. `dropped`: its answer is not kept, and callers who still wait look again. */
 export type Outcome =
-  | { readonly type: 'loaded'; readonly entry: Entry }
+  | { readonly type: 'loaded'; readonly entry: CacheEntry }
   | { readonly type: 'failed'; readonly cause: unknown }
   | { readonly type: 'dropped' }
 

@@ -5,7 +5,7 @@ import type { Payload } from '../model'
 import { payloadText } from '../storage/records'
 import { Activities, type Activity, Flight, type Outcome } from './activity'
 import { Clock } from './clock'
-import type { Entry } from './entry'
+import type { CacheEntry } from './entry'
 import { type Freshness, freshness } from './freshness'
 import { type CacheStore, checkStore, claimPrefix, isDamage, KeptEntries } from './kept-entries'
 import { type CacheOptions, type CacheSettings, parseCacheOptions } from './options'
@@ -28,7 +28,7 @@ export interface CacheAnswer<P extends string | Uint8Array> {
 interface Kept {
   /** Of the activity, when the reading began: more by now means that it is out of date. */
   readonly changes: number
-  readonly entry: Entry | undefined
+  readonly entry: CacheEntry | undefined
   readonly damage?: unknown
 }
 
@@ -152,7 +152,7 @@ export class SecretCache implements AsyncDisposable {
     }
   }
 
-  #judge(entry: Entry | undefined): { readonly as: Freshness; readonly found: Found | undefined } {
+  #judge(entry: CacheEntry | undefined): { readonly as: Freshness; readonly found: Found | undefined } {
     const ageMs = entry && this.#clock.ageMs(entry)
     if (entry === undefined || ageMs === undefined) return { as: 'over', found: undefined }
     const as = freshness(entry, ageMs, this.#settings)
@@ -185,7 +185,7 @@ export class SecretCache implements AsyncDisposable {
   }
 
   /** "There is none" was said just now; a value may have grown too old on its way. */
-  #new(entry: Entry): Found | undefined {
+  #new(entry: CacheEntry): Found | undefined {
     if (entry.payload === undefined) return undefined
     const { as, found } = this.#judge(entry)
     if (as === 'over') throw unavailable('an answer that took too long')

@@ -3,7 +3,7 @@ import type { Target } from '../input/params'
 import { warn } from '../platform/warn'
 import type { Flight, Outcome } from './activity'
 import type { Clock } from './clock'
-import type { Entry } from './entry'
+import type { CacheEntry } from './entry'
 import { keptUntilSeconds } from './freshness'
 import { type KeptEntries, keyOf } from './kept-entries'
 import type { CacheSettings } from './options'
@@ -51,7 +51,7 @@ export class Source {
 
   /** The answer is on disk when this resolves, or `onError` has been told why not. */
   async load(target: Target, flight: Flight): Promise<Outcome> {
-    let entry: Entry
+    let entry: CacheEntry
     try {
       entry = await this.#ask(target, flight)
     } catch (cause) {
@@ -102,7 +102,7 @@ export class Source {
     pause(minMs + fraction * (Math.min(maxMs, minMs * 2 ** Math.min(count, MOST_DOUBLINGS)) - minMs))
   }
 
-  async #ask({ scope, name }: Target, flight: Flight): Promise<Entry> {
+  async #ask({ scope, name }: Target, flight: Flight): Promise<CacheEntry> {
     // Before the question: the answer is at least as new as that.
     const stamp = this.#clock.stamp()
     const { load, loadTimeoutMs } = this.#settings
@@ -111,7 +111,7 @@ export class Source {
   }
 
   /** An answer that cannot be kept is still one. */
-  async #keep(target: Target, entry: Entry): Promise<void> {
+  async #keep(target: Target, entry: CacheEntry): Promise<void> {
     try {
       const untilSeconds = keptUntilSeconds(entry, this.#settings)
       const isOver = untilSeconds * 1000 <= this.#clock.now()

@@ -134,4 +134,4 @@ export const CHUNK_COUNTER_BYTES = 11
 export const BACKUP_ENTRY = { put: 1, delete: 2, head: 3 } as const
 
 /** An entry of the system keyring begins with the mark, a version and a colon (docs/format.md §3.7). */
-export const KEYRING_ENTRY = { mark: 'secret-store:', version: 1 } as const
+export const SYSTEM_KEYRING_ENTRY = { mark: 'secret-store:', version: 1 } as const

@@ -98,7 +98,7 @@ export function encodeDotenv(
   entries: readonly { readonly name: string; readonly payload: string | Uint8Array }[],
 ): string {
   const lines = entries.map(({ name, payload }) => {
-    const line = /^[\w.-]+$/.test(name) && typeof payload === 'string' ? encodeEntry(name, payload) : undefined
+    const line = /^[\w.-]+$/.test(name) && typeof payload === 'string' ? assignmentOf(name, payload) : undefined
     if (line === undefined)
       throw new TypeError(`dotenv: expected what it can say, got another name or payload for '${name}'`)
     return `${line}\n`
@@ -138,7 +138,7 @@ function unread(text: string, at: number): TypeError {
  * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it,
  * would reach into the lines behind it.
  */
-function encodeEntry(name: string, payload: string): string | undefined {
+function assignmentOf(name: string, payload: string): string | undefined {
   const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
   const candidates: [quote: string, content: string][] = [
     ["'", payload],

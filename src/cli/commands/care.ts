@@ -125,7 +125,7 @@ async function init(session: Session, flags: InitFlags): Promise<void> {
   const { io, output, options } = session
   if (options.recovery)
     throw usage(
-      'init: expected a passphrase, a key file or the keyring, got --recovery',
+      'init: expected a passphrase, a key file or the system keyring, got --recovery',
       '`secret-store keys recovery` adds a code to a store',
     )
   checkEntry(options)

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { fromMapKey, utf8 } from '../../../src/base/bytes'
 import { Activities, type Activity } from '../../../src/cache/activity'
-import { encodeEntry } from '../../../src/cache/entry'
+import { encodeCacheEntry } from '../../../src/cache/entry'
 import { SecretCache } from '../../../src/cache/index'
 import type { SecretStore } from '../../../src/index'
 import { allRows, flipped, writeRow } from '../../support/raw-rows'
@@ -388,7 +388,7 @@ test('encodes its fields in the order of the page', () => {
     expires_at: null,
   } as const
   const zeros = '00'.repeat(7)
-  expect(Buffer.from(encodeEntry(entry)).toString('hex')).toBe(
+  expect(Buffer.from(encodeCacheEntry(entry)).toString('hex')).toBe(
     `73732d63616368650102${zeros}01${Buffer.from('12345678').toString('hex')}${zeros}02${zeros}0009`,
   )
 })
