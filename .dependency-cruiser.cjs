@@ -31,7 +31,7 @@ const onDemand = [
   '^src/keys/wrap\\.ts$',
   '^src/storage/(tally\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
-  '^src/platform/(new-files|pieces)\\.ts$',
+  '^src/platform/new-files\\.ts$',
 ]
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -39,7 +39,8 @@ module.exports = {
   forbidden: [
     ...upward,
     only('level-in-one-file', '^src/storage/level/engine\\.ts$', '^(node_modules/)?level(/|$)'),
-    only('noble-in-crypto', '^src/crypto/', '@(noble|scure)/'),
+    only('noble-in-crypto', '^src/crypto/', '@noble/'),
+    only('encodings-in-two-places', '^src/(crypto/|base/bytes\\.ts$)', '@scure/'),
     {
       name: 'node-in-platform',
       severity: 'error',
@@ -56,7 +57,7 @@ module.exports = {
     only(
       'cli-libraries-in-cli',
       '^src/cli/',
-      '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/|@zxcvbn-ts/|@bomb\\.sh/)',
+      '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/|@bomb\\.sh/)',
     ),
     only('dotenv-is-what-tests-compare-with', '^$', '(^|/)dotenv(/|$)'),
     only('keyring-library-in-keyring', '^src/os-keyring/', '@napi-rs/'),

@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Level } from 'level'
 import { account, type BatchOperation, rawKey, SecretStore, type SetParams } from '../src/index'
-import { isLockedByThisProcess } from '../src/platform/files'
+import { isLockedByThisProcess } from '../src/platform/process-locks'
 
 const SECRETS = 100_000
 const PAYLOAD = 'p'.repeat(240)

@@ -43,11 +43,11 @@ export type SecretStoreErrorCode =
   | 'ERR_IO'
   /** The system has no keyring that could keep a key: none runs, or what there is would not outlive a reboot. */
   | 'ERR_NO_KEYRING'
-  /** The system's keyring is locked, and was not unlocked in time. */
+  /** The system keyring is locked, and was not unlocked in time. */
   | 'ERR_KEYRING_LOCKED'
-  /** The entry of the system's keyring that holds the key is not there. */
+  /** The entry of the system keyring that holds the key is not there. */
   | 'ERR_NO_KEYRING_ENTRY'
-  /** The entry of the system's keyring is there, and holds something that this library did not put there. */
+  /** The entry of the system keyring is there, and holds something that this library did not put there. */
   | 'ERR_FOREIGN_KEYRING_ENTRY'
   /** A cache could not load a secret, and has none that is young enough. */
   | 'ERR_UNAVAILABLE'

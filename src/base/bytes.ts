@@ -1,5 +1,7 @@
 /** Byte strings: encodings and comparison. */
 
+import { base64urlnopad } from '@scure/base'
+
 const encoder = new TextEncoder()
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -98,18 +100,16 @@ export function fromMapKey(key: string): Uint8Array {
 /** A call takes only so many arguments. */
 const MAP_KEY_PIECE = 8192
 
-const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-
 /** RFC 4648 §5, without padding. */
 export function toBase64url(bytes: Uint8Array): string {
-  return btoa(mapKey(bytes)).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+  return base64urlnopad.encode(bytes)
 }
 
 /** The strict inverse of `toBase64url`: `undefined` unless `text` is the one encoding of some bytes. */
 export function fromBase64url(text: string): Uint8Array | undefined {
-  for (const character of text) if (!BASE64URL.includes(character)) return undefined
-  if (text.length % 4 === 1) return undefined
-  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
-  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0))
-  return toBase64url(bytes) === text ? bytes : undefined
+  try {
+    return base64urlnopad.decode(text)
+  } catch {
+    return undefined
+  }
 }

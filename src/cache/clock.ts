@@ -1,6 +1,6 @@
 import { equal } from '../base/bytes'
 import { publicRandom } from '../crypto/random'
-import { type Entry, RUN_BYTES, type Stamp } from './entry'
+import { type CacheEntry, RUN_BYTES, type Stamp } from './entry'
 
 function notNegative(ageMs: number): number | undefined {
   return ageMs < 0 ? undefined : ageMs
@@ -47,7 +47,7 @@ export class Clock {
    *
    * @returns `undefined` if nobody knows, because it seems to have begun in the future.
    */
-  ageMs({ stamp }: Entry): number | undefined {
+  ageMs({ stamp }: CacheEntry): number | undefined {
     const now = this.now()
     if (equal(stamp.run, this.#run)) return notNegative(Math.max(now - stamp.fetchedAt, this.runMs() - stamp.runMs))
     // Not for what this run has loaded: after the clock was wrong and set right, all of that would be too old at once.

@@ -4,7 +4,7 @@ import { corrupt, SecretStoreError } from '../errors'
 import type { Payload, PayloadType } from '../model'
 
 /** What a cache keeps of an answer. All that decides its age is in here, and here is inside the seal of the store. */
-export interface Entry {
+export interface CacheEntry {
   readonly stamp: Stamp
   /** `undefined`: the source said that there is none. */
   readonly payload: Payload | undefined
@@ -29,7 +29,7 @@ const MAGIC = utf8('ss-cache')
 const VERSION = 1
 const KINDS: readonly (PayloadType | 'none')[] = ['none', 'text', 'bytes']
 
-export function encodeEntry({ stamp, payload, expires_at }: Entry): Uint8Array {
+export function encodeCacheEntry({ stamp, payload, expires_at }: CacheEntry): Uint8Array {
   const header = new ByteWriter()
     .raw(MAGIC)
     .u8(VERSION)
@@ -45,7 +45,7 @@ export function encodeEntry({ stamp, payload, expires_at }: Entry): Uint8Array {
  * @throws {SecretStoreError} `ERR_EXISTS` if it is a secret that no cache has written, `ERR_UNSUPPORTED_VERSION`,
  *   `ERR_CORRUPT`.
  */
-export function decodeEntry(bytes: Uint8Array): Entry {
+export function decodeCacheEntry(bytes: Uint8Array): CacheEntry {
   if (!equal(bytes.subarray(0, MAGIC.length), MAGIC)) {
     throw new SecretStoreError(
       'ERR_EXISTS',
@@ -66,7 +66,7 @@ function checkVersion(version: number): void {
   throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', `cache entry: expected version ${VERSION}, got ${version}`)
 }
 
-function readEntry(reader: ByteReader): Entry {
+function readEntry(reader: ByteReader): CacheEntry {
   const type = KINDS[reader.u8()]
   const stamp: Stamp = { fetchedAt: reader.u64(), run: reader.raw(RUN_BYTES), runMs: reader.u64() }
   const expiresAt = reader.u64()

@@ -1,4 +1,4 @@
-import type { Entry } from './entry'
+import type { CacheEntry } from './entry'
 import type { CacheSettings } from './options'
 
 /**
@@ -10,7 +10,7 @@ import type { CacheSettings } from './options'
  */
 export type Freshness = 'fresh' | 'due' | 'stale' | 'over'
 
-export function freshness(entry: Entry, ageMs: number, settings: FreshnessSettings): Freshness {
+export function freshness(entry: CacheEntry, ageMs: number, settings: FreshnessSettings): Freshness {
   const endMs = lifeMs(entry, settings)
   if (ageMs >= endMs) return 'over'
   const freshMs = Math.min(freshForMs(entry, settings), endMs)
@@ -26,18 +26,18 @@ export function freshness(entry: Entry, ageMs: number, settings: FreshnessSettin
  * Seconds are all the store has, and a limit in the middle of one is rounded up; what is answered is decided by
  * `freshness`, to the millisecond.
  */
-export function keptUntilSeconds(entry: Entry, settings: FreshnessSettings): number {
+export function keptUntilSeconds(entry: CacheEntry, settings: FreshnessSettings): number {
   return Math.ceil((entry.stamp.fetchedAt + lifeMs(entry, settings)) / 1000)
 }
 
 export type FreshnessSettings = Pick<CacheSettings, 'ttlMs' | 'maxStaleMs' | 'refreshAheadMs' | 'negativeTtlMs'>
 
-function freshForMs({ payload }: Entry, { ttlMs, negativeTtlMs }: FreshnessSettings): number {
+function freshForMs({ payload }: CacheEntry, { ttlMs, negativeTtlMs }: FreshnessSettings): number {
   return payload === undefined ? negativeTtlMs : ttlMs
 }
 
 /** The age from which on it is never answered. "There is none" is no good value, and is not answered when stale. */
-function lifeMs({ payload, stamp, expires_at }: Entry, { maxStaleMs, negativeTtlMs }: FreshnessSettings): number {
+function lifeMs({ payload, stamp, expires_at }: CacheEntry, { maxStaleMs, negativeTtlMs }: FreshnessSettings): number {
   const mostMs = payload === undefined ? negativeTtlMs : maxStaleMs
   return expires_at === null ? mostMs : Math.min(mostMs, expires_at * 1000 - stamp.fetchedAt)
 }

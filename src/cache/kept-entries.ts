@@ -1,7 +1,7 @@
 import type { SecretStoreError } from '../errors'
 import type { Target } from '../input/params'
 import type { SecretView } from '../view'
-import { decodeEntry, type Entry, encodeEntry } from './entry'
+import { type CacheEntry, decodeCacheEntry, encodeCacheEntry } from './entry'
 
 /** A `SecretStore`, or a view of one. */
 export type CacheStore = Pick<SecretView, 'getBytes' | 'set' | 'delete'>
@@ -18,10 +18,10 @@ export class KeptEntries {
     this.#prefix = prefix
   }
 
-  /** @throws {SecretStoreError} As `getBytes` and `decodeEntry`. */
-  async read(target: Target): Promise<Entry | undefined> {
+  /** @throws {SecretStoreError} As `getBytes` and `decodeCacheEntry`. */
+  async read(target: Target): Promise<CacheEntry | undefined> {
     const bytes = await this.#store.getBytes(this.#address(target))
-    const entry = bytes && decodeEntry(bytes)
+    const entry = bytes && decodeCacheEntry(bytes)
     return this.#superseded.has(keyOf(target)) ? undefined : entry
   }
 
@@ -29,9 +29,9 @@ export class KeptEntries {
    * @param untilSeconds - When the store is to delete it.
    * @throws {SecretStoreError} As `read` and `set`, but for an entry of another version, which is overwritten.
    */
-  async write(target: Target, entry: Entry, untilSeconds: number): Promise<void> {
+  async write(target: Target, entry: CacheEntry, untilSeconds: number): Promise<void> {
     await this.#supersede(target)
-    const payload = encodeEntry(entry)
+    const payload = encodeCacheEntry(entry)
     await this.#store.set({ ...this.#address(target), payload, expires_at: untilSeconds })
     this.#superseded.delete(keyOf(target))
   }
@@ -110,7 +110,7 @@ export function isDamage(error: unknown): boolean {
 /** An entry of another version has the magic, and so is no secret of the app. */
 function checkReplaceable(bytes: Uint8Array): void {
   try {
-    decodeEntry(bytes)
+    decodeCacheEntry(bytes)
   } catch (error) {
     if (codeOf(error) !== 'ERR_UNSUPPORTED_VERSION') throw error
   }

@@ -5,7 +5,9 @@ import { warnOf } from '../platform/warn'
 
 /** What the source is asked for. */
 export interface LoadRequest {
+  /** The scope that was asked for. */
   readonly scope: Scope
+  /** The name that was asked for, without `prefix`. */
   readonly name: string
   /** Aborted when the answer is not wanted any more: heed it. */
   readonly signal: AbortSignal
@@ -14,6 +16,7 @@ export interface LoadRequest {
 /** What the source says: a payload, one with an end of its own, or `undefined`, that there is none. */
 export type Loaded = string | Uint8Array | LoadedSecret | undefined
 
+/** A payload that the source gives an end. */
 export interface LoadedSecret {
   /** Text or bytes, not empty. */
   readonly payload: string | Uint8Array
@@ -21,6 +24,7 @@ export interface LoadedSecret {
   readonly expires_at?: number | null
 }
 
+/** Options of a `SecretCache`. */
 export interface CacheOptions {
   /** Asks the source. What it throws is a failure; `undefined` is an answer. */
   readonly load: (request: LoadRequest) => Loaded | Promise<Loaded>
@@ -63,6 +67,7 @@ export interface CacheOptions {
   readonly onError?: (error: unknown, target: TargetParams) => void
 }
 
+/** The pause after a failure. It doubles with each failure in a row. */
 export interface BackoffOptions {
   /** The least pause after a failure, in milliseconds, at least 1. @defaultValue `1_000` */
   readonly minMs?: number

@@ -1,7 +1,7 @@
 import { checkText, optionsOf } from '../base/checks'
 import type { TargetParams } from '../input/params'
 import { MAX_CHARACTERS, parseSet, parseTarget, type Target } from '../input/params'
-import type { Entry, Stamp } from './entry'
+import type { CacheEntry, Stamp } from './entry'
 import type { Loaded, LoadedSecret } from './options'
 
 /** What callers and sources pass in, from `unknown` to the model. */
@@ -32,7 +32,7 @@ export function parseCacheTarget(params: unknown, label: string, prefix: string)
 }
 
 /** What a source has said. It is held to what `set` is held to: an `expires_at` in milliseconds would be for ever. */
-export function parseLoaded(loaded: Loaded, target: Target, stamp: Stamp, nowMs: number): Entry {
+export function parseLoaded(loaded: Loaded, target: Target, stamp: Stamp, nowMs: number): CacheEntry {
   if (loaded === undefined) return { stamp, payload: undefined, expires_at: null }
   const given = isPlain(loaded)
     ? optionsOf<LoadedSecret>(loaded, 'load', ['payload', 'expires_at'])

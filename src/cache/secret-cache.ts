@@ -3,10 +3,9 @@ import { SecretStoreError } from '../errors'
 import type { TargetParams } from '../input/params'
 import type { Payload } from '../model'
 import { payloadText } from '../storage/records'
-import { Activities, type Activity } from './activity'
+import { Activities, type Activity, Flight, type Outcome } from './activity'
 import { Clock } from './clock'
-import type { Entry } from './entry'
-import { Flight, type Outcome } from './flight'
+import type { CacheEntry } from './entry'
 import { type Freshness, freshness } from './freshness'
 import { type CacheStore, checkStore, claimPrefix, isDamage, KeptEntries } from './kept-entries'
 import { type CacheOptions, type CacheSettings, parseCacheOptions } from './options'
@@ -15,6 +14,7 @@ import { Source } from './source'
 
 /** An answer, and how old it is. */
 export interface CacheAnswer<P extends string | Uint8Array> {
+  /** Text from `get`, bytes from `getBytes`. */
   readonly payload: P
   /** When the load that brought it began, in Unix **milliseconds**. */
   readonly fetchedAt: number
@@ -28,7 +28,7 @@ export interface CacheAnswer<P extends string | Uint8Array> {
 interface Kept {
   /** Of the activity, when the reading began: more by now means that it is out of date. */
   readonly changes: number
-  readonly entry: Entry | undefined
+  readonly entry: CacheEntry | undefined
   readonly damage?: unknown
 }
 
@@ -96,16 +96,16 @@ export class SecretCache implements AsyncDisposable {
   async invalidate(params: TargetParams): Promise<void> {
     const target = parseCacheTarget(params, 'invalidate', this.#settings.prefix)
     this.#checkOpen()
-    const activity = this.#activities.enter(target)
-    const work = this.#drop(activity)
-    const invalidation = work.then(ignore, ignore)
-    activity.invalidation = invalidation
-    try {
-      await work
-    } finally {
-      if (activity.invalidation === invalidation) activity.invalidation = undefined
-      this.#activities.leave(activity)
-    }
+    await this.#activities.during(target, async (activity) => {
+      const work = this.#drop(activity)
+      const invalidation = work.then(ignore, ignore)
+      activity.invalidation = invalidation
+      try {
+        await work
+      } finally {
+        if (activity.invalidation === invalidation) activity.invalidation = undefined
+      }
+    })
   }
 
   /**
@@ -124,8 +124,7 @@ export class SecretCache implements AsyncDisposable {
   async #answer({ target, signal }: CacheRequest): Promise<Found | undefined> {
     this.#checkOpen()
     signal?.throwIfAborted()
-    const activity = this.#activities.enter(target)
-    try {
+    return this.#activities.during(target, async (activity) => {
       for (;;) {
         const kept = await orAborted(signal, this.#read(activity))
         this.#checkOpen()
@@ -137,9 +136,7 @@ export class SecretCache implements AsyncDisposable {
         if (outcome.type === 'loaded') return this.#new(outcome.entry)
         if (outcome.type === 'failed') return this.#lastGood(kept, outcome.cause)
       }
-    } finally {
-      this.#activities.leave(activity)
-    }
+    })
   }
 
   /** Damage is told of, and does not keep the source from being asked: nothing is overwritten on the strength of it. */
@@ -155,7 +152,7 @@ export class SecretCache implements AsyncDisposable {
     }
   }
 
-  #judge(entry: Entry | undefined): { readonly as: Freshness; readonly found: Found | undefined } {
+  #judge(entry: CacheEntry | undefined): { readonly as: Freshness; readonly found: Found | undefined } {
     const ageMs = entry && this.#clock.ageMs(entry)
     if (entry === undefined || ageMs === undefined) return { as: 'over', found: undefined }
     const as = freshness(entry, ageMs, this.#settings)
@@ -177,19 +174,18 @@ export class SecretCache implements AsyncDisposable {
   }
 
   #begin(activity: Activity, background: boolean): Flight {
-    activity.users++
     const flight = new Flight(background, (own) => this.#source.load(activity.target, own))
     activity.flight = flight
-    void flight.outcome.then(() => {
+    void this.#activities.during(activity.target, async () => {
+      await flight.outcome
       activity.flight = undefined
       activity.changes++
-      this.#activities.leave(activity)
     })
     return flight
   }
 
   /** "There is none" was said just now; a value may have grown too old on its way. */
-  #new(entry: Entry): Found | undefined {
+  #new(entry: CacheEntry): Found | undefined {
     if (entry.payload === undefined) return undefined
     const { as, found } = this.#judge(entry)
     if (as === 'over') throw unavailable('an answer that took too long')

@@ -1,42 +1,57 @@
 import { SecretStoreError } from '../errors'
 import type { Target } from '../input/params'
 import { warn } from '../platform/warn'
-import { Backoff } from './backoff'
+import type { Flight, Outcome } from './activity'
 import type { Clock } from './clock'
-import type { Entry } from './entry'
-import type { Flight, Outcome } from './flight'
+import type { CacheEntry } from './entry'
 import { keptUntilSeconds } from './freshness'
 import { type KeptEntries, keyOf } from './kept-entries'
 import type { CacheSettings } from './options'
 import { parseLoaded } from './request'
 
-/** Asks the source, keeps what it says, and gives it a pause when it fails. */
+interface Failure {
+  /** In a row, this one included. */
+  readonly count: number
+  /** By a clock that is never set. */
+  readonly pauseEndMs: number
+  readonly cause: unknown
+}
+
+/** Failures of so many secrets are remembered. Beyond it the oldest are forgotten, and their sources asked early. */
+const MOST_FAILURES = 10_000
+/** Doubled as often, the least pause of 1 ms is above the longest of 100 years. */
+const MOST_DOUBLINGS = 42
+
+/**
+ * Asks the source, keeps its answers, and gives it a pause after a failure: a random one, between a least pause and a
+ * ceiling that doubles with each failure in a row.
+ */
 export class Source {
   readonly #settings: CacheSettings
   readonly #kept: KeptEntries
   readonly #clock: Clock
-  readonly #backoff: Backoff
+  readonly #failures = new Map<string, Failure>()
 
   constructor(settings: CacheSettings, kept: KeptEntries, clock: Clock) {
     this.#settings = settings
     this.#kept = kept
     this.#clock = clock
-    this.#backoff = new Backoff(settings.backoff, settings.random)
   }
 
-  /** The failure that it is given a pause for. */
+  /** The failure after which the source still has a pause. */
   pausing(target: Target): { readonly cause: unknown } | undefined {
-    return this.#backoff.pausing(keyOf(target), this.#clock.runMs())
+    const failure = this.#failures.get(keyOf(target))
+    return failure !== undefined && this.#clock.runMs() < failure.pauseEndMs ? failure : undefined
   }
 
-  /** It may be asked at once. */
+  /** The source may be asked at once. */
   endPause(target: Target): void {
-    this.#backoff.forget(keyOf(target))
+    this.#failures.delete(keyOf(target))
   }
 
-  /** What it says is on disk when this resolves, or `onError` has been told why not. */
+  /** The answer is on disk when this resolves, or `onError` has been told why not. */
   async load(target: Target, flight: Flight): Promise<Outcome> {
-    let entry: Entry
+    let entry: CacheEntry
     try {
       entry = await this.#ask(target, flight)
     } catch (cause) {
@@ -63,13 +78,31 @@ export class Source {
   #failed(target: Target, cause: unknown): void {
     this.report(new SecretStoreError('ERR_UNAVAILABLE', 'load: expected an answer, got a failure', { cause }), target)
     try {
-      this.#backoff.failed(keyOf(target), cause, this.#clock.runMs())
+      this.#beginPause(keyOf(target), cause)
     } catch (error) {
       this.report(error, target)
     }
   }
 
-  async #ask({ scope, name }: Target, flight: Flight): Promise<Entry> {
+  /** @throws {RangeError} If `random` gives no fraction; the pause is the least one then. @throws What `random` throws. */
+  #beginPause(key: string, cause: unknown): void {
+    const { backoff, random } = this.#settings
+    const { minMs, maxMs } = backoff
+    const nowMs = this.#clock.runMs()
+    const count = (this.#failures.get(key)?.count ?? 0) + 1
+    const pause = (ms: number): unknown => this.#failures.set(key, { count, pauseEndMs: nowMs + ms, cause })
+    this.#failures.delete(key)
+    pause(minMs)
+    if (this.#failures.size > MOST_FAILURES) this.#failures.delete(this.#failures.keys().next().value as string)
+    // Last: `random` is the caller's, and may throw.
+    const fraction = random()
+    if (!(fraction >= 0 && fraction < 1)) {
+      throw new RangeError('random: expected a number from 0 to below 1, got another')
+    }
+    pause(minMs + fraction * (Math.min(maxMs, minMs * 2 ** Math.min(count, MOST_DOUBLINGS)) - minMs))
+  }
+
+  async #ask({ scope, name }: Target, flight: Flight): Promise<CacheEntry> {
     // Before the question: the answer is at least as new as that.
     const stamp = this.#clock.stamp()
     const { load, loadTimeoutMs } = this.#settings
@@ -78,7 +111,7 @@ export class Source {
   }
 
   /** An answer that cannot be kept is still one. */
-  async #keep(target: Target, entry: Entry): Promise<void> {
+  async #keep(target: Target, entry: CacheEntry): Promise<void> {
     try {
       const untilSeconds = keptUntilSeconds(entry, this.#settings)
       const isOver = untilSeconds * 1000 <= this.#clock.now()

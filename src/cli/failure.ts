@@ -57,10 +57,10 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ERR_LAST_KEY: [EXIT.refused, 'add another key first, or replace this one: `secret-store keys replace`'],
   ERR_CURSOR: [EXIT.refused, '`secret-store list` shows the ids'],
   ERR_UNSUPPORTED_VERSION: [EXIT.refused, 'update secret-store'],
-  ERR_NO_KEYRING: [EXIT.refused, 'start the keyring of the system, or use another key, such as --recovery'],
+  ERR_NO_KEYRING: [EXIT.refused, 'start the system keyring, or use another key, such as --recovery'],
   ERR_KEYRING_LOCKED: [
     EXIT.locked,
-    'unlock the keyring and try again, or use another key: the one in it is still there',
+    'unlock the system keyring and try again, or use another key: the one in it is still there',
   ],
   ERR_NO_KEYRING_ENTRY: [
     EXIT.wrongKey,

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import type { KeyringEntry, KeyringLibrary, KeyringSelection } from 'app-secret-store/keyring'
+import type { SystemKeyringEntry, SystemKeyringLibrary, SystemKeyringSelection } from 'app-secret-store/keyring'
 
 interface Question {
   readonly method: 'getSecret' | 'setSecret'
-  readonly entry: readonly [service: string, account: string, selection: KeyringSelection]
+  readonly entry: readonly [service: string, account: string, selection: SystemKeyringSelection]
   readonly given: readonly number[]
 }
 
@@ -32,9 +32,9 @@ process.once('message', async ({ method, entry, given }) => {
  * @param library - The same, loaded here.
  * @param signal - Ends all questions.
  */
-export function keyringProcess(library: KeyringLibrary, path: string, signal: AbortSignal): KeyringLibrary {
+export function keyringProcess(library: SystemKeyringLibrary, path: string, signal: AbortSignal): SystemKeyringLibrary {
   return {
-    AsyncEntry: class implements KeyringEntry {
+    AsyncEntry: class implements SystemKeyringEntry {
       readonly #entry: Question['entry']
 
       constructor(...entry: Question['entry']) {

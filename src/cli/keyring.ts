@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { KeyProvider } from 'app-secret-store'
-import type { KeyringLibrary } from 'app-secret-store/keyring'
+import type { SystemKeyringLibrary } from 'app-secret-store/keyring'
 import type { Io } from './io'
 import { keyringProcess } from './keyring-process'
 
@@ -18,7 +18,7 @@ export function parseKeyringEntry(text: string): KeyringEntryName | undefined {
   return service === '' || account === '' ? undefined : { service, account }
 }
 
-/** A key in the system's keyring, which is asked by a process of its own. */
+/** A key in the system keyring, which is asked by a process of its own. */
 export async function keyringKey(
   io: Io,
   entry: KeyringEntryName | undefined,
@@ -35,11 +35,11 @@ export async function keyringKey(
 }
 
 /** The library beside this program. */
-function installed(): { readonly path: string; readonly library: KeyringLibrary } | undefined {
+function installed(): { readonly path: string; readonly library: SystemKeyringLibrary } | undefined {
   const load = createRequire(import.meta.url)
   try {
     const path = load.resolve('@napi-rs/keyring')
-    return { path, library: load(path) as KeyringLibrary }
+    return { path, library: load(path) as SystemKeyringLibrary }
   } catch {
     return undefined
   }

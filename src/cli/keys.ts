@@ -18,11 +18,11 @@ export interface KeyFlags {
   readonly generateKeyFile?: string
   /** Whether to ask for a recovery code. */
   readonly recovery?: boolean
-  /** Whether the system's keyring has it. */
+  /** Whether the system keyring has it. */
   readonly keyring?: boolean
-  /** Where in the system's keyring. */
+  /** Where in the system keyring. */
   readonly keyringEntry?: KeyringEntryName
-  /** Whether the system's keyring gets another one. */
+  /** Whether the system keyring gets another one. */
   readonly newKeyring?: boolean
 }
 

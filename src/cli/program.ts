@@ -37,7 +37,7 @@ Exit codes:
   0    done
   1    not found, or refused
   2    the command line is wrong
-  3    wrong key, or the keyring has none of that name
-  4    locked: something else has the store open, or nobody unlocked the keyring
+  3    wrong key, or the system keyring has none of that name
+  4    locked: something else has the store open, or nobody unlocked the system keyring
   5    damaged
   130  ended by Ctrl-C; 129 and 143 by SIGHUP and SIGTERM, 141 because nobody reads stdout`

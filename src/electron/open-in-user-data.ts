@@ -1,5 +1,6 @@
 import { checkFunction, checkText, optionsOf } from '../base/checks'
 import { SecretStoreError } from '../errors'
+import { SLOT_KIND } from '../format/constants'
 import { OPEN_NAMES, type OpenOptions } from '../input/options'
 import type { KeyProvider } from '../keys/provider'
 import { generateRecoveryCode, recoveryCode } from '../keys/recovery-code'
@@ -10,10 +11,13 @@ import { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from '
 
 /** What is used of the module `electron`. */
 export interface Electron {
+  /** Says where the files of the app are. */
   readonly app: { whenReady(): Promise<unknown>; getPath(name: 'userData' | 'appData'): string }
+  /** Encrypts by the system's keychain. */
   readonly safeStorage: ElectronSafeStorage
 }
 
+/** Options of `openInUserData`: those of `SecretStore.open` without `key`, and these. */
 export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStorageOptions, 'allowBasicText'> {
   /**
    * Shows a new recovery code to the user, who writes it down. Asked at the first start, and again at later ones for as
@@ -76,7 +80,7 @@ export async function openInUserData(electron: Electron, options: UserDataOption
   const open: Open = (provider) => SecretStore.open(location, { ...rest, ...mayCreate, key: provider })
   const store = await openWithKeychain(open, key, exists ? askRecoveryCode : undefined)
   try {
-    if (!store.keys().some(({ kind }) => kind === 'recovery-code')) {
+    if (!store.keys().some(({ kind }) => kind === SLOT_KIND.recoveryCode)) {
       const code = generateRecoveryCode()
       // A code that was shown and opens nothing is offered anew at the next start; one that was never seen would be for
       // ever.

@@ -3,23 +3,31 @@ import { checkBoolean, checkText, optionsOf } from '../base/checks'
 import { systemRandom } from '../crypto/random'
 import { type SlotContext, unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
-import { KEY_BYTES } from '../format/constants'
+import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 
 /** What is used of Electron's `safeStorage`: of each pair the asynchronous one, where there is one. */
 export interface ElectronSafeStorage {
+  /** Whether a keychain answers. */
   isEncryptionAvailable?(): boolean
+  /** Encrypts a text by the keychain. */
   encryptString?(text: string): Uint8Array
+  /** The inverse of `encryptString`. */
   decryptString?(encrypted: Buffer): string
+  /** As `isEncryptionAvailable`, without blocking. */
   isAsyncEncryptionAvailable?(): Promise<boolean>
+  /** As `encryptString`, without blocking. */
   encryptStringAsync?(text: string): Promise<Uint8Array>
+  /** The inverse of both; it also says whether the text should be encrypted anew. */
   decryptStringAsync?(encrypted: Buffer): Promise<{ readonly result: string; readonly shouldReEncrypt: boolean }>
   /** On Linux. */
   getSelectedStorageBackend?(): string
+  /** On Linux: also encrypts where no keychain protects. */
   setUsePlainTextEncryption?(usePlainText: boolean): void
 }
 
+/** Options of `safeStorage`. */
 export interface SafeStorageOptions {
   /**
    * A name for the slot, shown by tools, never secret. Pass the same when opening: a slot that is encrypted anew gets
@@ -35,7 +43,6 @@ export interface SafeStorageOptions {
   readonly allowBasicText?: boolean
 }
 
-const KIND = 'safe-storage'
 const BASIC_TEXT = 'basic_text'
 /** What Electron made of 43 characters; on Windows DPAPI adds the most. */
 const MOST_ENCRYPTED_BYTES = 4096
@@ -58,7 +65,7 @@ export function safeStorage(electron: ElectronSafeStorage, options: SafeStorageO
   const keychain = new Keychain(electron, allowBasicText)
   const outdated = new Set<string>()
   return {
-    kind: KIND,
+    kind: SLOT_KIND.safeStorage,
     get label() {
       return label ?? keychain.name
     },

@@ -2,7 +2,15 @@ import { ByteReader, ByteWriter } from '../base/byte-codec'
 import type { ByteStreamReader } from '../base/byte-stream'
 import { concat, equal, utf8 } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
-import { BACKUP_MAGIC, BACKUP_NONCE_BYTES, BACKUP_VERSION, ENTRY, MAX_KEYRING_BYTES } from './constants'
+import {
+  BACKUP_ENTRY,
+  BACKUP_MAGIC,
+  BACKUP_NONCE_BYTES,
+  BACKUP_VERSION,
+  MAX_BACKUP_VALUE_BYTES,
+  MAX_KEYRING_BYTES,
+  MAX_ROW_KEY_BYTES,
+} from './constants'
 
 /** What stands at the beginning of a backup, in the clear (docs/format.md §14). */
 export interface BackupHeader {
@@ -26,9 +34,6 @@ export type BackupEntry =
   | { readonly type: 'head'; readonly value: Uint8Array }
 
 const MAGIC: Uint8Array = utf8(BACKUP_MAGIC)
-/** Longer than any that a store makes: what a faulty writer could ask a reader to hold in memory is bounded. */
-const MAX_ROW_KEY_BYTES = 65_536
-const MAX_VALUE_BYTES: number = 1024 ** 3 + 1024 ** 2
 
 export function encodeBackupHeader({ keyring, records, nonce }: BackupHeader): Uint8Array {
   return new ByteWriter().raw(MAGIC).u8(BACKUP_VERSION).u32(keyring.length).raw(keyring).u64(records).raw(nonce).bytes()
@@ -73,7 +78,7 @@ function countOf(bytes: Uint8Array): number {
 }
 
 export function encodeBackupEntry(entry: BackupEntry): Uint8Array {
-  const writer = new ByteWriter().u8(ENTRY[entry.type])
+  const writer = new ByteWriter().u8(BACKUP_ENTRY[entry.type])
   if (entry.type !== 'head') writer.u32(entry.rowKey.length).raw(entry.rowKey)
   if (entry.type !== 'delete') writer.u32(entry.value.length).raw(entry.value)
   if (entry.type === 'put') writer.u32(entry.payloadValue.length).raw(entry.payloadValue)
@@ -85,14 +90,14 @@ export async function* decodeBackupEntries(source: ByteStreamReader): AsyncGener
   try {
     for (let ended = false; !ended; ) {
       const type = (await source.read(1))[0]
-      if (type === ENTRY.put) {
+      if (type === BACKUP_ENTRY.put) {
         const rowKey = await readField(source, MAX_ROW_KEY_BYTES)
-        const value = await readField(source, MAX_VALUE_BYTES)
-        yield { type: 'put', rowKey, value, payloadValue: await readField(source, MAX_VALUE_BYTES) }
-      } else if (type === ENTRY.delete) {
+        const value = await readField(source, MAX_BACKUP_VALUE_BYTES)
+        yield { type: 'put', rowKey, value, payloadValue: await readField(source, MAX_BACKUP_VALUE_BYTES) }
+      } else if (type === BACKUP_ENTRY.delete) {
         yield { type: 'delete', rowKey: await readField(source, MAX_ROW_KEY_BYTES) }
-      } else if (type === ENTRY.head) {
-        const value = await readField(source, MAX_VALUE_BYTES)
+      } else if (type === BACKUP_ENTRY.head) {
+        const value = await readField(source, MAX_BACKUP_VALUE_BYTES)
         if (!(await source.atEnd())) throw corrupt('backup: expected its end after the head, got more')
         ended = true
         yield { type: 'head', value }

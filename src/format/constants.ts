@@ -1,15 +1,48 @@
-/** Every number and label that is on disk: the code twin of docs/format.md. A change here is a change of the format. */
+/**
+ * Every number and label on disk: the code twin of docs/format.md. A change here is a change of the format. Two formats
+ * inside it have their own page and module: the params of a slot (the provider of its kind) and an entry of a cache
+ * (docs/cache.md).
+ */
 
 export const FORMAT_VERSION = 1
 
 /** keyring.json as it was created, and one that has replaced another. */
 export const KEYRING_VERSION = { created: 1, changed: 2 } as const
 
+/** The value of the field `format` of keyring.json. */
+export const FORMAT_NAME = 'secret-store'
+
+/** The values of the field `names` of keyring.json. */
+export const NAME_MODES = ['plain', 'sealed'] as const
+
+/** The fields of keyring.json, in order. Two digests close the file. */
+export const KEYRING_FIELDS = {
+  created: ['format', 'version', 'store', 'created', 'names', 'slots', 'keys', 'indexKey'],
+  changed: ['format', 'version', 'store', 'created', 'names', 'generation', 'sequence', 'slots', 'keys', 'indexKey'],
+  slot: ['id', 'kind', 'label', 'created', 'params'],
+  key: ['id', 'created', 'wrapped'],
+} as const
+
+/** What stands before the base64url of each of the two digests. */
+export const KEYRING_DIGEST = { checksum: ',\n  "sha256": "', mac: ',\n  "mac": "' } as const
+
+/** The kinds of slots. Key providers of an app have kinds of their own. */
+export const SLOT_KIND = {
+  passphrase: 'passphrase',
+  rawKey: 'raw-key',
+  recoveryCode: 'recovery-code',
+  safeStorage: 'safe-storage',
+  osKeyring: 'os-keyring',
+  /** The one slot of a store in memory; its key was never kept. */
+  memory: 'memory',
+} as const
+
 export const STORE_ID_BYTES = 16
 export const KEY_BYTES = 32
 export const NONCE_BYTES = 24
 export const TAG_BYTES = 16
 export const MAC_BYTES = 32
+export const SET_HASH_BYTES = 32
 export const SLOT_ID_BYTES = 8
 export const SALT_BYTES = 16
 
@@ -42,6 +75,15 @@ export const ROW = {
   expiry: 0x78, // x
 } as const
 
+/** A plain row key is its letter, mode and account, `|`, the scope, `|`, and the name; `|` and `%` are escaped before that. */
+export const PLAIN_KEY = { test: 't', live: 'l', account: 'account', user: 'user:' } as const
+
+/** At least as long as any row key can be: no more is read of a backup or of a damaged file (docs/format.md §14). */
+export const MAX_ROW_KEY_BYTES = 65_536
+
+/** What a record says of itself, one bit each. */
+export const RECORD_FLAG = { livemode: 1, account: 2, userScope: 4, expires: 8, bytes: 16, external: 32 } as const
+
 export const KEYRING_FILE = 'keyring.json'
 /** Where a new keyring.json is written before it gets its name. */
 export const STAGED_KEYRING_FILE = 'keyring.json.new'
@@ -51,9 +93,6 @@ export const MAX_SLOTS = 32
 export const MAX_DATA_KEYS = 1024
 /** What the slots of one kind may ask for together, in default passphrases: as much as the most that one slot may. */
 export const MAX_UNLOCK_WORK = 128
-
-/** The kind of the one slot of a store in memory; its key was never kept. */
-export const MEMORY_KIND = 'memory'
 
 /** The wrapped index key's place in the associated data, where a data key has its id (ids start at 1). */
 export const INDEX_KEY_ID = 0
@@ -84,10 +123,15 @@ export const RECOVERY_CODE = { bytes: 21, characters: 40, prefix: 'secretstore',
 export const BACKUP_MAGIC = 'secret-store backup\n'
 export const BACKUP_VERSION = 1
 export const BACKUP_NONCE_BYTES = 32
+/** The longest value in a backup: a payload of 1 GiB, and what stands around it. */
+export const MAX_BACKUP_VALUE_BYTES: number = 1024 ** 3 + 1024 ** 2
 
 /** STREAM: plaintext bytes of every chunk but the last, and the bytes of a nonce before its last-chunk flag. */
 export const CHUNK_BYTES = 65_536
 export const CHUNK_COUNTER_BYTES = 11
 
 /** The first byte of an entry of a backup. */
-export const ENTRY = { put: 1, delete: 2, head: 3 } as const
+export const BACKUP_ENTRY = { put: 1, delete: 2, head: 3 } as const
+
+/** An entry of the system keyring begins with the mark, a version and a colon (docs/format.md §3.7). */
+export const SYSTEM_KEYRING_ENTRY = { mark: 'secret-store:', version: 1 } as const

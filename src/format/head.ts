@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from '../base/byte-codec'
 import { corrupt } from '../errors'
-import { MAC_BYTES } from './constants'
+import { MAC_BYTES, SET_HASH_BYTES } from './constants'
 
 /** Which keyring.json a head goes with. */
 export interface KeyringMark {
@@ -26,7 +26,6 @@ export interface Head {
 
 export const EMPTY_HEAD: Head = { sequence: 0, count: 0, superseded: 0, setHash: 0n }
 
-const SET_HASH_BYTES = 32
 const CREATED_HEAD_BYTES = 8 + 8 + 8 + SET_HASH_BYTES
 const CHANGED_HEAD_BYTES = CREATED_HEAD_BYTES + 8 + MAC_BYTES
 

@@ -1,12 +1,16 @@
 import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import {
+  FORMAT_NAME,
   KEY_BYTES,
+  KEYRING_DIGEST,
+  KEYRING_FIELDS,
   KEYRING_VERSION,
   MAC_BYTES,
   MAX_DATA_KEYS,
   MAX_KEYRING_BYTES,
   MAX_SLOTS,
+  NAME_MODES,
   NONCE_BYTES,
   SLOT_ID_BYTES,
   STORE_ID_BYTES,
@@ -14,7 +18,7 @@ import {
 } from './constants'
 
 /** How row keys are written: readable, or as keyed hashes. Chosen at creation. */
-export type NameMode = 'plain' | 'sealed'
+export type NameMode = (typeof NAME_MODES)[number]
 
 /** What a key provider keeps in its slot: text (bytes as base64url) and integers. */
 export type SlotParams = Readonly<Record<string, string | number>>
@@ -70,10 +74,8 @@ export type Digest = (bytes: Uint8Array) => Uint8Array
 
 export const WRAPPED_KEY_BYTES: number = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 
-const FORMAT_NAME = 'secret-store'
-const CHECKSUM_FIELD = ',\n  "sha256": "'
-const MAC_FIELD = ',\n  "mac": "'
-const TRAILER = /^([\s\S]+),\n {2}"sha256": "([\w-]{43})",\n {2}"mac": "([\w-]{43})"\n\}\n$/
+const { checksum: CHECKSUM_FIELD, mac: MAC_FIELD } = KEYRING_DIGEST
+const TRAILER = new RegExp(`^([\\s\\S]+)${CHECKSUM_FIELD}([\\w-]{43})"${MAC_FIELD}([\\w-]{43})"\\n\\}\\n$`)
 
 /**
  * Two digests close the file, each over every byte before the comma in front of its own field: a checksum anyone can
@@ -150,14 +152,11 @@ function parseBody(text: string): KeyringFile {
   }
   const version = json !== null && typeof json === 'object' && 'version' in json ? json.version : undefined
   checkVersion(version)
-  const root = fields(json, 'keyring.json', [
-    ...['format', 'version', 'store', 'created', 'names'],
-    ...(version === KEYRING_VERSION.changed ? ['generation', 'sequence'] : []),
-    ...['slots', 'keys', 'indexKey'],
-  ])
+  const isChanged = version === KEYRING_VERSION.changed
+  const root = fields(json, 'keyring.json', isChanged ? KEYRING_FIELDS.changed : KEYRING_FIELDS.created)
   if (root['format'] !== FORMAT_NAME) throw corrupt(`format: expected '${FORMAT_NAME}', got another`)
-  const names = root['names']
-  if (names !== 'plain' && names !== 'sealed') throw corrupt("names: expected 'plain' or 'sealed', got another")
+  const names = NAME_MODES.find((mode) => mode === root['names'])
+  if (names === undefined) throw corrupt("names: expected 'plain' or 'sealed', got another")
   const slots = list(root['slots'], 'slots', MAX_SLOTS).map(parseSlot)
   const keys = list(root['keys'], 'keys', MAX_DATA_KEYS).map(parseKey)
   unique(slots.map((slot) => toBase64url(slot.id)))
@@ -168,7 +167,7 @@ function parseBody(text: string): KeyringFile {
     storeId: base64url(root['store'], 'store', STORE_ID_BYTES),
     created: integer(root['created'], 'created', 0),
     names,
-    ...(version === KEYRING_VERSION.changed ? { change: parseChange(root) } : {}),
+    ...(isChanged ? { change: parseChange(root) } : {}),
     slots,
     keys,
     indexKey: base64url(root['indexKey'], 'indexKey', WRAPPED_KEY_BYTES),
@@ -192,7 +191,7 @@ function checkVersion(version: unknown): void {
 }
 
 function parseSlot(json: unknown): KeySlot {
-  const slot = fields(json, 'slot', ['id', 'kind', 'label', 'created', 'params'])
+  const slot = fields(json, 'slot', KEYRING_FIELDS.slot)
   const { kind, label, params } = slot
   if (typeof kind !== 'string' || !/^[a-z][a-z0-9-]{0,63}$/.test(kind)) {
     throw corrupt('slot kind: expected lower-case letters, digits and -, got something else')
@@ -216,7 +215,7 @@ function parseSlot(json: unknown): KeySlot {
 }
 
 function parseKey(json: unknown): WrappedKey {
-  const key = fields(json, 'key', ['id', 'created', 'wrapped'])
+  const key = fields(json, 'key', KEYRING_FIELDS.key)
   return {
     id: integer(key['id'], 'key id', 1, 0xffff_ffff),
     created: integer(key['created'], 'key created', 0),

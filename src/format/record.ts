@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter } from '../base/byte-codec'
 import { corrupt } from '../errors'
 import type { Address, PayloadType, Scope, SecretRecord } from '../model'
-import { TAG_BYTES } from './constants'
+import { RECORD_FLAG as FLAG, TAG_BYTES } from './constants'
 import { isPadded, pad, padmeLength } from './padding'
 
 /** Where the payload of a record is: in the record itself, or in a row of its own that the record vouches for. */
@@ -21,8 +21,7 @@ export interface StoredRecord extends SecretRecord {
   readonly payload: StoredPayload
 }
 
-const FLAG = { livemode: 1, account: 2, userScope: 4, expires: 8, bytes: 16, external: 32 } as const
-const ALL_FLAGS = 63
+const ALL_FLAGS: number = Object.values(FLAG).reduce((all, flag) => all | flag, 0)
 
 /** Record → padded plaintext (docs/format.md §6). @param writer - Whose memory it becomes. */
 export function encodeRecord(record: StoredRecord, writer: ByteWriter = new ByteWriter()): Uint8Array {

@@ -4,7 +4,7 @@ import { costProblem, type Kdf, stretch } from '../crypto/kdf'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt } from '../errors'
-import { ARGON2ID, SALT_BYTES, SCRYPT } from '../format/constants'
+import { ARGON2ID, SALT_BYTES, SCRYPT, SLOT_KIND } from '../format/constants'
 import { base64url, type SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 
@@ -26,8 +26,6 @@ export interface PassphraseOptions {
   readonly label?: string
 }
 
-const KIND = 'passphrase'
-
 /**
  * A passphrase, stretched with scrypt N=2^17, r=8, p=1 (128 MiB), or with Argon2id (RFC 9106) on request. Text is
  * normalised to NFC, so that the same characters typed on another system are the same passphrase.
@@ -46,7 +44,7 @@ export function passphrase(secret: string | Uint8Array, options: PassphraseOptio
   if (label !== undefined) checkText(label, 'label', 200)
   const chosen = chooseKdf(kdf, cost)
   return {
-    kind: KIND,
+    kind: SLOT_KIND.passphrase,
     ...(label === undefined ? {} : { label }),
     work: (params) => work(params),
     async wrap(rootKey, context) {

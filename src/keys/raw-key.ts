@@ -2,7 +2,7 @@ import { isBytes } from '../base/bytes'
 import { checkText, optionsOf } from '../base/checks'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
-import { KEY_BYTES } from '../format/constants'
+import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { KeyProvider } from './provider'
 
 /** What `rawKey` takes beside the key. */
@@ -20,7 +20,7 @@ export interface RawKeyOptions {
 export function rawKey(key: Uint8Array, options: RawKeyOptions = {}): KeyProvider {
   if (!isBytes(key)) throw new TypeError(`raw key: expected a Uint8Array, got ${typeof key}`)
   if (key.length !== KEY_BYTES) throw new RangeError(`raw key: expected ${KEY_BYTES} bytes, got ${key.length}`)
-  return randomSecret('raw-key', Uint8Array.from(key), options, 'raw key')
+  return randomSecret(SLOT_KIND.rawKey, Uint8Array.from(key), options, 'raw key')
 }
 
 /**

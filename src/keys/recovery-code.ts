@@ -1,6 +1,6 @@
 import { systemRandom } from '../crypto/random'
 import { formatRecoveryCode, parseRecoveryCode } from '../crypto/recovery-code'
-import { RECOVERY_CODE } from '../format/constants'
+import { RECOVERY_CODE, SLOT_KIND } from '../format/constants'
 import type { KeyProvider } from './provider'
 import { randomSecret } from './raw-key'
 
@@ -26,5 +26,5 @@ export function generateRecoveryCode(): string {
  *   code that is sound and opens nothing is `ERR_WRONG_KEY` where it is used.
  */
 export function recoveryCode(code: string, options: RecoveryCodeOptions = {}): KeyProvider {
-  return randomSecret('recovery-code', parseRecoveryCode(code), options, 'recovery code')
+  return randomSecret(SLOT_KIND.recoveryCode, parseRecoveryCode(code), options, 'recovery code')
 }

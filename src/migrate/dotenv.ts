@@ -1,9 +1,9 @@
 import { fromUtf8 } from '../base/bytes'
 import { optionsOf } from '../base/checks'
 import { readSourceFile } from '../platform/source-files'
-import { decodeDotenv } from './dotenv-text'
 import { checkPath, readingFiles, type SecretSource } from './source'
 
+/** Options of `dotenv`. */
 export interface DotenvOptions {
   /** Of a file such as `.env`. Instead of `text`. */
   readonly path?: string
@@ -40,4 +40,118 @@ async function readText(path: string): Promise<string> {
   } catch {
     throw new TypeError('dotenv: expected UTF-8, got something else')
   }
+}
+
+/** Text in the form of dotenv 18, read and written as dotenv does. A line that dotenv would pass over is an error here. */
+
+/** An assignment of such a text. */
+export interface DotenvEntry {
+  /** The name of the variable. */
+  readonly name: string
+  /** Its value, without quotes and escapes; it may be empty. */
+  readonly payload: string
+}
+
+/** Spaces and a quoted text. A quote after a backslash does not close it, unless no other quote does. */
+const quoted = (quote: string): string => `\\s*${quote}[^${quote}\\\\]*(?:\\\\${quote}?[^${quote}\\\\]*)*${quote}`
+const PAYLOAD = `${quoted("'")}|${quoted('"')}|${quoted('`')}|[^#\\n]+`
+/** One that an object can hold. */
+const NAME = '(?!__proto__(?![\\w.-]))[\\w.-]+'
+/**
+ * Blank text, and then a comment, an assignment or the end. Matched at one place after another, it passes over nothing, and
+ * each of its parts ends where the next begins: the time taken grows with the text, not with its square.
+ */
+const STATEMENT = new RegExp(
+  `\\s*(?:#.*|(?:export\\s+)?(${NAME})(?:\\s*=|:\\s)(${PAYLOAD})?\\s*(?:#.*)?$|(?![^]))`,
+  'my',
+)
+/** At the begin and at the end of a line, of which U+2028 and U+2029 make more. */
+const OPENING_QUOTE = /(?<=^|[\u2028\u2029])['"`]/g
+const CLOSING_QUOTE = /['"`](?=$|[\u2028\u2029])/g
+
+/**
+ * The assignments, each name once with the last payload it is given, as dotenv has it.
+ *
+ * @throws {TypeError} For a line that dotenv would pass over: a secret in it would be lost unnoticed. Nothing of it is
+ *   repeated.
+ */
+export function decodeDotenv(text: string): DotenvEntry[] {
+  const lines = text.replaceAll(/\r\n?/g, '\n')
+  const payloads = new Map<string, string>()
+  for (let at = 0; at < lines.length; at = STATEMENT.lastIndex) {
+    STATEMENT.lastIndex = at
+    const match = STATEMENT.exec(lines)
+    if (match === null) throw unread(lines, at)
+    const [, name, payload = ''] = match
+    if (name !== undefined) payloads.set(name, withoutEscapes(payload.trim()))
+  }
+  return Array.from(payloads, ([name, payload]) => ({ name, payload }))
+}
+
+/**
+ * The text that gives these entries back.
+ *
+ * @throws {TypeError} For what dotenv cannot say (such a name, bytes, some mixtures of quotes): it is never written
+ *   otherwise than it is.
+ */
+export function encodeDotenv(
+  entries: readonly { readonly name: string; readonly payload: string | Uint8Array }[],
+): string {
+  const lines = entries.map(({ name, payload }) => {
+    const line = /^[\w.-]+$/.test(name) && typeof payload === 'string' ? assignmentOf(name, payload) : undefined
+    if (line === undefined)
+      throw new TypeError(`dotenv: expected what it can say, got another name or payload for '${name}'`)
+    return `${line}\n`
+  })
+  return lines.join('')
+}
+
+/**
+ * What is between a quote at the begin of a line and the last one of its sort at the end of one, as /^(['"`])(.*)\1$/gms has
+ * it, in one pass.
+ */
+function withoutQuotes(content: string): string {
+  const lastEnds = new Map<string, number>()
+  for (const { 0: quote, index } of content.matchAll(CLOSING_QUOTE)) lastEnds.set(quote, index)
+  let result = ''
+  let at = 0
+  for (const { 0: quote, index } of content.matchAll(OPENING_QUOTE)) {
+    const end = lastEnds.get(quote) ?? -1
+    if (index < at || end <= index) continue
+    result += content.slice(at, index) + content.slice(index + 1, end)
+    at = end + 1
+  }
+  return result + content.slice(at)
+}
+
+function withoutEscapes(payload: string): string {
+  const content = withoutQuotes(payload)
+  return payload.startsWith('"') ? content.replaceAll('\\n', '\n').replaceAll('\\r', '\r') : content
+}
+
+function unread(text: string, at: number): TypeError {
+  const line = text.slice(0, at + text.slice(at).search(/\S/)).split('\n').length
+  return new TypeError(`dotenv: expected NAME=payload, a comment or an empty line, got something else in line ${line}`)
+}
+
+/**
+ * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it,
+ * would reach into the lines behind it.
+ */
+function assignmentOf(name: string, payload: string): string | undefined {
+  const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
+  const candidates: [quote: string, content: string][] = [
+    ["'", payload],
+    ['"', escaped],
+    ['`', payload],
+  ]
+  return candidates
+    .filter(([quote, content]) => !content.includes(quote) && !content.endsWith('\\'))
+    .map(([quote, content]) => `${name}=${quote}${content}${quote}`)
+    .find((line) => isReadAs(line, name, payload))
+}
+
+function isReadAs(line: string, name: string, payload: string): boolean {
+  const read = name === '__proto__' ? [] : decodeDotenv(line)
+  return read.length === 1 && read[0]?.name === name && read[0].payload === payload
 }

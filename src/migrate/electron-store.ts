@@ -12,6 +12,7 @@ export interface ElectronStoreLike {
   readonly path?: string
 }
 
+/** Options of `electronStore`. */
 export interface ElectronStoreOptions {
   /**
    * Only these, as they are passed to `store.get`, with all that is below them. One that is not there is reported as

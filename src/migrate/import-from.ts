@@ -7,6 +7,7 @@ import { type Aimed, aim, decide, isRefusal } from './plan'
 import { type ImportedEntry, type ImportReport, reportOf } from './report'
 import { checkSource, readSource, type SecretSource } from './source'
 
+/** Options of `importFrom`. */
 export interface ImportOptions extends LongOptions {
   /** Where to; an entry's own scope goes before it. @defaultValue the account scope */
   readonly scope?: Scope

@@ -1,5 +1,4 @@
-export { type DotenvOptions, dotenv } from './dotenv'
-export { type DotenvEntry, decodeDotenv, encodeDotenv } from './dotenv-text'
+export { type DotenvEntry, type DotenvOptions, decodeDotenv, dotenv, encodeDotenv } from './dotenv'
 export { type ElectronStoreLike, type ElectronStoreOptions, electronStore } from './electron-store'
 export { type ImportOptions, importFrom } from './import-from'
 export { type KeytarLike, type KeytarOptions, keytar } from './keytar'

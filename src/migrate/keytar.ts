@@ -5,9 +5,11 @@ import type { SecretSource, SourceEntry } from './source'
 
 /** As much of keytar as is needed. */
 export interface KeytarLike {
+  /** All accounts of a service, with their passwords. */
   findCredentials(service: string): Promise<readonly { readonly account: string; readonly password: string }[]>
 }
 
+/** Options of `keytar`. */
 export interface KeytarOptions {
   /** The name that the passwords were set under. */
   readonly service: string

@@ -4,10 +4,13 @@ import { checkPath, readingFiles, type SecretSource, type SourceEntry, systemCod
 
 /** Electron's `safeStorage`, as much of it as is needed: the one of its two methods that this Electron has. */
 export interface SafeStorageLike {
+  /** Decrypts a text, and blocks meanwhile. */
   decryptString?(encrypted: Uint8Array): string
+  /** Decrypts a text without blocking. */
   decryptStringAsync?(encrypted: Uint8Array): Promise<{ readonly result: string }>
 }
 
+/** Options of `safeStorageFiles`. */
 export interface SafeStorageFilesOptions {
   /** `electron.safeStorage`, of the app that encrypted the files. */
   readonly safeStorage: SafeStorageLike

@@ -1,24 +1,22 @@
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../base/bytes'
 import { SecretStoreError } from '../errors'
-import { KEY_BYTES } from '../format/constants'
+import { KEY_BYTES, SYSTEM_KEYRING_ENTRY } from '../format/constants'
 
-/** What an entry begins with, whatever its version (docs/format.md §3.7). */
-const MARK = 'secret-store:'
-const PREFIX = `${MARK}1:`
-const LATER = /^secret-store:[1-9]\d*:/
+const PREFIX = `${SYSTEM_KEYRING_ENTRY.mark}${SYSTEM_KEYRING_ENTRY.version}:`
+const LATER = new RegExp(`^${SYSTEM_KEYRING_ENTRY.mark}[1-9]\\d*:`)
 
 /** What stands in the keyring for a secret: ASCII, since some keyrings keep text alone. */
-export function encodeEntry(secret: Uint8Array): Uint8Array {
+export function encodeKeyringEntry(secret: Uint8Array): Uint8Array {
   return utf8(PREFIX + toBase64url(secret))
 }
 
 /**
- * The inverse of `encodeEntry`.
+ * The inverse of `encodeKeyringEntry`.
  *
  * @returns 32 bytes.
  * @throws {SecretStoreError} `ERR_FOREIGN_KEYRING_ENTRY`, `ERR_UNSUPPORTED_VERSION`.
  */
-export function decodeEntry(bytes: Uint8Array, name: string): Uint8Array {
+export function decodeKeyringEntry(bytes: Uint8Array, name: string): Uint8Array {
   const text = textOf(bytes)
   if (text.startsWith(PREFIX)) {
     const secret = fromBase64url(text.slice(PREFIX.length))

@@ -1,9 +1,9 @@
 import { Turns } from '../base/waiting'
 import { SecretStoreError } from '../errors'
-import type { KeyringBackend } from './backend'
-import { decodeEntry, encodeEntry } from './entry-secret'
+import { decodeKeyringEntry, encodeKeyringEntry } from './entry-secret'
 import { keyringFailure } from './failure'
-import { checkSelects, type EntryClass, type KeyringEntry, loadLibrary } from './library'
+import type { SystemKeyringBackend } from './library'
+import { checkSelects, type EntryClass, loadLibrary, type SystemKeyringEntry } from './library'
 
 /** Runs work while no other program does under the same name, as far as that can be had. */
 export type Alone = <T>(name: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>
@@ -17,15 +17,15 @@ const turnsOf = new WeakMap<EntryClass, Turns>()
 export interface EntryPlace {
   readonly service: string
   readonly account: string
-  readonly backend: KeyringBackend
+  readonly backend: SystemKeyringBackend
 }
 
 interface Connected {
-  readonly entry: KeyringEntry
+  readonly entry: SystemKeyringEntry
   readonly turns: Turns
 }
 
-/** One entry of the system's keyring, and the secret of ours in it. */
+/** One entry of the system keyring, and the secret of ours in it. */
 export class SecretEntry {
   /** For messages. */
   readonly name: string
@@ -59,16 +59,16 @@ export class SecretEntry {
    * @returns `undefined` if it was made.
    */
   async readOrMake(secret: Uint8Array, alone: Alone): Promise<Uint8Array | undefined> {
-    const made = encodeEntry(secret)
+    const made = encodeKeyringEntry(secret)
     try {
-      const lookOrWrite = async (entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> => {
+      const lookOrWrite = async (entry: SystemKeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> => {
         const bytes = await look(entry, signal)
         if (bytes !== undefined) return bytes
         signal.throwIfAborted()
         await entry.setSecret(made, signal)
         return undefined
       }
-      const ask = (entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> =>
+      const ask = (entry: SystemKeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> =>
         alone(this.name, signal, () => lookOrWrite(entry, signal))
       return this.#decoded(await this.#ask(ask))
     } finally {
@@ -79,13 +79,13 @@ export class SecretEntry {
   #decoded(bytes: Uint8Array | undefined): Uint8Array | undefined {
     if (bytes === undefined) return undefined
     try {
-      return decodeEntry(bytes, this.name)
+      return decodeKeyringEntry(bytes, this.name)
     } finally {
       bytes.fill(0)
     }
   }
 
-  async #ask<T>(ask: (entry: KeyringEntry, signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #ask<T>(ask: (entry: SystemKeyringEntry, signal: AbortSignal) => Promise<T>): Promise<T> {
     const { entry, turns } = await this.#connect()
     try {
       return await this.#inTime((signal) => turns.take(() => ask(entry, signal), signal))
@@ -142,7 +142,7 @@ export class SecretEntry {
     const within = `within ${this.#timeoutMs} ms`
     return new SecretStoreError(
       'ERR_KEYRING_LOCKED',
-      `${this.name}: expected the keyring to be unlocked ${within}, got no answer (a prompt may be open)`,
+      `${this.name}: expected the system keyring to be unlocked ${within}, got no answer (a prompt may be open)`,
     )
   }
 
@@ -151,7 +151,7 @@ export class SecretEntry {
   }
 }
 
-async function look(entry: KeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> {
+async function look(entry: SystemKeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> {
   return ownBytes(await entry.getSecret(signal))
 }
 

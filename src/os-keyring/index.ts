@@ -1,3 +1,11 @@
-export type { KeyringBackend } from './backend'
-export type { KeyringEntry, KeyringLibrary, KeyringSelection } from './library'
+export type {
+  KeyringBackend,
+  KeyringEntry,
+  KeyringLibrary,
+  KeyringSelection,
+  SystemKeyringBackend,
+  SystemKeyringEntry,
+  SystemKeyringLibrary,
+  SystemKeyringSelection,
+} from './library'
 export { type OsKeyring, type OsKeyringOptions, osKeyring } from './os-keyring'

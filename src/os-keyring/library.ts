@@ -1,25 +1,43 @@
 import { checkFunction } from '../base/checks'
 import { SecretStoreError } from '../errors'
 
+/** The system keyring that keeps the key: it goes with the operating system. */
+export type SystemKeyringBackend = 'secret-service' | 'macos-keychain' | 'windows-credential-manager'
+
+/** @param platform - As `process.platform`. */
+export function backendOf(platform: string): SystemKeyringBackend {
+  if (platform === 'darwin') return 'macos-keychain'
+  if (platform === 'win32') return 'windows-credential-manager'
+  return 'secret-service'
+}
+
 /** Of `@napi-rs/keyring`, what is used: the module itself, version 2.1.0 or later, is one. */
-export interface KeyringLibrary {
-  readonly AsyncEntry: new (service: string, account: string, selection: KeyringSelection) => KeyringEntry
+export interface SystemKeyringLibrary {
+  /** Gives the entry of a service and an account. */
+  readonly AsyncEntry: new (
+    service: string,
+    account: string,
+    selection: SystemKeyringSelection,
+  ) => SystemKeyringEntry
 }
 
 /**
  * Which back end it has to be. Left to itself, the library takes the kernel's keys where there is no Secret Service.
  */
-export interface KeyringSelection {
+export interface SystemKeyringSelection {
+  /** The back end on Linux; other systems have one alone. */
   readonly linux: { readonly store: 'secret-service' }
 }
 
-export interface KeyringEntry {
+/** One entry of the system keyring. */
+export interface SystemKeyringEntry {
   /** @returns Bytes, or nothing if there is no such entry. */
   getSecret(signal?: AbortSignal): Promise<ArrayLike<number> | null | undefined>
+  /** Makes the entry, or overwrites it. */
   setSecret(secret: Uint8Array, signal?: AbortSignal): Promise<void>
 }
 
-export type EntryClass = KeyringLibrary['AsyncEntry']
+export type EntryClass = SystemKeyringLibrary['AsyncEntry']
 
 export function checkLibrary(library: unknown): EntryClass {
   type Given = { readonly AsyncEntry?: EntryClass } | null | undefined
@@ -61,3 +79,12 @@ export function checkSelects(AsyncEntry: EntryClass): void {
   }
   throw new SecretStoreError('ERR_NO_KEYRING', 'keyring: expected @napi-rs/keyring 2.1.0 or later, got an older one')
 }
+
+/** @deprecated Renamed: `SystemKeyringBackend`. */
+export type KeyringBackend = SystemKeyringBackend
+/** @deprecated Renamed: `SystemKeyringLibrary`. */
+export type KeyringLibrary = SystemKeyringLibrary
+/** @deprecated Renamed: `SystemKeyringEntry`. */
+export type KeyringEntry = SystemKeyringEntry
+/** @deprecated Renamed: `SystemKeyringSelection`. */
+export type KeyringSelection = SystemKeyringSelection

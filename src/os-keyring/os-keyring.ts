@@ -2,21 +2,27 @@ import { checkInteger, checkText, optionsOf } from '../base/checks'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
-import { KEY_BYTES } from '../format/constants'
+import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 import { aloneOnMachine } from '../platform/machine-lock'
-import { backendOf, type KeyringBackend } from './backend'
 import { type Alone, type EntryPlace, SecretEntry } from './entry'
-import { checkLibrary, type EntryClass, type KeyringLibrary } from './library'
+import {
+  backendOf,
+  checkLibrary,
+  type EntryClass,
+  type SystemKeyringBackend,
+  type SystemKeyringLibrary,
+} from './library'
 
+/** Options of `osKeyring`. */
 export interface OsKeyringOptions {
   /** Whose entry it is, such as the app's name. 1 to 200 characters. */
   readonly service: string
   /** Which one of them. 1 to 200 characters. */
   readonly account: string
   /** The module `@napi-rs/keyring`, 2.1.0 or later. @defaultValue it is loaded when the key is first used */
-  readonly keyring?: KeyringLibrary
+  readonly keyring?: SystemKeyringLibrary
   /** A name for the slot, shown by tools, never secret. 1 to 200 characters. @defaultValue the name of the back end */
   readonly label?: string
   /**
@@ -28,11 +34,12 @@ export interface OsKeyringOptions {
   readonly timeoutMs?: number
 }
 
+/** A key provider whose key is in the system keyring. */
 export interface OsKeyring extends KeyProvider {
   readonly kind: 'os-keyring'
   readonly label: string
   /** What holds the key. */
-  readonly backend: KeyringBackend
+  readonly backend: SystemKeyringBackend
 }
 
 const OPTIONS = ['service', 'account', 'keyring', 'label', 'timeoutMs'] as const
@@ -47,7 +54,7 @@ const MOST_TIMEOUT_MS = 2_147_483_647
 const SETTLE_MS = 500
 
 /**
- * A random key in the system's keyring: the Secret Service (gnome-keyring, KWallet), the keychain of macOS, the
+ * A random key in the system keyring: the Secret Service (gnome-keyring, KWallet), the keychain of macOS, the
  * credential manager of Windows. The entry is made when a slot is first made with it, and any number of stores may
  * share it. It is never overwritten, but for two makers at the same time (docs/keyring.md, "Two programs at once").
  *
@@ -75,7 +82,7 @@ export function keyringProvider(options: OsKeyringOptions, surroundings: Surroun
   const { service, account, backend } = place
   const entry = new SecretEntry(place, library, timeoutMs)
   return {
-    kind: 'os-keyring',
+    kind: SLOT_KIND.osKeyring,
     label,
     backend,
     async wrap(rootKey, context) {
@@ -141,7 +148,7 @@ async function findOrMakeSecret(entry: SecretEntry, { pause, alone }: Surroundin
   throw new SecretStoreError('ERR_NO_KEYRING', `${entry.name}: expected it to be kept, got none behind the writing`)
 }
 
-function noEntry(name: string, backend: KeyringBackend, made: string): SecretStoreError {
+function noEntry(name: string, backend: SystemKeyringBackend, made: string): SecretStoreError {
   const where = made === backend ? `the ${backend}` : `the ${backend} (it was made in a ${made})`
   return new SecretStoreError('ERR_NO_KEYRING_ENTRY', `${name}: expected it in ${where}, got none`)
 }

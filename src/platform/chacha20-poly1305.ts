@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, getCiphers } from 'node:crypto'
+import { TAG_BYTES } from '../format/constants'
 
 /** ChaCha20-Poly1305 (RFC 8439) with a key of 32 bytes and a nonce of 12. */
 export interface ChaCha20Poly1305 {
@@ -9,7 +10,6 @@ export interface ChaCha20Poly1305 {
 }
 
 const CIPHER = 'chacha20-poly1305'
-const TAG_BYTES = 16
 const TAG = { authTagLength: TAG_BYTES }
 
 /** `undefined` where the platform's library has none, as in Electron. */

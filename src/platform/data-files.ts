@@ -1,6 +1,6 @@
-import { constants } from 'node:fs'
-import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
+import { type FileHandle, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { NOT_REGULAR, openRegular, unless } from './files'
 
 /** A file of a database that is read without opening the database. */
 export interface DataFile {
@@ -27,7 +27,7 @@ export async function dataFiles(directory: string): Promise<DataFile[]> {
   for (const name of [...names, ...lost.map((one) => `${LOST_DIRECTORY}/${one}`)]) {
     const path = join(directory, name)
     // Whoever has the database open may have removed it by now.
-    const found = await lstat(path, { bigint: true }).catch(ignoreMissing)
+    const found = await unless(lstat(path, { bigint: true }), 'ENOENT')
     if (name === LOCK_FILE || !found?.isFile()) continue
     files.push({ name, path, bytes: Number(found.size), version: `${found.ino}:${found.size}:${found.mtimeNs}` })
   }
@@ -38,47 +38,29 @@ async function namesIn(directory: string): Promise<string[]> {
   return (await lstat(directory)).isDirectory() ? (await readdir(directory)).sort() : []
 }
 
-/** What a disk gives or fails to give at once. */
+/** A disk gives so much at once, or fails to. */
 const PIECE_BYTES = 4096
+const BAD_SECTOR = 'EIO'
 
 /**
- * All of it, with zeros where the disk cannot read it any more; no link is followed.
+ * All of a file, with zeros where the disk cannot read it any more; no link is followed.
  *
  * @returns `undefined` if there is no regular file any more.
  */
 export async function readDataFile({ path }: DataFile): Promise<Uint8Array | undefined> {
-  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
-  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(ignoreMissing)
+  const file = await unless(openRegular(path, { follow: false }), 'ENOENT', NOT_REGULAR)
   if (file === undefined) return undefined
   try {
-    if (!(await file.stat()).isFile()) return undefined
-    try {
-      return new Uint8Array(await file.readFile())
-    } catch (error) {
-      if (!isBadSector(error)) throw error
-      return await readPieces(file)
-    }
+    return new Uint8Array((await unless(file.readFile(), BAD_SECTOR)) ?? (await readAroundBadSectors(file)))
   } finally {
     await file.close()
   }
 }
 
-async function readPieces(file: FileHandle): Promise<Uint8Array> {
+async function readAroundBadSectors(file: FileHandle): Promise<Uint8Array> {
   const bytes = new Uint8Array((await file.stat()).size)
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-    try {
-      await file.read(bytes, at, Math.min(PIECE_BYTES, bytes.length - at), at)
-    } catch (error) {
-      if (!isBadSector(error)) throw error
-    }
+    await unless(file.read(bytes, at, Math.min(PIECE_BYTES, bytes.length - at), at), BAD_SECTOR)
   }
   return bytes
-}
-
-function isBadSector(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EIO'
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }

@@ -1,4 +1,4 @@
-import { constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { constants, type Stats, statSync } from 'node:fs'
 import { chmod, type FileHandle, lstat, open, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
@@ -22,48 +22,75 @@ export { join as joinPath, resolve as resolvePath }
 
 /** Looks at `path` itself, not at what a symbolic link points to. */
 export async function status(path: string): Promise<FileStatus> {
-  try {
-    const found = await lstat(path)
-    const kind = found.isFile()
-      ? 'file'
-      : found.isDirectory()
-        ? 'directory'
-        : found.isSymbolicLink()
-          ? 'symlink'
-          : 'special file'
-    const posix = process.platform !== 'win32' && kind !== 'symlink'
-    return {
-      kind,
-      foreign: process.getuid !== undefined && found.uid !== process.getuid(),
-      writableByOthers: posix && (found.mode & 0o022) !== 0,
-      openToOthers: posix && (found.mode & 0o077) !== 0,
-    }
-  } catch (error) {
-    if (!isMissing(error)) throw error
-    return { kind: 'absent', foreign: false, writableByOthers: false, openToOthers: false }
+  const found = await unless(lstat(path), 'ENOENT')
+  if (found === undefined) return { kind: 'absent', foreign: false, writableByOthers: false, openToOthers: false }
+  const kind = kindOf(found)
+  const posix = process.platform !== 'win32' && kind !== 'symlink'
+  return {
+    kind,
+    foreign: process.getuid !== undefined && found.uid !== process.getuid(),
+    writableByOthers: posix && (found.mode & 0o022) !== 0,
+    openToOthers: posix && (found.mode & 0o077) !== 0,
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+function kindOf(found: Stats): FileKind {
+  if (found.isFile()) return 'file'
+  if (found.isDirectory()) return 'directory'
+  return found.isSymbolicLink() ? 'symlink' : 'special file'
 }
 
 export function entries(directory: string): Promise<string[]> {
   return readdir(directory)
 }
 
+/** The code of the error for something that is no regular file, as NetBSD has it. */
+export const NOT_REGULAR = 'EFTYPE'
+
 /**
- * Reads a regular file and nothing else: no link is followed, and a FIFO cannot make it hang.
+ * Opens a regular file for reading. A FIFO or a device cannot make it hang.
  *
- * @returns At most `mostBytes + 1` bytes, or `undefined` if there is no regular file.
+ * @param follow - Whether a symbolic link to one is as good.
+ * @throws Node's errors, and one with the code `NOT_REGULAR` for anything else.
+ */
+export async function openRegular(path: string, { follow }: { readonly follow: boolean }): Promise<FileHandle> {
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
+  // Windows has no flag that refuses links.
+  if (!follow && !(await lstat(path)).isFile()) throw notRegular(path)
+  const file = await open(path, O_RDONLY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW))
+  try {
+    if (!(await file.stat()).isFile()) throw notRegular(path)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+function notRegular(path: string): Error {
+  const message = `${NOT_REGULAR}: not a regular file, open '${path}'`
+  return Object.assign(new Error(message), { code: NOT_REGULAR, syscall: 'open', path })
+}
+
+/** The outcome of `work`; `undefined` if it fails with one of the codes. */
+export async function unless<T>(work: Promise<T>, ...codes: readonly string[]): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && codes.includes(error.code as string)) return undefined
+    throw error
+  }
+}
+
+/**
+ * Reads a regular file that no link leads to.
+ *
+ * @returns At most `mostBytes + 1` bytes, or `undefined` if there is no such file.
  */
 export async function readRegularFile(path: string, mostBytes: number): Promise<Uint8Array | undefined> {
-  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
-  if ((await status(path)).kind !== 'file') return undefined
-  const file = await openIfThere(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  const file = await unless(openRegular(path, { follow: false }), 'ENOENT', NOT_REGULAR)
   if (file === undefined) return undefined
   try {
-    if (!(await file.stat()).isFile()) return undefined
     const buffer = new Uint8Array(mostBytes + 1)
     let length = 0
     while (length < buffer.length) {
@@ -77,29 +104,27 @@ export async function readRegularFile(path: string, mostBytes: number): Promise<
   }
 }
 
-/** Reads a file, and keeps nothing of it; that there is none is no failure. */
-export async function readToEnd(path: string): Promise<void> {
-  const file = await openIfThere(path, constants.O_RDONLY)
-  if (file === undefined) return
+const PIECE_BYTES: number = 256 * 1024
+
+/** Reads a regular file piece by piece; a link to one is followed. */
+export async function* filePieces(path: string): AsyncGenerator<Uint8Array, void> {
+  const file = await openRegular(path, { follow: true })
   try {
-    const buffer = new Uint8Array(READ_BYTES)
-    while ((await file.read(buffer, 0, buffer.length)).bytesRead > 0);
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(new Uint8Array(PIECE_BYTES))
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
   } finally {
     await file.close()
   }
 }
 
-/** Whoever else opens a database may have removed it by now. */
-async function openIfThere(path: string, flags: number): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, flags)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+/** Reads a file and keeps nothing of it. An absent one is no failure: whoever else opens a database may have removed it. */
+export async function readToEnd(path: string): Promise<void> {
+  const pieces = filePieces(path)
+  while ((await unless(pieces.next(), 'ENOENT'))?.done === false);
 }
-
-const READ_BYTES: number = 256 * 1024
 
 /** Removes a file; that there is none is no failure. */
 export async function removeFile(path: string): Promise<void> {
@@ -122,40 +147,6 @@ export async function directoryIdentity(path: string): Promise<string> {
 
 export function canonicalPath(path: string): Promise<string> {
   return realpath(path)
-}
-
-/**
- * Whether some thread of this process holds a lock on the file, as far as the system tells (Linux does). The file itself
- * is not opened: closing it again would drop the lock.
- */
-export function isLockedByThisProcess(path: string): boolean {
-  const file = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return file !== undefined && ownLocks().some((inode) => inode === String(file.ino))
-}
-
-const LINUX_DESCRIPTORS = '/proc/self/fdinfo'
-const LINUX_LOCKS = '/proc/locks'
-/** Beyond so many, the list of everybody's locks is read, which has the kernel wait (6 ms and more) but is one file. */
-const MOST_DESCRIPTORS = 256
-
-/** The inodes that this process holds locks on; none where the system does not tell. */
-function ownLocks(): string[] {
-  if (!existsSync(LINUX_DESCRIPTORS)) return []
-  const descriptors = readdirSync(LINUX_DESCRIPTORS)
-  if (descriptors.length > MOST_DESCRIPTORS) return lockedInodes(readFileSync(LINUX_LOCKS, 'utf8'), String(process.pid))
-  return descriptors.flatMap((descriptor) => {
-    try {
-      return lockedInodes(readFileSync(join(LINUX_DESCRIPTORS, descriptor), 'utf8'))
-    } catch {
-      return [] // it was closed meanwhile
-    }
-  })
-}
-
-/** `1: POSIX  ADVISORY  WRITE 4242 08:02:1311768 0 EOF`, in a descriptor's own lines behind `lock:`. */
-function lockedInodes(text: string, pid?: string): string[] {
-  const locks = text.matchAll(/^(?:lock:\s*)?\d+: +\w+ +\w+ +\w+ +(\d+) +\w+:\w+:(\d+) /gm)
-  return [...locks].flatMap(([, holder, inode = '']) => (pid === undefined || holder === pid ? [inode] : []))
 }
 
 /** Changes whenever the file at `path` is written anew or replaced. `undefined` if there is none. */

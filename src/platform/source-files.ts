@@ -1,21 +1,20 @@
-import { constants } from 'node:fs'
-import { open, readdir, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
+import { NOT_REGULAR, openRegular, unless } from './files'
 
 /** Files of others, which are read and never changed. Errors are Node's own. */
 
 /**
- * All of a file, through links. A FIFO or a device cannot make it hang.
+ * All of a file, through links.
  *
  * @returns `undefined` if it is no regular file.
  */
 export async function readSourceFile(path: string): Promise<Uint8Array | undefined> {
-  const { O_RDONLY, O_NONBLOCK = 0 } = constants
-  const file = await open(path, O_RDONLY | O_NONBLOCK)
+  const file = await unless(openRegular(path, { follow: true }), NOT_REGULAR)
   try {
-    return (await file.stat()).isFile() ? await file.readFile() : undefined
+    return await file?.readFile()
   } finally {
-    await file.close()
+    await file?.close()
   }
 }
 

@@ -11,6 +11,7 @@ import { shownPath } from './redaction'
 import { type RequestLogEntry, redactParams } from './request-log'
 import { type Call, checkStore, PATHS, SecretsApi } from './secrets-api'
 
+/** Options of `createStripeApp`. */
 export interface StripeAppOptions {
   /**
    * The keys that are accepted: `sk_test_…` and the like, or an object for one that may do less. Make them up: a key of

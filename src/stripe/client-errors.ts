@@ -2,13 +2,21 @@ import type { ApiErrorBody } from './api-error'
 
 /** What the official client makes its errors of. */
 export interface RawStripeError {
+  /** As the API has it, such as `invalid_request_error`. */
   readonly type: string
+  /** For people. It holds no payload and no key. */
   readonly message: string
+  /** Such as `resource_missing`. */
   readonly code?: string
+  /** The parameter that is wrong. */
   readonly param?: string
+  /** Stripe's page about `code`. */
   readonly doc_url?: string
+  /** The HTTP status. */
   readonly statusCode: number
+  /** The `req_…` of the reply. */
   readonly requestId: string
+  /** Of the reply: `request-id`. */
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -24,14 +32,23 @@ export type StripeErrorClasses = Readonly<Record<ErrorClass, new (raw: never) =>
 
 /** An error of the same shape as the official client's; its `type` is the name of the class it would be there. */
 export class StripeSecretsError extends Error {
+  /** The name of the official client's class. */
   readonly type: ErrorClass
+  /** As the API has it, such as `invalid_request_error`. */
   readonly rawType: string
+  /** Such as `resource_missing`. */
   readonly code: string | undefined
+  /** The parameter that is wrong. */
   readonly param: string | undefined
+  /** Stripe's page about `code`. */
   readonly doc_url: string | undefined
+  /** The HTTP status. */
   readonly statusCode: number
+  /** The `req_…` of the reply. */
   readonly requestId: string
+  /** Of the reply: `request-id`. */
   readonly headers: Readonly<Record<string, string>>
+  /** All of it, as the API has it. */
   readonly raw: RawStripeError
 
   /** @internal */

@@ -11,6 +11,7 @@ import type { RequestLogEntry } from './request-log'
 import { plant, type Seed } from './seed'
 import { type StripeSecrets, stripeSecrets } from './stripe-secrets'
 
+/** Options of `startStripeFixture`, and the secrets that it begins with. */
 export interface StripeFixtureOptions extends Seed, Pick<ListenOptions, 'host' | 'port'> {
   /** Keeps the secrets in this directory, under `key`, so that they outlive the fixture. @defaultValue in memory */
   readonly location?: string
@@ -32,9 +33,13 @@ export interface FixtureRequest extends Omit<RequestLogEntry, 'status'> {
 
 /** What `new Stripe(key, …)` needs to talk to a fixture. */
 export interface StripeFixtureConfig {
+  /** Such as `127.0.0.1`. */
   readonly host: string
+  /** Chosen by the system, unless the options name one. */
   readonly port: number
+  /** There is no TLS. */
   readonly protocol: 'http'
+  /** The client sends Stripe nothing. */
   readonly telemetry: false
 }
 
@@ -66,7 +71,9 @@ export class FixtureClock {
 export class StripeFixture implements AsyncDisposable {
   /** For test mode. */
   readonly apiKey = 'sk_test_fixture'
+  /** For live mode. */
   readonly liveApiKey = 'sk_live_fixture'
+  /** The clock of the store and of the service. */
   readonly clock: FixtureClock
   /** What is behind it, to look at and to change without a client. */
   readonly store: SecretStore

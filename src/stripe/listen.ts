@@ -22,7 +22,9 @@ export interface ListenOptions {
 export interface HttpServer extends AsyncDisposable {
   /** Such as `http://127.0.0.1:54321`, without a slash at the end. */
   readonly url: string
+  /** The address it listens at. */
   readonly host: string
+  /** The TCP port it listens at. */
   readonly port: number
   /** Accepts nothing more, lets requests that are under way end, and resolves when every connection is closed. */
   close(): Promise<void>
@@ -34,6 +36,7 @@ export interface Connection {
   drop(): void
 }
 
+/** Answers a request; an error it throws is a reply of status 500. */
 export type RequestHandler = (request: Request, connection: Connection) => Response | Promise<Response>
 
 /**

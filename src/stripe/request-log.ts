@@ -2,22 +2,29 @@ import type { ParamMap } from './form'
 
 /** What may be written down of a request: no key, and no payload. */
 export interface RequestLogEntry {
+  /** The `req_…` of the reply. */
   readonly requestId: string
+  /** Such as `POST`. */
   readonly method: string
+  /** Without its query, and with `…` for a part that is no route. */
   readonly path: string
+  /** The HTTP status of the reply. */
   readonly status: number
   /** Whether it was answered with the reply of an earlier request of the same idempotency key. */
   readonly replayed: boolean
   /** Its kind alone, such as `sk_test_****`. */
   readonly key?: string
+  /** The key's mode. */
   readonly livemode?: boolean
   /** The connected account. */
   readonly account?: string
+  /** As it was sent. */
   readonly idempotencyKey?: string
   /** As they were sent, with `[redacted]` for every value that could be a secret. */
   readonly params?: LoggedParams
 }
 
+/** Parameters by name, nested as they were sent. */
 export interface LoggedParams {
   readonly [name: string]: string | LoggedParams
 }

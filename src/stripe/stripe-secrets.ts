@@ -10,6 +10,7 @@ import { type StripeErrorClasses, toClientError } from './client-errors'
 import { encodeObject } from './form'
 import { checkStore, SecretsApi } from './secrets-api'
 
+/** Options of `stripeSecrets`. */
 export interface StripeSecretsOptions {
   /** The mode of calls that bring no key of their own. @defaultValue `false` */
   readonly livemode?: boolean
@@ -23,8 +24,11 @@ export interface StripeSecretsOptions {
 
 /** Of one call. What else the official client takes is for its connection, and has no effect here. */
 export interface StripeCallOptions {
+  /** The connected account, `acct_…`. */
   readonly stripeAccount?: string
+  /** As `Stripe-Context`: the account after those it belongs to, with slashes between. */
   readonly stripeContext?: string | { toString(): string }
+  /** A call with the same key is done once, and answered the same again. At most 255 characters. */
   readonly idempotencyKey?: string
   /** Only its mode counts: there is nobody to keep out in one's own process. */
   readonly apiKey?: string
@@ -32,20 +36,29 @@ export interface StripeCallOptions {
 
 /** Parameters as the official client takes them; the calls say what is wrong with others. */
 export interface StripeFindParams {
+  /** The name within the scope. */
   readonly name: string
+  /** `account`, or `user` with the id of the user. */
   readonly scope: { readonly type: string; readonly user?: string }
+  /** `['payload']` adds the payload to the answer. */
   readonly expand?: readonly string[]
 }
 
+/** Parameters of `create`. */
 export interface StripeCreateParams extends StripeFindParams {
+  /** The secret itself: text, not empty. */
   readonly payload: string
   /** Unix seconds. */
   readonly expires_at?: number
 }
 
+/** Parameters of `list`. */
 export interface StripeListParams extends Omit<StripeFindParams, 'name'> {
+  /** The most on a page, 1 to 100. @defaultValue `10` */
   readonly limit?: number
+  /** An id: the page begins after it. */
   readonly starting_after?: string
+  /** An id: the page ends before it. */
   readonly ending_before?: string
 }
 
@@ -60,9 +73,13 @@ export type StripeAnswer<T> = T & {
 
 /** The four calls, to stand where `stripe.apps.secrets` stands. */
 export interface StripeSecrets {
+  /** Creates a secret, or replaces the one of the same name and scope. */
   create(params: StripeCreateParams, options?: StripeCallOptions): Promise<StripeAnswer<Secret>>
+  /** One page; awaited in a loop, all of them. */
   list(params: StripeListParams, options?: StripeCallOptions): AutoPaging<StripeAnswer<SecretList>>
+  /** The secret of a name; an error of status 404 if there is none. */
   find(params: StripeFindParams, options?: StripeCallOptions): Promise<StripeAnswer<Secret>>
+  /** Deletes the secret of a name; an error of status 404 if there is none. */
   deleteWhere(params: StripeFindParams, options?: StripeCallOptions): Promise<StripeAnswer<Secret>>
 }
 

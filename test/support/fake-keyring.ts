@@ -1,4 +1,4 @@
-import type { KeyringEntry, KeyringLibrary, KeyringSelection } from '../../src/os-keyring/index'
+import type { SystemKeyringEntry, SystemKeyringLibrary, SystemKeyringSelection } from '../../src/os-keyring/index'
 
 /** A keyring in memory, which can be made to misbehave, and the library of version 2.1.2 over it. */
 export class FakeKeyring {
@@ -16,20 +16,20 @@ export class FakeKeyring {
   /** What it was given, which is to be overwritten. */
   readonly taken: Uint8Array[] = []
   /** A copy of the library; each puts one question at a time. */
-  readonly library: KeyringLibrary
+  readonly library: SystemKeyringLibrary
 
   constructor() {
     this.library = this.anotherCopy()
   }
 
   /** As another process has one. */
-  anotherCopy(): KeyringLibrary {
+  anotherCopy(): SystemKeyringLibrary {
     const keyring = this
     return {
-      AsyncEntry: class implements KeyringEntry {
+      AsyncEntry: class implements SystemKeyringEntry {
         readonly #key: string
 
-        constructor(service: string, account: string, selection: KeyringSelection) {
+        constructor(service: string, account: string, selection: SystemKeyringSelection) {
           this.#key = `${service}/${account}`
           if (selection.linux.store !== 'secret-service') {
             if (keyring.isOld) return

@@ -1,6 +1,6 @@
 import type { StoreContext } from '../../context'
 import { type BackupEntry, encodeBackupEntry, encodeBackupHeader } from '../../format/backup'
-import { BACKUP_NONCE_BYTES, MEMORY_KIND } from '../../format/constants'
+import { BACKUP_NONCE_BYTES, SLOT_KIND } from '../../format/constants'
 import type { LongOptions } from '../../input/options'
 import { newFile } from '../../platform/new-files'
 import { system } from '../../storage/directory/system-errors'
@@ -27,7 +27,7 @@ export interface BackupReport {
 export async function backup(context: StoreContext, target: BackupTarget, plan: LongOptions): Promise<BackupReport> {
   context.checkOpen()
   plan.signal?.throwIfAborted()
-  if (context.keyring.file.slots.every(({ kind }) => kind === MEMORY_KIND)) {
+  if (context.keyring.file.slots.every(({ kind }) => kind === SLOT_KIND.memory)) {
     throw new TypeError('backup: expected a key that can open it, got a store in memory without one (see addKey)')
   }
   const sink = typeof target === 'string' ? await system(LABEL, () => newFile(target)) : sinkOf(target)

@@ -5,7 +5,7 @@ import { corrupt } from '../../errors'
 import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../../format/backup'
 import type { RestoreSettings } from '../../input/options'
 import { type Unlocked, unlockKeyring } from '../../keys/unlock'
-import { readPieces } from '../../platform/pieces'
+import { filePieces } from '../../platform/files'
 import { buildStore } from '../../storage/directory/build'
 import { examine } from '../../storage/directory/location'
 import { alreadyThere, system } from '../../storage/directory/system-errors'
@@ -32,7 +32,7 @@ export async function restore(source: BackupSource, path: string, plan: RestoreS
   plan.signal?.throwIfAborted()
   const location = await examine(path)
   if (location.state === 'store') throw alreadyThere('location')
-  const stream = new ByteStreamReader(typeof source === 'string' ? readPieces(source) : source, plan.signal)
+  const stream = new ByteStreamReader(typeof source === 'string' ? filePieces(source) : source, plan.signal)
   try {
     return await system('backup', async () => {
       const { header, bytes: headerBytes } = await decodeBackupHeader(stream)

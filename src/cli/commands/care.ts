@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
+import type { RecoveryReport } from 'app-secret-store'
 import { Option } from 'commander'
 import { EXIT, usage } from '../failure'
+import { checkReadable } from '../io'
 import { checkEntry, FIRST_KEY, newKey } from '../keys'
 import { count, printable } from '../printable'
-import { recoveredText } from '../recovered'
 import type { Session } from '../session'
 import { moment } from '../times'
 import { type AddCommands, jsonHelp, kdfOption } from './define'
-import { checkReadable } from './input'
 
 interface InitFlags {
   readonly names: 'plain' | 'sealed'
@@ -100,11 +100,32 @@ async function recover(session: Session, path: string): Promise<number | undefin
   return report.complete ? undefined : EXIT.damaged
 }
 
+/** A recovery's report for people: a line for each secret that is not as it was, then the whole. */
+export function recoveredText(report: RecoveryReport, destination: string): string {
+  const { lost, resurrected, older, missing, surplus, unlisted = 0 } = report
+  const named = [
+    ['lost', lost],
+    ['may have been deleted', resurrected],
+    ['may be an older version', older],
+  ] as const
+  const lines = named.flatMap(([what, secrets]) =>
+    secrets.map(({ name, rowKey }) => `${what}: ${printable(name ?? `the row ${rowKey}`)}`),
+  )
+  if (unlisted > 0) lines.push(`and ${unlisted} more of these`)
+  if (missing > 0) lines.push(`${count(missing, 'more secret')} lost at least, of unknown name`)
+  if (surplus > 0) lines.push(`${count(surplus, 'more secret')} kept at least that had been deleted, of unknown name`)
+  if (report.outdated) lines.push('all of it is an older state: the last writes are lost')
+  if (!report.proven) lines.push('what is kept cannot be proven: there may be older versions among it')
+  const whole = report.complete ? 'complete, as of the last write that was found' : 'INCOMPLETE'
+  lines.push(`recovered: ${count(report.kept, 'record')}, at ${printable(destination)}; ${whole}`)
+  return `${lines.join('\n')}\n`
+}
+
 async function init(session: Session, flags: InitFlags): Promise<void> {
   const { io, output, options } = session
   if (options.recovery)
     throw usage(
-      'init: expected a passphrase, a key file or the keyring, got --recovery',
+      'init: expected a passphrase, a key file or the system keyring, got --recovery',
       '`secret-store keys recovery` adds a code to a store',
     )
   checkEntry(options)

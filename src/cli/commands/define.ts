@@ -33,7 +33,7 @@ export function addGlobalOptions(program: Command): void {
     .option('--live', 'live mode (default: test mode)')
     .option('--passphrase-fd <n>', 'read the passphrase from this file descriptor', integer(0, 65_535))
     .option('--key-file <file>', 'a file with 32 random bytes, as they are, in hexadecimal or in base64')
-    .option('--keyring', "ask the system's keyring for the key")
+    .option('--keyring', 'ask the system keyring for the key')
     .option('--keyring-entry <entry>', 'which one of it, as service/account (default: secret-store/default)', entryName)
     .option('--recovery', 'ask for a recovery code')
     .option('--json', 'write results and errors as JSON')
@@ -45,7 +45,7 @@ export function addNewKeyOptions(command: Command): Command {
   return command
     .option('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor', integer(0, 65_535))
     .option('--new-key-file <file>', 'a key file that is there')
-    .option('--new-keyring', "a random key in the system's keyring, where --keyring-entry says")
+    .option('--new-keyring', 'a random key in the system keyring, where --keyring-entry says')
     .option('--generate-key-file <file>', 'make this key file, with a new random key')
     .option('--label <text>', 'a name for the key, which is not secret')
     .addOption(kdfOption())

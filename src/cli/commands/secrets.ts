@@ -1,12 +1,12 @@
 import type { DeletedSecret, Secret } from 'app-secret-store'
 import { payloadField, textOf } from '../entries'
 import { refused, usage } from '../failure'
+import { readInput, readStream } from '../io'
 import { printable } from '../printable'
 import { askHidden } from '../prompts'
 import type { Session } from '../session'
 import { moment, parseExpiry } from '../times'
 import { type AddCommands, integer, jsonHelp } from './define'
-import { readInput, readStream } from './input'
 
 interface SetFlags {
   readonly fromFile?: string

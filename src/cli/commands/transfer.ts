@@ -4,10 +4,10 @@ import type { BatchOperation, SecretView } from 'app-secret-store'
 import { Option } from 'commander'
 import { decodeEntries, type Entry, encodeEntries, type FileFormat, textOf } from '../entries'
 import { refused, usage } from '../failure'
+import { readInput, readStream } from '../io'
 import type { Session } from '../session'
 import { moment } from '../times'
 import { type AddCommands, jsonHelp } from './define'
-import { readInput, readStream } from './input'
 import { all } from './secrets'
 
 interface ImportFlags {

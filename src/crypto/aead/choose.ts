@@ -1,3 +1,4 @@
+import { hex } from '@scure/base'
 import { equal, utf8 } from '../../base/bytes'
 import { TAG_BYTES } from '../../format/constants'
 import { platformChaCha } from '../../platform/chacha20-poly1305'
@@ -72,7 +73,7 @@ export function givesKnownAnswers(aead: Aead): boolean {
     return [DRAFT, LONG].every(({ key, nonce, context, plaintext, tag }) => {
       const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
       aead.encrypt(key, nonce, plaintext, context, sealed)
-      if (hex(sealed.subarray(plaintext.length)) !== tag) return false
+      if (hex.encode(sealed.subarray(plaintext.length)) !== tag) return false
       const opened = aead.decrypt(key, nonce, sealed, context)
       return opened !== undefined && equal(opened, plaintext) && refuses(aead, sealed)
     })
@@ -93,8 +94,4 @@ export function givesKnownAnswers(aead: Aead): boolean {
 /** `length` bytes that count up from `first`. */
 function counting(first: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => first + index)
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -7,12 +7,17 @@ import { type Answer, type BridgeCall, CALL_CHANNEL, PORT_CHANNEL } from './chan
  * code, or `TypeError` or `RangeError`, and a colon: `ERR_ACCESS_DENIED: …`.
  */
 export interface SecretsBridge {
+  /** As `set` of the store. */
   set(params: SetParams): Promise<Secret>
+  /** As `find` of the store. */
   find(params: FindParams): Promise<Secret | undefined>
+  /** As `get` of the store: a text payload. */
   get(params: TargetParams): Promise<string | undefined>
+  /** As `getBytes` of the store: any payload as bytes. */
   getBytes(params: TargetParams): Promise<Uint8Array | undefined>
   /** One page. */
   list(params: ListParams): Promise<SecretList>
+  /** As `delete` of the store. */
   delete(params: FindParams): Promise<DeletedSecret | undefined>
   /** Until the page is no longer allowed to. @returns Ends it. */
   onChange(listener: (change: ChangeEvent) => void): Promise<() => void>
@@ -20,12 +25,15 @@ export interface SecretsBridge {
 
 /** What is used of Electron's `contextBridge`. */
 export interface ContextBridge {
+  /** Gives the page a property of `window`. */
   exposeInMainWorld(key: string, api: unknown): void
 }
 
 /** What is used of Electron's `ipcRenderer`. */
 export interface IpcRenderer {
+  /** Asks the main process, and waits for its answer. */
   invoke(channel: string, ...args: unknown[]): Promise<unknown>
+  /** Sends the main process a message with ports. */
   postMessage(channel: string, message: unknown, ports?: unknown[]): void
 }
 

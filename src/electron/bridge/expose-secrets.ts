@@ -11,12 +11,17 @@ import { Watchers } from './watchers'
 
 /** What is used of Electron's `ipcMain`. */
 export interface IpcMain {
+  /** Answers calls of a channel. */
   handle(channel: string, listener: (event: InvokeEvent, ...args: unknown[]) => Promise<unknown>): void
+  /** Ends `handle`. */
   removeHandler(channel: string): void
+  /** Listens to messages of a channel. */
   on(channel: string, listener: (event: MessageEvent, ...args: unknown[]) => void): unknown
+  /** Ends `on`. */
   removeListener(channel: string, listener: (event: MessageEvent, ...args: unknown[]) => void): unknown
 }
 
+/** Options of `exposeSecrets`. */
 export interface ExposeOptions {
   /**
    * Who may do what: of the grants that match the sender, the first one counts. A page that none matches may do

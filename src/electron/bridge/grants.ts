@@ -34,6 +34,7 @@ export interface Grant {
    * events.
    */
   readonly verbs: readonly BridgeVerb[] | 'all'
+  /** The scopes that it is about. */
   readonly scopes: readonly Scope[] | 'all'
   /** Names, and beginnings of names. */
   readonly names: readonly (string | { readonly prefix: string })[] | 'all'

@@ -1,29 +1,40 @@
 /** What is used of Electron's `WebFrameMain`. */
 export interface WebFrame {
+  /** The URL that the frame shows now. */
   readonly url: string
+  /** Such as `https://app.example`. */
   readonly origin: string
   /** `null` for the main frame of a page. */
   readonly parent: WebFrame | null
+  /** Whether the frame was removed, or shows another page by now. */
   readonly detached?: boolean
+  /** Whether the frame is gone. */
   isDestroyed?(): boolean
 }
 
 /** What is used of Electron's `WebContents`. */
 export interface WebContents {
+  /** A number of the app run, never used twice. */
   readonly id: number
 }
 
 /** What is used of Electron's `MessagePortMain`. */
 export interface MessagePortMain {
+  /** Tells when the other end is closed. */
   on(event: 'close', listener: () => void): unknown
+  /** Sends a message to the other end. */
   postMessage(message: unknown): void
+  /** Begins to deliver messages. */
   start(): void
+  /** Ends it at both ends. */
   close(): void
 }
 
 /** What is used of the event that comes with a call. */
 export interface InvokeEvent {
+  /** The window, or whatever shows the page. */
   readonly sender: WebContents
+  /** The frame that has sent it; `null` if that is gone. */
   readonly senderFrame: WebFrame | null
 }
 

@@ -1,7 +1,8 @@
 import { Level } from 'level'
 import { equal } from '../../base/bytes'
 import { SecretStoreError } from '../../errors'
-import { fileGeneration, isLockedByThisProcess, joinPath, openAttempts, removeTree } from '../../platform/files'
+import { fileGeneration, joinPath, openAttempts, removeTree } from '../../platform/files'
+import { isLockedByThisProcess } from '../../platform/process-locks'
 import {
   addTo,
   type Batch,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { concat, equal, utf8 } from '../../../src/base/bytes'
-import { decodeEntry as decodeCacheEntry, encodeEntry as encodeCacheEntry } from '../../../src/cache/entry'
+import { decodeCacheEntry, encodeCacheEntry } from '../../../src/cache/entry'
 import { createKeyringFile } from '../../../src/crypto/data-keys'
 import { Keyring } from '../../../src/crypto/keyring'
 import { systemRandom } from '../../../src/crypto/random'
@@ -10,10 +10,7 @@ import { decodeEnvelope, encodeEnvelope } from '../../../src/format/envelope'
 import { decodeHead, encodeHead } from '../../../src/format/head'
 import { isPadded, pad, padmeLength } from '../../../src/format/padding'
 import { decodePayload, decodeRecord, encodePayload, encodeRecord, type StoredRecord } from '../../../src/format/record'
-import {
-  decodeEntry as decodeKeyringEntry,
-  encodeEntry as encodeKeyringEntry,
-} from '../../../src/os-keyring/entry-secret'
+import { decodeKeyringEntry, encodeKeyringEntry } from '../../../src/os-keyring/entry-secret'
 import { openHead } from '../../../src/storage/head'
 import { HEAD_ROW } from '../../../src/storage/keyspace'
 import { openKnown, openPayload, openRecord, payloadText, sealRecord } from '../../../src/storage/records'

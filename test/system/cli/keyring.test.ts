@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { keyringProcess } from '../../../src/cli/keyring-process'
-import type { KeyringEntry } from '../../../src/os-keyring/index'
+import type { SystemKeyringEntry } from '../../../src/os-keyring/index'
 import { checkSelects } from '../../../src/os-keyring/library'
 import { type Outcome, run, start } from '../../support/cli-program'
 import { FakeKeyring } from '../../support/fake-keyring'
@@ -97,8 +97,8 @@ describe.skipIf(NO_SESSION !== undefined)('--keyring', () => {
     const { session, env } = await startWithStore()
     await session.lock()
     expect(await failure(['list', '--keyring'], env)).toBe(
-      `4 error: ${NAME}: expected the keyring to be unlocked, got a locked one\n` +
-        'hint: unlock the keyring and try again, or use another key: the one in it is still there\n',
+      `4 error: ${NAME}: expected the system keyring to be unlocked, got a locked one\n` +
+        'hint: unlock the system keyring and try again, or use another key: the one in it is still there\n',
     )
   })
 
@@ -107,7 +107,7 @@ describe.skipIf(NO_SESSION !== undefined)('--keyring', () => {
     await session.end()
     const told =
       `1 error: ${NAME}: expected a Secret Service that answers on the session bus, got none\n` +
-      'hint: start the keyring of the system, or use another key, such as --recovery\n'
+      'hint: start the system keyring, or use another key, such as --recovery\n'
     expect(await failure(['list', '--keyring'], env)).toBe(told)
     const elsewhere = { ...env, SECRET_STORE: `${env['SECRET_STORE']}-2` }
     expect(await failure(['init', '--keyring'], elsewhere)).toBe(told)
@@ -150,7 +150,10 @@ describe('the process that asks', () => {
   const SELECTION = { linux: { store: 'secret-service' } } as const
 
   /** An entry by a library of this text. */
-  async function entryBy(text: string, signal: AbortSignal = new AbortController().signal): Promise<KeyringEntry> {
+  async function entryBy(
+    text: string,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<SystemKeyringEntry> {
     const path = join(await temporaryDirectory(), 'library.cjs')
     await writeFile(path, text)
     const { AsyncEntry } = keyringProcess(new FakeKeyring().library, path, signal)
@@ -226,6 +229,6 @@ test('where the library is not installed, --keyring says what to install', async
     code: 1,
     stderr:
       'error: keyring: expected @napi-rs/keyring to be installed, got none that loads (npm install @napi-rs/keyring)\n' +
-      'hint: start the keyring of the system, or use another key, such as --recovery\n',
+      'hint: start the system keyring, or use another key, such as --recovery\n',
   })
 })

@@ -11,7 +11,8 @@ const ENTRY = 'app/main'
 const OURS = /^secret-store:1:[\w-]{43}$/
 
 const MISSING = "ERR_NO_KEYRING_ENTRY keyring entry 'app/main': expected it in the secret-service, got none"
-const LOCKED = "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the keyring to be unlocked, got a locked one"
+const LOCKED =
+  "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the system keyring to be unlocked, got a locked one"
 const NO_SERVICE =
   "ERR_NO_KEYRING keyring entry 'app/main': expected a Secret Service that answers on the session bus, got none"
 const FOREIGN =
@@ -179,7 +180,7 @@ describe.skipIf(NO_SESSION !== undefined)('with gnome-keyring', () => {
     const kept = await keep(user)
     await session.lock()
     expect(await openBy(user, kept, { timeoutMs: 300 })).toBe(
-      "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the keyring to be unlocked within 300 ms, got no answer (a prompt may be open)",
+      "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the system keyring to be unlocked within 300 ms, got no answer (a prompt may be open)",
     )
     await expectNothingLost(kept, user)
     await user.tell({ do: 'close' })
@@ -212,7 +213,7 @@ describe.skipIf(NO_SESSION !== undefined)('with gnome-keyring', () => {
     const user = session.process()
     const location = await newLocation()
     expect(await user.tell({ do: 'open', location, key: { entry: ENTRY }, create: true })).toBe(
-      "ERR_NO_KEYRING keyring entry 'app/main': expected a default keyring, which outlives the session, got none",
+      "ERR_NO_KEYRING keyring entry 'app/main': expected a default system keyring, which outlives the session, got none",
     )
     expect(await user.tell({ do: 'open', location, key: { entry: ENTRY } })).toMatch(/^ERR_NOT_FOUND/)
   })

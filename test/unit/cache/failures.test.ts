@@ -1,7 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { Backoff } from '../../../src/cache/backoff'
+import { Flight } from '../../../src/cache/activity'
+import { Clock } from '../../../src/cache/clock'
 import type { CacheStore } from '../../../src/cache/index'
 import { SecretCache } from '../../../src/cache/index'
+import { KeptEntries } from '../../../src/cache/kept-entries'
+import { parseCacheOptions } from '../../../src/cache/options'
+import { Source } from '../../../src/cache/source'
 import { account, SecretStore, SecretStoreError } from '../../../src/index'
 import { codeOf, TestClock } from '../../support/stores'
 import { KEPT, settled, setUp, TARGET, TestSource } from './support'
@@ -120,11 +124,26 @@ describe('the pause after a failure', () => {
     expect(source.asked).toBe(2)
   })
 
-  test('ends at the longest after any number of failures', () => {
-    const backoff = new Backoff({ minMs: 1, maxMs: 36_500 * 86_400_000 }, () => 0.999999)
-    for (let failure = 0; failure < 1100; failure++) backoff.failed('a', 'down', 0)
-    expect(backoff.pausing('a', 36_499 * 86_400_000)).toMatchObject({ count: 1100 })
-    expect(backoff.pausing('a', 36_500 * 86_400_000)).toBeUndefined()
+  test('ends at the longest after any number of failures', async () => {
+    let nowMs = 0
+    const settings = parseCacheOptions({
+      load: () => Promise.reject(new Error('down')),
+      backoff: { minMs: 1, maxMs: 36_500 * 86_400_000 },
+      random: () => 0.999999,
+      onError: () => {},
+    })
+    const clock = new Clock(
+      () => 0,
+      () => nowMs,
+    )
+    const source = new Source(settings, new KeptEntries(SecretStore.memory(), 'cache:'), clock)
+    for (let failure = 0; failure < 1100; failure++) {
+      expect(await new Flight(true, (flight) => source.load(TARGET, flight)).outcome).toMatchObject({ type: 'failed' })
+    }
+    nowMs = 36_499 * 86_400_000
+    expect(source.pausing(TARGET)).toMatchObject({ count: 1100 })
+    nowMs = 36_500 * 86_400_000
+    expect(source.pausing(TARGET)).toBeUndefined()
   })
 })
 

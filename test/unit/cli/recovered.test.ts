@@ -1,6 +1,6 @@
 import type { RecoveryReport } from 'app-secret-store'
 import { expect, test } from 'vitest'
-import { recoveredText } from '../../../src/cli/recovered'
+import { recoveredText } from '../../../src/cli/commands/care'
 
 const WHOLE: RecoveryReport = {
   complete: true,

@@ -128,6 +128,9 @@ describe('dotenv text', () => {
     ['quotes of one sort, escaped', (n: number) => `A${n}='\\'\\'\\'\n`],
     ['long names of nothing', () => 'export '],
     ['blank lines', () => '\n \n\t\n'],
+    ['escaped quotes of one payload', (n: number) => (n === 0 ? "A='" : "\\'  ")],
+    ['line ends before a payload', (n: number) => (n === 0 ? 'A=' : '\n')],
+    ['lines that begin with quotes', (n: number) => (n === 0 ? 'A=' : "'\u2028'")],
   ])('of many %s is no work of its square', (_, line) => {
     const text = (count: number): string => Array.from({ length: count }, (_, n) => line(n)).join('')
     // A square of it would be hours.

@@ -1,6 +1,11 @@
 import { describe, expect, test, vi } from 'vitest'
 import { account, generateRecoveryCode, type KeyProvider, recoveryCode, SecretStore } from '../../../src/index'
-import { type KeyringLibrary, type OsKeyring, type OsKeyringOptions, osKeyring } from '../../../src/os-keyring/index'
+import {
+  type OsKeyring,
+  type OsKeyringOptions,
+  osKeyring,
+  type SystemKeyringLibrary,
+} from '../../../src/os-keyring/index'
 import { keyringProvider } from '../../../src/os-keyring/os-keyring'
 import { FakeKeyring, failed } from '../../support/fake-keyring'
 import { codeOf, directoryDigest, newLocation, openStore } from '../../support/stores'
@@ -219,7 +224,7 @@ describe('two makers of one entry at the same time', () => {
 
 describe('a making that waits at a prompt', () => {
   const EXPIRED =
-    "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the keyring to be unlocked within 1 ms, got no answer (a prompt may be open)"
+    "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the system keyring to be unlocked within 1 ms, got no answer (a prompt may be open)"
 
   /** Holds the first call of a sort, as a prompt does, until it is answered. */
   function promptAt(keyring: FakeKeyring, sort: string): { answer: (error?: Error) => void; opened: Promise<void> } {
@@ -308,18 +313,18 @@ const LOCKED = "Couldn't access platform storage: Secret Service: unlock prompt 
 
 describe('a failure of the keyring', () => {
   test.each([
-    ['linux', LOCKED, 'ERR_KEYRING_LOCKED', 'expected the keyring to be unlocked, got a locked one'],
+    ['linux', LOCKED, 'ERR_KEYRING_LOCKED', 'expected the system keyring to be unlocked, got a locked one'],
     [
       'freebsd',
       "Couldn't access platform storage: Secret Service: object locked",
       'ERR_KEYRING_LOCKED',
-      'expected the keyring to be unlocked, got a locked one',
+      'expected the system keyring to be unlocked, got a locked one',
     ],
     [
       'linux',
       "Couldn't access platform storage: Secret Service: no result found",
       'ERR_NO_KEYRING',
-      'expected a default keyring, which outlives the session, got none',
+      'expected a default system keyring, which outlives the session, got none',
     ],
     [
       'linux',
@@ -445,7 +450,7 @@ describe('a keyring that does not answer', () => {
       expect(signal?.aborted).toBe(false)
       await vi.advanceTimersByTimeAsync(1)
       expect(await told).toBe(
-        "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the keyring to be unlocked within 1500 ms, got no answer (a prompt may be open)",
+        "ERR_KEYRING_LOCKED keyring entry 'app/main': expected the system keyring to be unlocked within 1500 ms, got no answer (a prompt may be open)",
       )
       expect(signal?.aborted).toBe(true)
       answer()
@@ -533,7 +538,7 @@ describe('the library', () => {
   })
 
   test('that is installed is the one that is passed in', async () => {
-    const keyring: KeyringLibrary = await import('@napi-rs/keyring')
+    const keyring: SystemKeyringLibrary = await import('@napi-rs/keyring')
     expect(osKeyring({ service: 'a', account: 'b', keyring }).backend).toBe(
       osKeyring({ service: 'a', account: 'b' }).backend,
     )
@@ -541,7 +546,7 @@ describe('the library', () => {
 
   test('is told apart from an older one by what it refuses', async () => {
     const { checkSelects } = await import('../../../src/os-keyring/library')
-    const keyring: KeyringLibrary = await import('@napi-rs/keyring')
+    const keyring: SystemKeyringLibrary = await import('@napi-rs/keyring')
     expect(() => checkSelects(keyring.AsyncEntry)).not.toThrow()
   })
 

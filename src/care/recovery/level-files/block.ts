@@ -1,10 +1,10 @@
 import { concat } from '../../../base/bytes'
+import { MAX_ROW_KEY_BYTES } from '../../../format/constants'
 import type { Write } from './batch'
 import { Cursor, u32 } from './coding'
-import { MOST_KEY_BYTES } from './shape'
 
 /** Behind each key: one byte of sort, seven of the number of the write. */
-export const TAG_BYTES = 8
+export const KEY_TAG_BYTES = 8
 export const SORT = { deletion: 0, value: 1 } as const
 const RESTART_BYTES = 4
 /** How much longer than a block all keys in it may be: every sixteenth is written in full. */
@@ -33,7 +33,7 @@ export function placeEntry(bytes: Uint8Array, at: number, limit: number): EntryP
   const valueBytes = cursor.varint()
   const keyStart = cursor.at
   const end = keyStart + rest + valueBytes
-  if (cursor.broken || end > limit || shared + rest > MOST_KEY_BYTES + TAG_BYTES) return undefined
+  if (cursor.broken || end > limit || shared + rest > MAX_ROW_KEY_BYTES + KEY_TAG_BYTES) return undefined
   return { shared, keyStart, valueStart: keyStart + rest, end }
 }
 
@@ -70,7 +70,7 @@ export function decodeBlock(block: Uint8Array): Entry[] | undefined {
 export function writesOf(entries: readonly Entry[]): Write[] | undefined {
   const writes: Write[] = []
   for (const { key, value } of entries) {
-    const end = key.length - TAG_BYTES
+    const end = key.length - KEY_TAG_BYTES
     const sort = key[end]
     if (end < 0 || (sort !== SORT.deletion && sort !== SORT.value)) return undefined
     writes.push({
@@ -84,7 +84,7 @@ export function writesOf(entries: readonly Entry[]): Write[] | undefined {
 
 /** @returns `undefined` above 2^53 - 1. */
 function sequenceOf(key: Uint8Array): number | undefined {
-  const tag = key.length - TAG_BYTES
+  const tag = key.length - KEY_TAG_BYTES
   const sequence = u32(key, tag + 4) * 0x100_0000 + (u32(key, tag) >>> 8)
   return Number.isSafeInteger(sequence) ? sequence : undefined
 }

@@ -1,8 +1,9 @@
 import { equal } from '../../../base/bytes'
+import { MAX_ROW_KEY_BYTES } from '../../../format/constants'
 import type { Write } from './batch'
-import { type EntryPlace, keyOf, placeEntry, SORT, TAG_BYTES } from './block'
+import { type EntryPlace, KEY_TAG_BYTES, keyOf, placeEntry, SORT } from './block'
 import { Cursor } from './coding'
-import { canBeValue, isForeignKey, looksLikeWrite, MOST_KEY_BYTES } from './shape'
+import { canBeValue, isForeignKey, looksLikeWrite } from './shape'
 
 /** How many rows that were found may lie over one another: a damaged length makes a row reach over those behind it. */
 const MOST_OVERLAPS = 32
@@ -73,7 +74,7 @@ class Search {
   #writeAt(at: number): readonly Write[] {
     const cursor = new Cursor(this.#bytes, at + 1)
     const length = cursor.varint()
-    if (cursor.broken || length > MOST_KEY_BYTES || isForeignKey(this.#bytes[cursor.at])) return NONE_FOUND
+    if (cursor.broken || length > MAX_ROW_KEY_BYTES || isForeignKey(this.#bytes[cursor.at])) return NONE_FOUND
     const key = cursor.take(length)
     const value = this.#bytes[at] === SORT.value ? cursor.slice() : undefined
     if (cursor.broken || !looksLikeWrite(key, value) || !this.#begin({ end: cursor.at, key: undefined })) {
@@ -104,8 +105,8 @@ class Search {
 
   #isEntry({ shared, keyStart, valueStart }: EntryPlace, before: Uint8Array): boolean {
     const length = shared + valueStart - keyStart
-    if (shared > before.length || length <= TAG_BYTES || valueStart === keyStart) return false
-    const sort = this.#byteOfKey(shared, keyStart, before, length - TAG_BYTES)
+    if (shared > before.length || length <= KEY_TAG_BYTES || valueStart === keyStart) return false
+    const sort = this.#byteOfKey(shared, keyStart, before, length - KEY_TAG_BYTES)
     return sort === SORT.value || sort === SORT.deletion
   }
 
@@ -115,7 +116,7 @@ class Search {
     const length = shared + valueStart - keyStart
     if (!this.#isEntry(place, before) || this.#byteOfKey(shared, keyStart, before, length - 1) !== 0) return false
     if (isForeignKey(this.#byteOfKey(shared, keyStart, before, 0))) return false
-    if (this.#byteOfKey(shared, keyStart, before, length - TAG_BYTES) === SORT.deletion) return valueStart === end
+    if (this.#byteOfKey(shared, keyStart, before, length - KEY_TAG_BYTES) === SORT.deletion) return valueStart === end
     return canBeValue(this.#bytes[valueStart]) && valueStart < end
   }
 
@@ -130,7 +131,7 @@ class Search {
     if (keyBytes > this.#keyBytesLeft) return
     this.#keyBytesLeft -= keyBytes
     const key = keyOf(this.#bytes, place, before)
-    const userKey = key.subarray(0, key.length - TAG_BYTES)
+    const userKey = key.subarray(0, key.length - KEY_TAG_BYTES)
     if (found.some((write) => equal(write.key, userKey)) || !this.#begin({ end, key })) return
     if (!this.#lenders.some((lender) => equal(lender, key))) {
       this.#lenders = [key, ...this.#lenders.slice(0, MOST_LENDERS - 1)]

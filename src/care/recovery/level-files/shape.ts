@@ -1,8 +1,6 @@
 import { FORMAT_VERSION, ROW } from '../../../format/constants'
 import { IDENTITY_BYTES } from '../../../format/envelope'
 
-/** At least as long as any row key can be (docs/format.md §14). */
-export const MOST_KEY_BYTES = 65_536
 const SORTS: ReadonlySet<number> = new Set(Object.values(ROW))
 
 /** Whether every key that begins so is of no sort of row. */

@@ -1,5 +1,5 @@
 import type { Write } from './batch'
-import { decodeBlock, type Entry, placeEntry, SORT, TAG_BYTES, writesOf } from './block'
+import { decodeBlock, type Entry, KEY_TAG_BYTES, placeEntry, SORT, writesOf } from './block'
 import { hasChecksum } from './checksum'
 import { Cursor, u32 } from './coding'
 import { isForeignKey, looksLikeWrite } from './shape'
@@ -116,7 +116,7 @@ function blockAt(file: Uint8Array, start: number, budget: { steps: number }): Ha
   for (let entries = 1; budget.steps > 0; entries++) {
     budget.steps--
     const place = placeEntry(file, at, file.length)
-    if (place === undefined || place.shared + place.valueStart - place.keyStart < TAG_BYTES) return undefined
+    if (place === undefined || place.shared + place.valueStart - place.keyStart < KEY_TAG_BYTES) return undefined
     if ((entries - 1) % RESTART_ENTRIES === 0 && !namesWholeKey(file, place.shared, place.valueStart)) return undefined
     at = place.end
     const restarts = Math.ceil(entries / RESTART_ENTRIES)
@@ -131,7 +131,7 @@ function blockAt(file: Uint8Array, start: number, budget: { steps: number }): Ha
 
 /** Whether an entry shares nothing with the one before it, and its own key ends as one does. */
 function namesWholeKey(file: Uint8Array, shared: number, keyEnd: number): boolean {
-  const sort = file[keyEnd - TAG_BYTES]
+  const sort = file[keyEnd - KEY_TAG_BYTES]
   return shared === 0 && (sort === SORT.deletion || sort === SORT.value)
 }
 
