@@ -59,11 +59,9 @@ note: write it down now, it is shown once; it is slot Qm8_x2LkTzA, a recovery-co
 
 The program opens the store of \`--store\`. Without that option it takes the environment variable \`SECRET_STORE\`, and without that the data directory of the system:
 
-| system  | directory                                                            |
-| ------- | -------------------------------------------------------------------- |
-| Linux   | \`~/.local/share/secret-store\`, or \`secret-store\` in \`XDG_DATA_HOME\` |
-| macOS   | \`~/Library/Application Support/secret-store\`                         |
-| Windows | \`%LOCALAPPDATA%\\secret-store\\Data\`                                 |
+- on Linux \`~/.local/share/secret-store\`, or \`secret-store\` in \`XDG_DATA_HOME\`
+- on macOS \`~/Library/Application Support/secret-store\`
+- on Windows \`%LOCALAPPDATA%\\secret-store\\Data\`
 
 ## Which secrets
 
