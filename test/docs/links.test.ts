@@ -54,12 +54,13 @@ describe.each(PAGES)('%s', (page) => {
     expect(dead).toEqual([])
   })
 
-  test.skipIf(WIDE.has(page))(`has no line of a table above ${TABLE_LINE} characters`, () => {
-    const long = prose(page)
-      .split('\n')
-      .flatMap((line, index) => (line.startsWith('|') && [...line].length > TABLE_LINE ? [`line ${index + 1}`] : []))
-    expect(long).toEqual([])
-  })
+  if (!WIDE.has(page))
+    test(`has no line of a table above ${TABLE_LINE} characters`, () => {
+      const long = prose(page)
+        .split('\n')
+        .flatMap((line, index) => (line.startsWith('|') && [...line].length > TABLE_LINE ? [`line ${index + 1}`] : []))
+      expect(long).toEqual([])
+    })
 
   test('names files of src, test, scripts and examples that exist', () => {
     const named = [...prose(page).matchAll(/`((?:src|test|scripts|examples|bench)\/[\w./-]*)`/g)].map(
