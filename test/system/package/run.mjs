@@ -33,7 +33,15 @@ let failed = 0
 try {
   // `prepack` builds, and what it prints comes first: the name of the tarball is the last line.
   const tarball = npm(['pack', '--silent', '--pack-destination', folder], root).trim().split('\n').at(-1)
-  const documents = ['README.md', 'docs/secrets.md', 'docs/keys.md', 'docs/care.md', 'docs/stripe.md', 'docs/cache.md']
+  const documents = [
+    'README.md',
+    'docs/secrets.md',
+    'docs/keys.md',
+    'docs/key-provider.md',
+    'docs/care.md',
+    'docs/stripe.md',
+    'docs/cache.md',
+  ]
   for (const document of documents) runPrograms(document, join(folder, tarball))
   runSessions(join(folder, tarball))
   for (const project of PROJECTS) testProject(project, join(folder, tarball))
