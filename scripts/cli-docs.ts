@@ -6,34 +6,87 @@ import { buildProgram } from '../src/cli/program'
 
 const INTRODUCTION = `# The command line
 
-\`secret-store\` shows, uses and looks after a store. A payload, a passphrase or a recovery code is never an argument: other users of the
-machine see those, and the shell keeps them. README.md has a tour; this page is made of the program's own help by \`npm run docs:cli\`.
+\`secret-store\` shows, uses and looks after a store. No payload, passphrase or recovery code is ever an argument, because other users of the machine see
+arguments and the shell keeps them. \`npm run docs:cli\` makes the second half of this page from the program's own help.
+
+The package brings the program: \`npm install -g\` of the tarball, or \`npx -p app-secret-store secret-store\`.
+
+## A tour
+
+\`\`\`console
+$ export SECRET_STORE=~/app/secrets
+$ secret-store init --generate-key-file ~/app/key
+made a store at /home/ada/app/secrets, opened by raw-key
+note: without its key nothing opens it; \`secret-store keys recovery\` makes a second one, for paper
+$ printf example-key | secret-store set stripe.api-key --expires 90d --key-file ~/app/key
+set stripe.api-key in the account scope, until 2027-02-22 11:40:02Z (in 90 days)
+$ secret-store get stripe.api-key --key-file ~/app/key; echo
+example-key
+$ secret-store run --key-file ~/app/key -- sh -c 'echo "the command sees $STRIPE_API_KEY"'
+the command sees example-key
+$ printf 'DB_URL=postgres://localhost\\nMAIL_KEY=example\\n' > .env
+$ secret-store import .env --key-file ~/app/key
+imported: 2 created, 0 replaced, 0 skipped
+$ secret-store list --key-file ~/app/key
+NAME            ID                                  CREATED                     EXPIRES
+DB_URL          appsecret_gK2qN5vLxW0cRtB7mZ1yHd3a  2026-11-24 11:40:03Z (now)  never
+MAIL_KEY        appsecret_Tz8fUe4sJp6iQo9wXa1rVb5c  2026-11-24 11:40:03Z (now)  never
+stripe.api-key  appsecret_Lm3nYk7hDg2jCv0xSb9qEt4u  2026-11-24 11:40:02Z (1 second ago)  2027-02-22 11:40:02Z (in 90 days)
+$ secret-store backup ~/app/backup --key-file ~/app/key
+backed up: 3 records, 2038 bytes, in /home/ada/app/backup
+$ secret-store verify --key-file ~/app/key
+sound: 3 records read and authenticated
+$ secret-store get nothing --key-file ~/app/key; echo "exit code $?"
+error: there is no secret 'nothing' in the account scope
+hint: \`secret-store list --all\` shows the names; --user, --account and --live say where to look
+exit code 1
+\`\`\`
+
+Without \`--key-file\` the program asks for a passphrase at the terminal, hidden:
+
+\`\`\`console
+$ export SECRET_STORE=~/app/secrets SECRET_STORE_PASSPHRASE='gibbon radish tundra'
+$ secret-store init --quiet
+$ printf example | secret-store set token --user usr_1 --quiet
+$ secret-store find token --user usr_1 --json | grep name
+  "name": "token",
+$ secret-store keys recovery --label paper
+BZR7T-2QX9M-K4WPL-H8DVN-C6GJY-E3FSA-U5T0Z-9XQ2M
+note: write it down now, it is shown once; it is slot Qm8_x2LkTzA, a recovery-code (paper), and --recovery asks for it
+\`\`\`
 
 ## Which store
 
-\`--store\`, else the environment variable \`SECRET_STORE\`, else the data directory of the system: \`~/.local/share/secret-store\`
-(or below \`XDG_DATA_HOME\`) on Linux, \`~/Library/Application Support/secret-store\` on macOS, \`%LOCALAPPDATA%\\secret-store\\Data\` on Windows.
+The program opens the store of \`--store\`. Without that option it takes the environment variable \`SECRET_STORE\`, and without that the data directory of the system:
+
+- on Linux \`~/.local/share/secret-store\`, or \`secret-store\` in \`XDG_DATA_HOME\`
+- on macOS \`~/Library/Application Support/secret-store\`
+- on Windows \`%LOCALAPPDATA%\\secret-store\\Data\`
 
 ## Which secrets
 
-Those of the account, or with \`--user\` those of one user; of the app's own account, or with \`--account\` of a connected one; in test mode,
-or with \`--live\` in live mode. None of these ever mix.
+A command works on the secrets of the account. \`--user\` selects those of one user, \`--account\` those of a connected account, and \`--live\` live mode instead of
+test mode. None of these ever mix.
 
 ## Which key
 
-One of \`--passphrase-fd\`, \`--key-file\`, \`--keyring\` and \`--recovery\`; else the environment variable \`SECRET_STORE_PASSPHRASE\`; else a prompt at the terminal, also
-when stdin is a pipe. A new key is asked for by \`--new-passphrase-fd\`, \`--new-key-file\`, \`--new-keyring\`, \`--generate-key-file\`, \`SECRET_STORE_NEW_PASSPHRASE\` or a
-prompt, twice. One line end behind a passphrase from a file is not part of it. An environment variable can be read by other
-processes of the same user: prefer a file descriptor.
+Give one of \`--passphrase-fd\`, \`--key-file\`, \`--keyring\` and \`--recovery\`. Without any of them the program takes the environment variable
+\`SECRET_STORE_PASSPHRASE\`, and without that it asks at the terminal, even when stdin is a pipe.
 
-\`--keyring\` is a key in the system's keyring ([keyring.md](keyring.md)), in the entry \`secret-store/default\` or the one that \`--keyring-entry\` names, as
-\`service/account\` (what stands behind the last \`/\` is the account). It needs \`@napi-rs/keyring\`, installed beside the program: \`npm install --global
-app-secret-store @napi-rs/keyring\`. The keyring has a minute to answer, so that somebody can unlock it.
+For a new key give one of \`--new-passphrase-fd\`, \`--new-key-file\`, \`--new-keyring\` and \`--generate-key-file\`. Without any of them the program takes
+\`SECRET_STORE_NEW_PASSPHRASE\`, and without that it asks twice.
+
+One line end after a passphrase from a file is not part of the passphrase. Other processes of the same user can read environment variables, so prefer a file
+descriptor.
+
+\`--keyring\` takes a key from the system keyring ([keyring.md](keyring.md)), from the entry \`secret-store/default\`. \`--keyring-entry\` names another entry as
+\`service/account\`; the account is the part after the last \`/\`. The option needs \`@napi-rs/keyring\`, installed beside the program:
+\`npm install --global app-secret-store @napi-rs/keyring\`. The system keyring has a minute to answer, so that somebody can unlock it.
 
 ## Payloads
 
-\`set\` keeps the bytes it is given. What is valid UTF-8 is stored as text, everything else as bytes. \`get\` writes them as they are, and adds a
-line end only at a terminal. A payload has at least one byte.
+\`set\` keeps the bytes that it reads from stdin. It stores valid UTF-8 as text and everything else as bytes. \`get\` writes the payload as it is, and adds a line
+end only at a terminal. A payload has at least one byte.
 
 ## Times
 
@@ -41,36 +94,47 @@ line end only at a terminal. A payload has at least one byte.
 
 ## Environment variables of \`run\`
 
-A name in capital letters, with \`_\` for every character that is not A to Z or a digit, and one in front of a leading digit, behind the \`--prefix\`.
-Two secrets of one variable are refused, and so is one that is in the environment already, unless \`--override\` is given. Without the secrets that a
-variable cannot hold: no bytes, no NUL. \`SECRET_STORE_PASSPHRASE\` and \`SECRET_STORE_NEW_PASSPHRASE\` are not passed on. The store is closed before the command starts.
+The name of a secret becomes a variable in capital letters. Every character other than A to Z and the digits becomes \`_\`, a leading digit gets a \`_\` in front, and
+\`--prefix\` comes before all of it.
+
+- Two secrets that give one variable are refused. So is a variable that the environment has already, unless you give \`--override\`.
+- A variable can hold neither bytes nor NUL. Secrets with such payloads are refused; \`--only\` chooses the others.
+- \`SECRET_STORE_PASSPHRASE\` and \`SECRET_STORE_NEW_PASSPHRASE\` are not passed on.
+- The store is closed before the command starts.
 
 ## Files of \`import\` and \`export\`
 
-dotenv, as the npm package of that name reads it (of a name that is given twice, the last counts; a line that is no assignment is refused, with its
-number), or JSON: \`{"NAME": "payload"}\`, or
-\`{"data": [{"name", "payload" or "payload_base64", "expires_at"}]}\`. An import is one write: all of it or nothing. An export in dotenv that would
-not be read back to the letter is refused.
+The formats are dotenv and JSON. JSON is \`{"NAME": "payload"}\`, or \`{"data": [{"name", "payload" or "payload_base64", "expires_at"}]}\`.
+
+dotenv is read as the npm package of that name reads it: the last of several assignments to a name counts. A line that is no assignment is refused, with its number.
+An import is one write: all of it or nothing. An export in dotenv that would not be read back to the letter is refused.
 
 ## Output
 
-Results are on stdout, everything else on stderr. With \`--json\`, results have the shape that each command's help shows, with the fields and
-times (Unix seconds) of the API, and an error is \`{"error": {"code", "message", "hint", "exit_code"}}\`, on stderr, where nothing else is but the requests of
-\`serve\`. \`--quiet\` leaves out notes, progress and what
-was done. Colours need a terminal and no \`NO_COLOR\`. Control characters in names are shown as \`\\x1b\`.
+Results go to stdout, and everything else goes to stderr. Colours need a terminal and no \`NO_COLOR\`. Control characters in names are shown as \`\\x1b\`.
+
+With \`--json\`, results have the shape that each command's help shows, with the fields of the API and times in Unix seconds. An error is
+\`{"error": {"code", "message", "hint", "exit_code"}}\` on stderr, where nothing else is written but the requests of \`serve\`.
+
+\`--quiet\` leaves out notes, progress and reports of what was done.
+
+## Commands
+
+The options under \`secret-store\` work with every command, before or after its name.
 
 `
 
 export function cliReference(): string {
   const parts = [...each(buildProgram(() => async () => {}))].map(([name, command]) => {
-    return `## \`${name}\`\n\n\`\`\`text\n${helpOf(command)}\n\`\`\`\n`
+    return `### \`${name}\`\n\n\`\`\`text\n${helpOf(command)}\n\`\`\`\n`
   })
   return INTRODUCTION + parts.join('\n')
 }
 
-/** What `--help` writes. */
+/** What `--help` writes, but for the global options: this page has those once, under the program itself. */
 function helpOf(command: Command): string {
   let help = ''
+  command.configureHelp({ ...command.configureHelp(), showGlobalOptions: false })
   command.configureOutput({
     writeOut: (text) => {
       help += text

@@ -1,4 +1,4 @@
-/** The concepts of the store, in Stripe's own field names (docs/architecture.md, "Object model"). */
+/** The concepts of the store, in Stripe's own field names (docs/secrets.md). */
 
 /** Secrets of the account itself, or of one of its users. */
 export type Scope =

@@ -49,7 +49,7 @@ export const SALT_BYTES = 16
 /** version ‖ key id ‖ nonce */
 export const ENVELOPE_HEADER_BYTES: number = 1 + 4 + NONCE_BYTES
 
-/** Payloads up to this many bytes are stored in the record's own row (docs/architecture.md, "Measured choices"). */
+/** Payloads up to this many bytes are stored in the record's own row (docs/choices.md). */
 export const INLINE_PAYLOAD_BYTES = 1024
 
 /** The `info` of HKDF-SHA256 is label ‖ 0x00 ‖ context. */

@@ -3,6 +3,9 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { OPEN_NAMES } from '../../src/input/options'
+import { SecretStore } from '../../src/store'
+import { SecretView } from '../../src/view'
 import { temporaryDirectory } from '../support/stores'
 import { expectedOutput, readmeBlocks } from '../system/package/readme-blocks.mjs'
 
@@ -23,6 +26,9 @@ const MODULES: Record<string, string> = {
 
 describe.each([
   ['README.md', readme],
+  ['docs/secrets.md', await readFile(fromRoot('docs/secrets.md'), 'utf8')],
+  ['docs/keys.md', await readFile(fromRoot('docs/keys.md'), 'utf8')],
+  ['docs/care.md', await readFile(fromRoot('docs/care.md'), 'utf8')],
   ['docs/stripe.md', await readFile(fromRoot('docs/stripe.md'), 'utf8')],
   ['docs/cache.md', await readFile(fromRoot('docs/cache.md'), 'utf8')],
 ])('the programs of %s', (_, text) => {
@@ -65,9 +71,47 @@ describe('README.md', () => {
     for (const path of named) await expect(readFile(fromRoot(path)), path).resolves.toBeDefined()
   })
 
-  test.each(['README.md', 'docs/errors.md'])('%s lists exactly the codes there are', async (path) => {
-    const inTypes = [...(await readFile(fromRoot('src/errors.ts'), 'utf8')).matchAll(/^ {2}\| '(ERR_\w+)'$/gm)]
-    const inText = [...(await readFile(fromRoot(path), 'utf8')).matchAll(/^(?:\| |#+ )`(ERR_\w+)`/gm)]
-    expect(inText.map((match) => match[1])).toEqual(inTypes.map((match) => match[1]))
+  const codes = async () =>
+    [...(await readFile(fromRoot('src/errors.ts'), 'utf8')).matchAll(/^ {2}\| '(ERR_\w+)'$/gm)].map(([, code]) => code)
+
+  test('docs/errors.md lists exactly the codes there are', async () => {
+    const inText = [...(await readFile(fromRoot('docs/errors.md'), 'utf8')).matchAll(/^#+ `(ERR_\w+)`/gm)]
+    expect(inText.map(([, code]) => code)).toEqual(await codes())
+  })
+
+  test('README.md lists six of them', async () => {
+    const inText = [...readme.matchAll(/^\| `(ERR_\w+)`/gm)].map(([, code]) => code)
+    expect(inText).toHaveLength(6)
+    expect(await codes()).toEqual(expect.arrayContaining(inText))
+  })
+
+  test('its tables name every method of a store, and every option of open', () => {
+    const named = new Set([...tableCells().matchAll(/(?:SecretStore\.)?(\w+)\(/g)].map(([, name]) => name))
+    const methods = [SecretStore, SecretView].flatMap(({ prototype }) => Object.getOwnPropertyNames(prototype))
+    const statics = Object.getOwnPropertyNames(SecretStore).filter(
+      (name) => typeof Object(SecretStore)[name] === 'function',
+    )
+    const missing = [...methods, ...statics].filter((name) => name !== 'constructor' && !named.has(name))
+    expect(missing).toEqual([])
+    expect([...tableCells().matchAll(/^`(\w+)`$/gm)].map(([, name]) => name).sort()).toEqual([...OPEN_NAMES].sort())
+  })
+
+  test('its program for Electron is a part of the one in docs/electron.md, which runs', async () => {
+    const [, code = ''] = /^```javascript\n([\s\S]*?)^```$/m.exec(readme) ?? []
+    const [, whole = ''] =
+      /^```javascript\n([\s\S]*?)^```$/m.exec(await readFile(fromRoot('docs/electron.md'), 'utf8')) ?? []
+    const lines = (text: string) =>
+      text
+        .split('\n')
+        .map((line) => line.trim())
+        .filter(Boolean)
+    expect(lines(code).length).toBeGreaterThan(2)
+    expect(lines(whole)).toEqual(expect.arrayContaining(lines(code)))
   })
 })
+
+/** The first cells of the rows of the two tables of the API, one a line. */
+function tableCells(): string {
+  const section = readme.slice(readme.indexOf('## The API at a glance'), readme.indexOf('## Which key?'))
+  return [...section.matchAll(/^\| (.*?) +\|/gm)].map(([, cell]) => cell).join('\n')
+}

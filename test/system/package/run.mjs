@@ -1,6 +1,6 @@
 /**
  * Installs the packed library into an empty folder, without install scripts, and uses it there as its users do: the
- * programs of README.md and docs/stripe.md, as ES modules and through `require`; the example; projects that test with
+ * programs of README.md and of docs/, as ES modules and through `require`; the example; projects that test with
  * jest and vitest; and TypeScript. `node test/system/package/run.mjs`.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -33,7 +33,16 @@ let failed = 0
 try {
   // `prepack` builds, and what it prints comes first: the name of the tarball is the last line.
   const tarball = npm(['pack', '--silent', '--pack-destination', folder], root).trim().split('\n').at(-1)
-  for (const document of ['README.md', 'docs/stripe.md', 'docs/cache.md']) runPrograms(document, join(folder, tarball))
+  const documents = [
+    'README.md',
+    'docs/secrets.md',
+    'docs/keys.md',
+    'docs/key-provider.md',
+    'docs/care.md',
+    'docs/stripe.md',
+    'docs/cache.md',
+  ]
+  for (const document of documents) runPrograms(document, join(folder, tarball))
   runSessions(join(folder, tarball))
   for (const project of PROJECTS) testProject(project, join(folder, tarball))
 } finally {
@@ -62,14 +71,16 @@ function runPrograms(document, tarball) {
   }
 }
 
-/** The sessions of README.md, with the program installed globally in an empty place. */
+/** The sessions of README.md and docs/cli.md, with the program installed globally in an empty place. */
 function runSessions(tarball) {
   const prefix = join(folder, 'global')
   npm(['install', '--global', '--prefix', prefix, '--ignore-scripts', '--no-audit', '--no-fund', tarball], folder)
   const env = { PATH: `${join(prefix, 'bin')}:${process.env.PATH}` }
-  for (const { line, text } of consoleBlocks(readFileSync(join(root, 'README.md'), 'utf8'))) {
-    const got = runConsole(text, '', env)
-    report(got === alike(text), `README.md line ${line}, the session`, `expected:\n${alike(text)}\ngot:\n${got}`)
+  for (const document of ['README.md', 'docs/cli.md']) {
+    for (const { line, text } of consoleBlocks(readFileSync(join(root, document), 'utf8'))) {
+      const got = runConsole(text, '', env)
+      report(got === alike(text), `${document} line ${line}, the session`, `expected:\n${alike(text)}\ngot:\n${got}`)
+    }
   }
 }
 
