@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { environment, SHELL_COMMAND } from '../support/cli-program'
+import { fromRoot } from '../support/paths'
 import { alike, consoleBlocks, runConsole } from '../system/package/console-blocks.mjs'
 
-const blocks = consoleBlocks(await readFile(new URL('../../README.md', import.meta.url), 'utf8'))
+const blocks = consoleBlocks(await readFile(fromRoot('README.md'), 'utf8'))
 
 test('README.md has a tour of the command line', () => {
   expect(blocks.length).toBeGreaterThan(1)
