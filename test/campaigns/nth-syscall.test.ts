@@ -63,7 +63,7 @@ async function bench(): Promise<(attempt: Attempt) => Promise<Result>> {
   const [template, root] = [join(directory, 'template'), join(directory, 'root')]
   for (const path of [template, root]) await mkdir(path)
   await makeTemplate(template)
-  const children = new FaultedChildren(await preloader(directory, root, 'faulted.ts', 'fail'))
+  const children = new FaultedChildren(await preloader(directory, root, 'faulted', 'fail'))
   onTestFinished(() => children.end())
   let count = 0
   return async (attempt) => {
@@ -105,7 +105,7 @@ async function* attempts(draws: Draws, attempt: (attempt: Attempt) => Promise<Re
 test.skipIf(refusal !== undefined)(
   'whichever system call fails, nothing acknowledged is lost and nothing is half-made',
   () =>
-    campaign('faults/nth-syscall.test.ts', async (draws) => {
+    campaign('campaigns/nth-syscall.test.ts', async (draws) => {
       const attempt = await bench()
       const progress = progressOf('nth-syscall')
       const failures: string[] = []

@@ -121,9 +121,9 @@ async function findOut(location: string, key: number): Promise<Found> {
 }
 
 test.skipIf(callRefusal !== undefined)('a power cut at some moment loses nothing acknowledged', () =>
-  campaign('faults/power-cut.test.ts', async (draws) => {
+  campaign('campaigns/power-cut.test.ts', async (draws) => {
     const disk = newLoopDisk()
-    const children = await preloader(await temporaryDirectory(), disk.root, 'every-writer.ts', 'write')
+    const children = await preloader(await temporaryDirectory(), disk.root, 'every-writer', 'write')
     const start = (): ChildProcess => {
       const child = children.start()
       child.stderr?.resume()
@@ -165,13 +165,13 @@ test.skipIf(callRefusal !== undefined)('a power cut at some moment loses nothing
 test.skipIf(callRefusal !== undefined)(
   'a power cut at any system call of any operation loses nothing acknowledged',
   () =>
-    campaign('faults/power-cut.test.ts', async (draws) => {
+    campaign('campaigns/power-cut.test.ts', async (draws) => {
       const disk = newLoopDisk()
       const directory = await temporaryDirectory()
       const template = join(directory, 'template')
       await mkdir(template)
       await makeTemplate(template)
-      const children = new FaultedChildren(await preloader(directory, disk.root, 'faulted.ts', 'fail'))
+      const children = new FaultedChildren(await preloader(directory, disk.root, 'faulted', 'fail'))
       onTestFinished(() => children.end())
       const progress = progressOf('power-cut at system calls')
       const fault: Fault = {

@@ -4,16 +4,10 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { account, SecretStore, user } from '../../../src/index'
 import { listen, type StripeApp } from '../../../src/stripe/index'
+import { atLength } from '../../support/lengths'
+import { startChild } from '../../support/programs'
 import { LANES, type Place, sendOne } from '../../support/programs/replayer'
-import {
-  filesOf,
-  newLocation,
-  openStore,
-  startChild,
-  TestClock,
-  temporaryDirectory,
-  testKey,
-} from '../../support/stores'
+import { filesOf, newLocation, openStore, TestClock, temporaryDirectory, testKey } from '../../support/stores'
 import {
   appOf,
   create,
@@ -652,7 +646,7 @@ describe('strict mode', () => {
 })
 
 describe('kill -9', () => {
-  const KILLS = 8
+  const KILLS: number = atLength(2, 8)
   const STORES = 2
   const MOST_ANSWERS = 250
   /** About as long as three commits take. */
@@ -660,7 +654,7 @@ describe('kill -9', () => {
 
   /** Lets a child send requests until it is killed, and returns how many of each lane were answered. */
   async function liveAndDie(location: string, run: number): Promise<number[]> {
-    const child = startChild('replayer.ts', [location, String(run)])
+    const child = startChild('replayer', ['replay', location, String(run)])
     onTestFinished(() => void child.kill('SIGKILL'))
     const answered: number[] = Array(LANES).fill(0)
     let killAfter = randomInt(MOST_ANSWERS)
