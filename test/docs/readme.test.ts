@@ -12,7 +12,9 @@ import { expectedOutput, readmeBlocks } from '../system/package/readme-blocks.mj
 const run = promisify(execFile)
 const fromRoot = (path: string): URL => new URL(`../../${path}`, import.meta.url)
 const readme = await readFile(fromRoot('README.md'), 'utf8')
-const scripts: Record<string, string> = JSON.parse(await readFile(fromRoot('package.json'), 'utf8')).scripts
+const { scripts, version }: { scripts: Record<string, string>; version: string } = JSON.parse(
+  await readFile(fromRoot('package.json'), 'utf8'),
+)
 
 /** The modules a program imports, from the sources and from this project's dependencies. */
 const MODULES: Record<string, string> = {
@@ -57,6 +59,11 @@ describe('README.md', () => {
     const missing = named.filter((name) => !builtIn.has(name) && !(name in scripts))
     expect(named).toContain('demo')
     expect(missing).toEqual([])
+  })
+
+  test('installs the tarball of this version', () => {
+    expect(readme).toContain(`app-secret-store-${version}.tgz`)
+    expect(readme.match(/app-secret-store-[\d.]+\.tgz/g)).toEqual(Array(2).fill(`app-secret-store-${version}.tgz`))
   })
 
   test('links to files that exist', async () => {
