@@ -54,15 +54,23 @@ export type SecretStoreErrorCode =
 
 /** A fault of the world: `code` is stable, the message is for people, `cause` is what was caught. */
 export class SecretStoreError extends Error {
+  /** Always `SecretStoreError`. */
   override readonly name = 'SecretStoreError'
+  /** Which fault it is. Stable across versions. */
   readonly code: SecretStoreErrorCode
 
+  /**
+   * @param code - Which fault it is.
+   * @param message - For people: what was expected and what was met, without secret material.
+   * @param options - `cause`: the error that was caught.
+   */
   constructor(code: SecretStoreErrorCode, message: string, options?: { readonly cause?: unknown }) {
     super(message, options)
     this.code = code
   }
 }
 
+/** The most frequent of them. */
 export function corrupt(message: string, cause?: unknown): SecretStoreError {
   return new SecretStoreError('ERR_CORRUPT', message, cause === undefined ? undefined : { cause })
 }

@@ -1,7 +1,17 @@
 /** The concepts of the store, in Stripe's own field names (docs/architecture.md, "Object model"). */
 
 /** Secrets of the account itself, or of one of its users. */
-export type Scope = { readonly type: 'account' } | { readonly type: 'user'; readonly user: string }
+export type Scope =
+  | {
+      /** The whole account. */
+      readonly type: 'account'
+    }
+  | {
+      /** One user of the account. */
+      readonly type: 'user'
+      /** The user's id, 1 to 5,000 characters. */
+      readonly user: string
+    }
 
 /** The scope shared by the whole account. */
 export const account: { readonly type: 'account' } = Object.freeze({ type: 'account' })
@@ -19,14 +29,17 @@ export function user(id: string): { readonly type: 'user'; readonly user: string
 export interface Secret {
   /** `appsecret_` and 24 letters or digits; kept when the secret is replaced. */
   id: string
+  /** Always `apps.secret`, as in Stripe's API. */
   object: 'apps.secret'
   /** Unix seconds of the first `set`; kept when the secret is replaced. */
   created: number
   /** Unix seconds from which on the secret is gone, or `null` if it never expires. */
   expires_at: number | null
+  /** Live mode (`true`) or test mode. Secrets of the two never mix. */
   livemode: boolean
-  /** Unique within its scope. */
+  /** 1 to 5,000 characters, unique within its scope. */
   name: string
+  /** The account, or the one user the secret belongs to. */
   scope: { type: 'account' } | { type: 'user'; user: string }
   /** Present only when expanded, and only for text. */
   payload?: string
@@ -34,12 +47,15 @@ export interface Secret {
 
 /** What `delete` returns. */
 export interface DeletedSecret extends Secret {
+  /** Always `true`. */
   deleted: true
 }
 
 /** One page. */
 export interface SecretList {
+  /** Always `list`, as in Stripe's API. */
   object: 'list'
+  /** Where Stripe's API has it. */
   url: '/v1/apps/secrets'
   /** Whether more follow in the direction that was asked for. */
   has_more: boolean
@@ -92,8 +108,11 @@ export interface SecretRecord {
 export interface ChangeEvent {
   /** `set`: created or replaced. `expire`: its time had come; whoever met it has deleted it. */
   readonly type: 'set' | 'delete' | 'expire'
+  /** The secret's id. */
   readonly id: string
+  /** The secret's name. */
   readonly name: string
+  /** The secret's scope. */
   readonly scope: Scope
 }
 

@@ -243,6 +243,7 @@ export class SecretStore extends SecretView {
     return this.#store.close()
   }
 
+  /** The same as `close`, at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -18,11 +18,13 @@ export interface DataKeyStatus {
   readonly records: number
 }
 
+/** What `status` tells of a store. */
 export interface StoreStatus {
   /** How many records there are, expired ones included. */
   readonly records: number
   /** How names are written to disk. */
   readonly names: NameMode
+  /** Each key that opens the store, in order of creation. */
   readonly slots: readonly KeySlotInfo[]
   /** More than one while a rotation is under way, or waits to be taken up again. */
   readonly dataKeys: readonly DataKeyStatus[]

@@ -12,6 +12,7 @@ export interface SlotContext {
   readonly storeId: Uint8Array
   /** 8 bytes. */
   readonly slotId: Uint8Array
+  /** The `kind` of the key provider that made the slot. */
   readonly kind: string
 }
 

@@ -49,6 +49,7 @@ export interface CheckpointStorage {
   save(token: string): void | Promise<void>
 }
 
+/** What `SecretStore.open` takes. */
 export interface OpenOptions extends MemoryOptions {
   /** What opens the store: `passphrase(…)`, `rawKey(…)`, `recoveryCode(…)`. */
   readonly key: KeyProvider
@@ -84,12 +85,13 @@ export interface Progress {
 
 /** What everything that takes long takes. */
 export interface LongOptions {
-  /** Told how far it has come. What it throws ends the work. */
+  /** Called with how far the work has come. An error it throws ends the work. */
   readonly onProgress?: (progress: Progress) => void
   /** Ends the work early. */
   readonly signal?: AbortSignal
 }
 
+/** What `rotate` takes. */
 export interface RotateOptions extends LongOptions {
   /** Whether to replace the root key as well, because it may have leaked. Needs `keys`. @defaultValue `false` */
   readonly root?: boolean
@@ -97,6 +99,7 @@ export interface RotateOptions extends LongOptions {
   readonly keys?: readonly KeyProvider[]
 }
 
+/** What `SecretStore.restore` takes. */
 export interface RestoreOptions extends LongOptions {
   /** One that opened the store when the backup was made. */
   readonly key: KeyProvider
@@ -104,6 +107,7 @@ export interface RestoreOptions extends LongOptions {
   readonly sodium?: boolean
 }
 
+/** What `SecretStore.recover` takes. */
 export interface RecoverOptions extends LongOptions {
   /** One that opens the damaged store. */
   readonly key: KeyProvider
@@ -115,10 +119,11 @@ export interface RecoverOptions extends LongOptions {
   readonly onProgress?: (progress: Progress) => void
 }
 
+/** What part of the store a view sees. */
 export interface ViewOptions {
   /** A connected account, 1 to 5,000 characters. @defaultValue none: the app's own */
   readonly account?: string
-  /** @defaultValue `false` */
+  /** Live mode (`true`) or test mode. @defaultValue `false` */
   readonly livemode?: boolean
   /** Restricts the view to the account scope and this user's own. @defaultValue none: every scope */
   readonly user?: string

@@ -12,16 +12,19 @@ export const HUNDRED_YEARS_SECONDS: number = 100 * 365.25 * 24 * 60 * 60
 
 /** Which secret. */
 export interface TargetParams {
+  /** `account`, or `user(id)`. */
   readonly scope: Scope
   /** 1 to 5,000 characters. */
   readonly name: string
 }
 
+/** What `find` and `delete` take. */
 export interface FindParams extends TargetParams {
-  /** @defaultValue none: the payload is left out */
+  /** `['payload']` returns the payload with the secret. @defaultValue none: the payload is left out */
   readonly expand?: readonly 'payload'[]
 }
 
+/** What `set` takes. */
 export interface SetParams extends FindParams {
   /** Text or bytes, not empty; up to 16 MiB unless the store was opened with another `maxPayloadBytes`. */
   readonly payload: string | Uint8Array
@@ -29,19 +32,30 @@ export interface SetParams extends FindParams {
   readonly expires_at?: number | null
 }
 
+/** What `list` takes. */
 export interface ListParams {
+  /** `account`, or `user(id)`. */
   readonly scope: Scope
-  /** 1 to 100. @defaultValue `10` */
+  /** How many secrets a page has at most, 1 to 100. @defaultValue `10` */
   readonly limit?: number
-  /** The id of a secret of this scope: the page begins behind it. */
+  /** The id of a secret of this scope: the page begins after it. */
   readonly starting_after?: string
   /** The id of a secret of this scope: the page ends before it. */
   readonly ending_before?: string
-  /** @defaultValue none: payloads are left out */
+  /** `['data.payload']` returns each secret with its payload. @defaultValue none: payloads are left out */
   readonly expand?: readonly 'data.payload'[]
 }
 
-export type BatchOperation = ({ readonly type: 'set' } & SetParams) | ({ readonly type: 'delete' } & FindParams)
+/** One step of a `batch`: a `set` or a `delete`, with the parameters of that method. */
+export type BatchOperation =
+  | ({
+      /** Creates or replaces a secret. */
+      readonly type: 'set'
+    } & SetParams)
+  | ({
+      /** Deletes a secret. */
+      readonly type: 'delete'
+    } & FindParams)
 
 /** What `find`, `get` and `getBytes` take. */
 export interface Target {

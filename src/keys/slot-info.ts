@@ -7,6 +7,7 @@ export interface KeySlotInfo {
   readonly id: string
   /** Which sort of key opens it: `passphrase`, `raw-key`, `recovery-code`, … */
   readonly kind: string
+  /** The name that was given to the slot, or `null`. */
   readonly label: string | null
   /** Unix seconds. */
   readonly created: number

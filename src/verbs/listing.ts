@@ -12,6 +12,7 @@ const WALK_PAGE = 100
  * backward if the cursor is `ending_before`. Nothing is read before either.
  */
 export class Listing implements Promise<SecretList>, AsyncIterable<Secret> {
+  /** Always `Listing`. */
   readonly [Symbol.toStringTag] = 'Listing'
   readonly #context: StoreContext
   readonly #partition: Partition

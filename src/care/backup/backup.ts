@@ -12,7 +12,9 @@ export type BackupTarget = string | WritableStream<Uint8Array> | NodeWritable
 
 const LABEL = 'backup'
 
+/** What a backup holds. */
 export interface BackupReport {
+  /** How many records the backup has, expired ones included. */
   readonly records: number
   /** Of the file. */
   readonly bytes: number

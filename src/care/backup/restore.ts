@@ -16,7 +16,9 @@ import { StoreWriter } from '../store-writer'
 /** The path of a backup, or its bytes in pieces: a stream of Node or of the web. */
 export type BackupSource = string | AsyncIterable<Uint8Array>
 
+/** What a restore put back. */
 export interface RestoreReport {
+  /** How many records the new store has, expired ones included. */
   readonly records: number
   /** Of the file. */
   readonly bytes: number

@@ -10,9 +10,13 @@ export interface Sink {
 
 /** What is needed of a `Writable` of Node. */
 export interface NodeWritable {
+  /** Takes bytes. Calls back when it has room for more, or with what went wrong. */
   write(chunk: Uint8Array, callback: (error?: Error | null) => void): boolean
+  /** Ends the stream. Calls back when every byte has been taken. */
   end(callback: (error?: Error | null) => void): unknown
+  /** Gives the stream up, unfinished. */
   destroy(error?: Error): unknown
+  /** Listens for a failure, or for an end before all bytes were taken. */
   on(event: 'error' | 'close', listener: (error: Error) => void): unknown
 }
 

@@ -4,10 +4,13 @@ import type { Address, Scope } from '../../model'
 export interface RecoveredSecret {
   /** What is left of it: its place, where names are readable on disk or its record is. */
   readonly name?: string
+  /** The scope, known where the name is. */
   readonly scope?: Scope
   /** A connected account. */
   readonly account?: string
+  /** The mode, known where the name is. */
   readonly livemode?: boolean
+  /** The secret's id, where its record or its id row is left. */
   readonly id?: string
   /** The row's key, in base64url. */
   readonly rowKey: string
@@ -23,6 +26,7 @@ export interface DamagedFile {
   readonly damagedBytes: number
 }
 
+/** What `recover` found, kept and lost. */
 export interface RecoveryReport {
   /**
    * Whether the new store holds exactly what the last head that was found says there was: no secret is lost, none is back
@@ -37,7 +41,12 @@ export interface RecoveryReport {
   /** Whether LevelDB has known of later writes than any that was found: all of it is an older state. */
   readonly outdated: boolean
   /** The newest head that was found: which write it is of, and how many records there were then. */
-  readonly head: { readonly sequence: number; readonly records: number } | null
+  readonly head: {
+    /** The number of the write that the head belongs to: 1 for the first. */
+    readonly sequence: number
+    /** How many records the store had after that write. */
+    readonly records: number
+  } | null
   /** How many secrets the new store has. */
   readonly kept: number
   /** How many were left out because it is known that they had been deleted. */

@@ -23,6 +23,7 @@ import { changeKeyring, type NextKeyring } from './change'
 /** With `keys`, the root key is replaced as well, and the slots of those keys alone are kept. */
 export type RotationPlan = Pick<RotateOptions, 'keys' | 'onProgress' | 'signal'>
 
+/** What a rotation did. */
 export interface RotationReport {
   /** The data key that seals everything now; it is the only one. */
   readonly dataKey: number

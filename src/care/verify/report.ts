@@ -17,11 +17,15 @@ export interface VerifyProblem {
   readonly rowKey?: string
   /** The secret, where it is known. */
   readonly id?: string
+  /** The secret's name, where it is known. */
   readonly name?: string
+  /** The secret's scope, where it is known. */
   readonly scope?: Scope
 }
 
+/** What `verify` found. */
 export interface VerifyReport {
+  /** Whether there is no problem at all. */
   readonly ok: boolean
   /** How many records were read and found authentic. */
   readonly records: number

@@ -3,7 +3,9 @@ export type AeadLibrary = '@noble/ciphers' | 'node:crypto' | 'sodium-native'
 
 /** Which library works on plaintexts from a length on. */
 export interface AeadUse {
+  /** The library that seals and opens. */
   readonly library: AeadLibrary
+  /** The shortest plaintext the library is used for, in bytes. */
   readonly fromBytes: number
 }
 
