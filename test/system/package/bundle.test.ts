@@ -26,7 +26,7 @@ const FORBIDDEN = [
   'stripe',
   'commander',
   'dotenv',
-  'secret-store',
+  'app-secret-store',
 ]
 
 const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:url']
