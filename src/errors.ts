@@ -56,7 +56,7 @@ export type SecretStoreErrorCode =
 export class SecretStoreError extends Error {
   /** Always `SecretStoreError`. */
   override readonly name = 'SecretStoreError'
-  /** Which fault it is. Stable across versions. */
+  /** Stable: to be compared with. */
   readonly code: SecretStoreErrorCode
 
   /**

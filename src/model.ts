@@ -29,17 +29,17 @@ export function user(id: string): { readonly type: 'user'; readonly user: string
 export interface Secret {
   /** `appsecret_` and 24 letters or digits; kept when the secret is replaced. */
   id: string
-  /** Always `apps.secret`, as in Stripe's API. */
+  /** Always `apps.secret`. */
   object: 'apps.secret'
   /** Unix seconds of the first `set`; kept when the secret is replaced. */
   created: number
   /** Unix seconds from which on the secret is gone, or `null` if it never expires. */
   expires_at: number | null
-  /** Live mode (`true`) or test mode. Secrets of the two never mix. */
+  /** Live mode, or test mode. */
   livemode: boolean
-  /** 1 to 5,000 characters, unique within its scope. */
+  /** Unique within its scope. */
   name: string
-  /** The account, or the one user the secret belongs to. */
+  /** The account, or one of its users. */
   scope: { type: 'account' } | { type: 'user'; user: string }
   /** Present only when expanded, and only for text. */
   payload?: string
@@ -53,9 +53,9 @@ export interface DeletedSecret extends Secret {
 
 /** One page. */
 export interface SecretList {
-  /** Always `list`, as in Stripe's API. */
+  /** Always `list`. */
   object: 'list'
-  /** Where Stripe's API has it. */
+  /** The path of the list in Stripe's API. */
   url: '/v1/apps/secrets'
   /** Whether more follow in the direction that was asked for. */
   has_more: boolean
@@ -108,11 +108,11 @@ export interface SecretRecord {
 export interface ChangeEvent {
   /** `set`: created or replaced. `expire`: its time had come; whoever met it has deleted it. */
   readonly type: 'set' | 'delete' | 'expire'
-  /** The secret's id. */
+  /** The secret's id, which begins with `appsecret_`. */
   readonly id: string
   /** The secret's name. */
   readonly name: string
-  /** The secret's scope. */
+  /** The scope that the secret is in, or was. */
   readonly scope: Scope
 }
 

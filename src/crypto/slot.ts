@@ -12,7 +12,7 @@ export interface SlotContext {
   readonly storeId: Uint8Array
   /** 8 bytes. */
   readonly slotId: Uint8Array
-  /** The `kind` of the key provider that made the slot. */
+  /** The kind of key provider, such as `passphrase`. */
   readonly kind: string
 }
 

@@ -8,7 +8,7 @@ import { ARGON2ID, SALT_BYTES, SCRYPT } from '../format/constants'
 import { base64url, type SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 
-/** How a passphrase is stretched, and what its slot is called. */
+/** Options of `passphrase`; costs are those of the chosen `kdf` alone. */
 export interface PassphraseOptions {
   /** How a *new* slot stretches the passphrase; an existing one says so itself. @defaultValue `'scrypt'` */
   readonly kdf?: 'scrypt' | 'argon2id'

@@ -5,7 +5,7 @@ import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { KEY_BYTES } from '../format/constants'
 import type { KeyProvider } from './provider'
 
-/** What `rawKey` takes beside the key. */
+/** Options of `rawKey`. */
 export interface RawKeyOptions {
   /** A name for the slot, shown by tools, never secret. */
   readonly label?: string

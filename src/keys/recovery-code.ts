@@ -4,7 +4,7 @@ import { RECOVERY_CODE } from '../format/constants'
 import type { KeyProvider } from './provider'
 import { randomSecret } from './raw-key'
 
-/** What `recoveryCode` takes beside the code. */
+/** Options of `recoveryCode`. */
 export interface RecoveryCodeOptions {
   /** A name for the slot, shown by tools, never secret. */
   readonly label?: string

@@ -5,7 +5,7 @@ export type AeadLibrary = '@noble/ciphers' | 'node:crypto' | 'sodium-native'
 export interface AeadUse {
   /** The library that seals and opens. */
   readonly library: AeadLibrary
-  /** The shortest plaintext the library is used for, in bytes. */
+  /** The least length of a plaintext that goes to it. */
   readonly fromBytes: number
 }
 
