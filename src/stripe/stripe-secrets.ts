@@ -53,7 +53,7 @@ export interface StripeListParams extends Omit<StripeFindParams, 'name'> {
 export type StripeAnswer<T> = T & {
   /** The reply that the answer would have come in. */
   readonly lastResponse: {
-    /** The headers of the reply, their names in lower case. */
+    /** The headers of the reply, of which only `request-id` is there. */
     readonly headers: Record<string, string>
     /** The id of the request, `req_…`. */
     readonly requestId: string

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { fromRoot } from '../../support/paths'
+import { fromRoot } from '../support/paths'
 
 const program = join(dirname(createRequire(import.meta.url).resolve('typedoc/package.json')), 'bin/typedoc')
 
