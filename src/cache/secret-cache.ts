@@ -117,6 +117,7 @@ export class SecretCache implements AsyncDisposable {
     return this.#closing
   }
 
+  /** The same as `close`, at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

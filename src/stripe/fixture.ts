@@ -144,6 +144,7 @@ export class StripeFixture implements AsyncDisposable {
     await this.store.close()
   }
 
+  /** The same as `close`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
