@@ -39,7 +39,7 @@ export const addSecretCommands: AddCommands = (program, run) => {
     .command('get')
     .description("write a secret's payload to stdout, as it is")
     .argument('<name>')
-    .addHelpText('after', jsonHelp('the secret, with "payload", or "payload_base64" for what is no UTF-8.'))
+    .addHelpText('after', jsonHelp('the secret, with "payload", or "payload_base64" if it is not UTF-8.'))
     .action(run(getSecret))
 
   program
