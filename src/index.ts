@@ -15,12 +15,11 @@ export type {
   MemoryOptions,
   OpenOptions,
   Progress,
-  RecoverOptions,
-  RestoreOptions,
   RotateOptions,
   ViewOptions,
 } from './input/options'
 export type { BatchOperation, FindParams, ListParams, SetParams, TargetParams } from './input/params'
+export type { RecoverOptions, RestoreOptions } from './input/restore-options'
 export { type PassphraseOptions, passphrase } from './keys/passphrase'
 export type { KeyProvider } from './keys/provider'
 export { type RawKeyOptions, rawKey } from './keys/raw-key'

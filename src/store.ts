@@ -12,16 +12,13 @@ import {
   parseLongOptions,
   parseMemoryOptions,
   parseOpenOptions,
-  parseRecoverOptions,
-  parseRestoreOptions,
   parseRotateOptions,
   parseViewOptions,
-  type RecoverOptions,
-  type RestoreOptions,
   type RotateOptions,
   type ViewOptions,
 } from './input/options'
-import { checkBackupSource, checkBackupTarget, checkLocation, checkSlotId } from './input/params'
+import { checkBackupTarget, checkLocation, checkSlotId } from './input/params'
+import type { RecoverOptions, RestoreOptions } from './input/restore-options'
 import type { KeyProvider } from './keys/provider'
 import { type KeySlotInfo, slotInfo } from './keys/slot-info'
 import { checkpointToken } from './opening/checkpoints'
@@ -213,10 +210,7 @@ export class SecretStore extends SecretView {
    *   `ERR_UNSUPPORTED_VERSION`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
    */
   static async restore(source: BackupSource, location: string, options: RestoreOptions): Promise<RestoreReport> {
-    const plan = parseRestoreOptions(options)
-    checkBackupSource(source)
-    const path = checkLocation(location)
-    return (await onDemand()).restore(source, path, plan)
+    return (await onDemand()).restore(source, location, options)
   }
 
   /**
@@ -231,9 +225,7 @@ export class SecretStore extends SecretView {
    *   the destination.
    */
   static async recover(location: string, options: RecoverOptions): Promise<RecoveryReport> {
-    const path = checkLocation(location)
-    const plan = parseRecoverOptions(options)
-    return (await onDemand()).recover(path, plan)
+    return (await onDemand()).recover(location, options)
   }
 
   /**

@@ -6,8 +6,8 @@ import { newKeyring, type Unlocked } from '../keys/unlock'
 import { makeSlot } from '../keys/wrap'
 import { buildStore } from '../storage/directory/build'
 import type { Location } from '../storage/directory/location'
-import { writeAlone } from '../storage/engine'
 import { sealHead } from '../storage/head'
+import { writeAlone } from '../storage/write-alone'
 
 /**
  * Creates the store of a location where there is none. Another creator may have been faster: then its store is left there,

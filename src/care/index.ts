@@ -4,10 +4,12 @@
  */
 export { backup } from './backup/backup'
 export { restore } from './backup/restore'
+export { compact } from './compact'
 export { createStore } from './create'
 export { recover } from './recovery/recover'
-export { changeKeyring } from './rekey/change'
+export { makeNewest } from './rekey/make-newest'
 export { rotate } from './rekey/rotate'
 export { addSlot, removeSlot, renewSlots, replaceSlot } from './rekey/slots'
 export { status } from './status'
+export { expectWhole } from './verify/expect-whole'
 export { verify } from './verify/verify'

@@ -4,10 +4,11 @@ import type { BackupEntry } from '../format/backup'
 import { ROW } from '../format/constants'
 import type { Head } from '../format/head'
 import { replacementChanges } from '../storage/commit/changes'
-import { type Change, type Engine, getNow, writeAlone } from '../storage/engine'
+import { type Change, type Engine, getNow } from '../storage/engine'
 import { HEAD_ROW, RowKey } from '../storage/keyspace'
 import { openPayload, openRecord, type SealedRecord } from '../storage/records'
 import { storeParts } from '../storage/store-parts'
+import { writeAlone } from '../storage/write-alone'
 import { verify } from './verify/verify'
 
 const COMMIT_ROWS = 500

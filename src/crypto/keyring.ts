@@ -19,7 +19,6 @@ import { derive, mac, sha256 } from './derive'
 import type { Random } from './random'
 import { open, SEAL_BYTES, seal } from './seal'
 import { elementHash } from './set-hash'
-import { ChunkSealer } from './stream'
 
 /**
  * The keys of one open store. Opaque: bytes go in and come out sealed or opened. It is one object for as long as the
@@ -159,12 +158,6 @@ export class Keyring {
     this.#wiped = true
     const rest = [this.#rootKey, this.#setHashKey, this.#checkpointKey, this.#namesKey, this.#requestKey]
     for (const key of [...this.#masterKeys.values(), ...rest]) key.fill(0)
-  }
-
-  /** Seals what goes out of the store in a stream of its own, bound to `header`. */
-  sealStream(header: Uint8Array): ChunkSealer {
-    this.#checkOpen()
-    return new ChunkSealer(streamKey(this.#rootKey, header))
   }
 
   #masterKey(id: number): Uint8Array {

@@ -5,7 +5,7 @@ import type { KeyProvider } from '../keys/provider'
 import type { Partition } from '../model'
 
 import { warnOf } from '../platform/warn'
-import { checkAccount, checkLocation, checkUser } from './params'
+import { checkAccount, checkUser } from './params'
 
 /** What every store takes, on disk or in memory. */
 export interface MemoryOptions {
@@ -99,26 +99,6 @@ export interface RotateOptions extends LongOptions {
   readonly keys?: readonly KeyProvider[]
 }
 
-/** What `SecretStore.restore` takes. */
-export interface RestoreOptions extends LongOptions {
-  /** One that opened the store when the backup was made. */
-  readonly key: KeyProvider
-  /** As in `open`. @defaultValue `true` */
-  readonly sodium?: boolean
-}
-
-/** What `SecretStore.recover` takes. */
-export interface RecoverOptions extends LongOptions {
-  /** One that opens the damaged store. */
-  readonly key: KeyProvider
-  /** Where the new store is to be: a place where there is nothing, or an empty directory, and not in the damaged one. */
-  readonly destination: string
-  /** As in `open`. @defaultValue `true` */
-  readonly sodium?: boolean
-  /** Told how many bytes of the damaged store's files have been read, of how many. */
-  readonly onProgress?: (progress: Progress) => void
-}
-
 /** What part of the store a view sees. */
 export interface ViewOptions {
   /** A connected account, 1 to 5,000 characters. @defaultValue none: the app's own */
@@ -137,8 +117,6 @@ export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
 export type OpenSettings = Omit<MemorySettings, 'names'> &
   Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback'>> &
   Pick<OpenOptions, OpenWithoutDefault>
-export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
-export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium'>>
 type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names' | 'verify'
 
 const SWEEP_INTERVAL_MS = 60_000
@@ -166,7 +144,7 @@ export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   'acceptRollback',
   'verify',
 ]
-const LONG_NAMES = ['onProgress', 'signal'] as const
+export const LONG_NAMES = ['onProgress', 'signal'] as const
 
 export function parseMemoryOptions(options: unknown): MemorySettings {
   const given = optionsOf<MemoryOptions>(options as MemoryOptions, 'options', MEMORY_NAMES)
@@ -209,19 +187,7 @@ export function parseLongOptions(options: unknown, label: string): LongOptions {
   return longOptions(optionsOf<LongOptions>(options as LongOptions, label, LONG_NAMES))
 }
 
-export function parseRestoreOptions(options: unknown): RestoreSettings {
-  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key', 'sodium'])
-  return { ...longOptions(given), key: checkProvider(given.key), sodium: checkSodium(given.sodium) }
-}
-
-export function parseRecoverOptions(options: unknown): RecoverSettings {
-  const names = [...LONG_NAMES, 'key', 'destination', 'sodium'] as const
-  const given = optionsOf<RecoverOptions>(options as RecoverOptions, 'recover', names)
-  const destination = checkLocation(given.destination, 'destination')
-  return { ...longOptions(given), key: checkProvider(given.key), destination, sodium: checkSodium(given.sodium) }
-}
-
-function longOptions({ onProgress, signal }: LongOptions): LongOptions {
+export function longOptions({ onProgress, signal }: LongOptions): LongOptions {
   if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
     throw new TypeError('signal: expected an AbortSignal, got something else')
   }
@@ -272,7 +238,7 @@ function clock(now: () => number): () => number {
   }
 }
 
-function checkSodium(sodium: unknown): boolean {
+export function checkSodium(sodium: unknown): boolean {
   return checkBoolean(sodium ?? true, 'sodium')
 }
 

@@ -181,14 +181,7 @@ export function checkBackupTarget(value: unknown): void {
   throw new TypeError('backup: expected the path of a new file, or a writable stream, got something else')
 }
 
-/** A path, or something that gives bytes. */
-export function checkBackupSource(value: unknown): void {
-  const given = value as Partial<AsyncIterable<unknown>> | null | undefined
-  if (isPath(value) || typeof given?.[Symbol.asyncIterator] === 'function') return
-  throw new TypeError('restore: expected the path of a backup, or a readable stream, got something else')
-}
-
-function isPath(value: unknown): boolean {
+export function isPath(value: unknown): boolean {
   return typeof value === 'string' && value !== '' && !value.includes('\0')
 }
 

@@ -32,7 +32,7 @@ export async function openLocation(path: string, settings: OpenSettings): Promis
   const located = await locate(path, settings)
   const { parts, passedOver } = await openFiles(located, settings)
   const store = new OpenStore(parts, settings)
-  if (settings.verify || passedOver > 0) await expectWhole(store, passedOver)
+  if (settings.verify || passedOver > 0) await (await import('../care/index')).expectWhole(store, passedOver)
   await renewSlots(store, settings)
   return store
 }
@@ -156,22 +156,6 @@ async function lookAtFiles(engine: Engine, { count }: Head, directory: string): 
     throw corrupt(`records: expected ${count}, got ${got} (SecretStore.recover makes a store of what is left)`)
   }
   return droppedBytes(directory)
-}
-
-/** @throws {SecretStoreError} `ERR_CORRUPT`; the store is closed then. */
-async function expectWhole(store: OpenStore, passedOver: number): Promise<void> {
-  try {
-    const { verify } = await import('../care/index')
-    const { problems } = await verify(store)
-    const [first] = problems
-    if (first !== undefined) throw corrupt(`store: expected a whole one, got one in which ${first.message}`, problems)
-  } catch (error) {
-    await store.close()
-    throw error
-  }
-  if (passedOver === 0) return
-  const passed = `data: expected whole files, got ones of which LevelDB has passed over ${passedOver} bytes`
-  store.report(corrupt(`${passed}; what is left is whole, but may be older than it was`))
 }
 
 /** Has the slots wrapped anew that the key says are outdated. The store is open whether that succeeds or not. */

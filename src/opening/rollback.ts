@@ -8,11 +8,6 @@ import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { matchKeyring } from '../storage/head'
 import type { StoreParts } from '../storage/store-parts'
 
-/** More than can have been written between the last checkpoint that is known and the end of what is abandoned. */
-const ABANDONED_WRITES: number = 2 ** 32
-/** A million writes a second for a hundred years. */
-const GREATEST_PLAUSIBLE_SEQUENCE: number = 2 ** 52
-
 /**
  * The checkpoints that a store must not be older than: the one that was given, and the one that the app has kept.
  *
@@ -49,22 +44,12 @@ export async function checkNewest(
     if (matchKeyring(file, mac, head) === 'settled') return
   } catch (error) {
     if (!acceptRollback || !(error instanceof SecretStoreError && error.code === 'ERR_ROLLBACK')) throw error
-    const { changeKeyring } = await import('../care/index')
-    const sequence = abandon(minima, keyring, head)
-    await keyring.lendRootKey((rootKey) => changeKeyring(store, { file, rootKey }, sequence))
+    const { makeNewest } = await import('../care/index')
+    await makeNewest(store, minima)
     return
   }
   const generation = file.change?.generation as number
   await queue.commitHead({ ...head, sequence: head.sequence + 1, keyring: { generation, mac } })
-}
-
-/** @returns A sequence number past all that is known of the abandoned future, which is thereby the older one. */
-function abandon(minima: readonly Checkpoint[], { storeId }: Keyring, head: Head): number {
-  // A number that no store comes to was forged where the token is kept.
-  const own = minima.filter(
-    (minimum) => equal(minimum.storeId, storeId) && minimum.sequence <= GREATEST_PLAUSIBLE_SEQUENCE,
-  )
-  return Math.max(head.sequence, ...own.map(({ sequence }) => sequence)) + ABANDONED_WRITES
 }
 
 /** @throws {SecretStoreError} `ERR_ROLLBACK`. */

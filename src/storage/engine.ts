@@ -75,18 +75,6 @@ export function addTo(batch: Batch, changes: Iterable<Change>): void {
   }
 }
 
-/** Writes a few changes where nobody else writes, as into a store that is being built. */
-export async function writeAlone(engine: Engine, changes: Iterable<Change>): Promise<void> {
-  const batch = engine.batch()
-  try {
-    addTo(batch, changes)
-    const isWritten = await batch.write(undefined)
-    if (!isWritten) throw new Error('write: expected nobody else to write, got the head of another')
-  } finally {
-    await batch.close()
-  }
-}
-
 /** One row, without a thread hop where the engine can. */
 export function getNow(engine: Engine, key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
   return engine.canReadSync() ? engine.getSync(key) : engine.get(key)

@@ -254,7 +254,7 @@ describe('a keyring', () => {
       () => keyring.lendRootKey(toHex),
       () => keyring.adopt(file, rootKey),
       () => keyring.requestHash(utf8('request')),
-      () => keyring.sealStream(utf8('header')),
+      () => keyring.sealRow(utf8('r'), utf8('row')),
     ]) {
       expect(await codeOf(work)).toBe('ERR_CLOSED')
     }

@@ -1,4 +1,6 @@
 import type { StoreContext } from '../../context'
+import { streamKey } from '../../crypto/keyring'
+import { ChunkSealer } from '../../crypto/stream'
 import { type BackupEntry, encodeBackupEntry, encodeBackupHeader } from '../../format/backup'
 import { BACKUP_NONCE_BYTES, SLOT_KIND } from '../../format/constants'
 import type { LongOptions } from '../../input/options'
@@ -52,7 +54,7 @@ async function write(context: StoreContext, sink: Sink, { onProgress, signal }: 
   const { keyring, keyringStorage, queue, random } = context
   const records = queue.head.count
   const header = encodeBackupHeader({ keyring: keyringStorage.bytes, records, nonce: random(BACKUP_NONCE_BYTES) })
-  const sealer = keyring.sealStream(header)
+  const sealer = new ChunkSealer(await keyring.lendRootKey((rootKey) => streamKey(rootKey, header)))
   let bytes = 0
   const put = async (piece: Uint8Array): Promise<void> => {
     if (piece.length === 0) return

@@ -6,11 +6,12 @@ import { ROW } from '../../format/constants'
 import { envelopeTag, IDENTITY_BYTES } from '../../format/envelope'
 import { encodeSetHash, type Head } from '../../format/head'
 import type { StoredRecord } from '../../format/record'
-import { type Change, type Engine, writeAlone } from '../../storage/engine'
+import type { Change, Engine } from '../../storage/engine'
 import { openHead } from '../../storage/head'
 import { HEAD_ROW, type Keyspace, prefixRange } from '../../storage/keyspace'
 import { openRecord } from '../../storage/records'
 import { walkRows } from '../../storage/walk'
+import { writeAlone } from '../../storage/write-alone'
 import {
   decodeKey,
   KIND,

@@ -1,6 +1,6 @@
 import { toBase64url } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
-import { addressOf } from '../../storage/keyspace'
+import { addressOf } from '../../storage/keyspace-inverse'
 import { openRecord } from '../../storage/records'
 import { choose, mayBeDeleted, mayBeOlder } from './choice'
 import type { Evidence } from './evidence'

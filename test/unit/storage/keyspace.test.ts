@@ -5,7 +5,6 @@ import { mac } from '../../../src/crypto/derive'
 import { ROW } from '../../../src/format/constants'
 import type { Address, Scope } from '../../../src/model'
 import {
-  addressOf,
   expiryPrefix,
   expiryRow,
   HEAD_ROW,
@@ -15,6 +14,7 @@ import {
   prefixRange,
   RowKey,
 } from '../../../src/storage/keyspace'
+import { addressOf } from '../../../src/storage/keyspace-inverse'
 
 /** Strings of the pieces that row keys are made of, so that one address ends where another one begins. */
 const adversarial = fc

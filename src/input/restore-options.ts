@@ -1,0 +1,49 @@
+import { optionsOf } from '../base/checks'
+import type { KeyProvider } from '../keys/provider'
+import { checkProvider, checkSodium, LONG_NAMES, type LongOptions, longOptions, type Progress } from './options'
+import { checkLocation, isPath } from './params'
+
+/** What makes a store of something else takes. It is loaded when it is needed. */
+
+/** What `SecretStore.restore` takes. */
+export interface RestoreOptions extends LongOptions {
+  /** One that opened the store when the backup was made. */
+  readonly key: KeyProvider
+  /** As in `open`. @defaultValue `true` */
+  readonly sodium?: boolean
+}
+
+/** What `SecretStore.recover` takes. */
+export interface RecoverOptions extends LongOptions {
+  /** One that opens the damaged store. */
+  readonly key: KeyProvider
+  /** Where the new store is to be: a place where there is nothing, or an empty directory, and not in the damaged one. */
+  readonly destination: string
+  /** As in `open`. @defaultValue `true` */
+  readonly sodium?: boolean
+  /** Told how many bytes of the damaged store's files have been read, of how many. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+/** Options with every default filled in. */
+export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
+export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium'>>
+
+export function parseRestoreOptions(options: unknown): RestoreSettings {
+  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key', 'sodium'])
+  return { ...longOptions(given), key: checkProvider(given.key), sodium: checkSodium(given.sodium) }
+}
+
+export function parseRecoverOptions(options: unknown): RecoverSettings {
+  const names = [...LONG_NAMES, 'key', 'destination', 'sodium'] as const
+  const given = optionsOf<RecoverOptions>(options as RecoverOptions, 'recover', names)
+  const destination = checkLocation(given.destination, 'destination')
+  return { ...longOptions(given), key: checkProvider(given.key), destination, sodium: checkSodium(given.sodium) }
+}
+
+/** A path, or something that gives bytes. */
+export function checkBackupSource(value: unknown): void {
+  const given = value as Partial<AsyncIterable<unknown>> | null | undefined
+  if (isPath(value) || typeof given?.[Symbol.asyncIterator] === 'function') return
+  throw new TypeError('restore: expected the path of a backup, or a readable stream, got something else')
+}
