@@ -6,7 +6,7 @@ import { declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin'
  * @type {import('@stryker-mutator/api/core').PartialStrykerOptions}
  */
 export default {
-  mutate: [`src/${process.env.MUTATE ?? '{format,crypto,expiry,storage}'}/**/*.ts`],
+  mutate: [`src/${process.env.MUTATE ?? '{base,format,crypto,storage,verbs}'}/**/*.ts`],
   testRunner: 'vitest',
   // With `related`, mutants of what runs at import find no tests and survive.
   vitest: { configFile: 'vitest.mutation.config.ts', related: false },

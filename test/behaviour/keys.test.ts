@@ -1,6 +1,5 @@
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { mapKey } from '../../src/base/bytes'
 import {
@@ -22,6 +21,7 @@ import { LevelEngine } from '../../src/storage/level/engine'
 import { spyOnCommits } from '../support/engine-spy'
 import { failNextWrite } from '../support/engine-writes'
 import type { ExpectedSecret } from '../support/golden-secrets'
+import { fromRoot } from '../support/paths'
 import { allRows, readRow } from '../support/raw-rows'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
@@ -517,7 +517,7 @@ describe('a change of keys that fails', () => {
 })
 
 describe.each(['v1', 'v1-sealed'])('the golden store %s', (fixture) => {
-  const path = fileURLToPath(new URL(`../fixtures/${fixture}`, import.meta.url))
+  const path = fromRoot(`test/fixtures/${fixture}`)
   const now = (): number => 1_767_312_000_000
 
   async function copy(): Promise<{ location: string; key: KeyProvider }> {

@@ -2,9 +2,10 @@ import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, type Scope, user } from '../../src/index'
+import { startChild } from '../support/programs'
 import type { Flip, Outcome, Task } from '../support/programs/flipper'
 import type { Observation } from '../support/programs/observation'
-import { filesOf, openStore, startChild, temporaryDirectory } from '../support/stores'
+import { filesOf, openStore, temporaryDirectory } from '../support/stores'
 
 const FLIPPERS = 2
 const SCOPES = { account, user: user('usr_1') } as const
@@ -52,7 +53,7 @@ async function smallStore(location: string): Promise<{ states: State[]; minimum:
 
 /** Flips one byte after the other in a child of its own, which is replaced when a flip takes it down. */
 async function* flipAll(task: Task, flips: readonly Flip[]): AsyncGenerator<[Flip, Outcome | 'abort']> {
-  const start = (): ChildProcess => startChild('flipper.ts', ['run', JSON.stringify(task)])
+  const start = (): ChildProcess => startChild('flipper', ['run', JSON.stringify(task)])
   let child = start()
   onTestFinished(() => void child.kill('SIGKILL'))
   for (const flip of flips) {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, type Scope, user } from '../../src/index'
 import { campaign, conclude, type Draws, progressOf, times } from '../support/campaign'
-import { bundleChild } from '../support/programs/bundled'
+import { startChild } from '../support/programs'
 import type { Observation } from '../support/programs/observation'
 import type { Broken, Damage, Outcome, Rot, RotTask } from '../support/programs/rotter'
 import { copyStore, filesOf, openStore, temporaryDirectory, testKey } from '../support/stores'
@@ -243,12 +243,8 @@ function faultOf(
 }
 
 /** Has a child look at one copy after the other; it is replaced when one takes it down. */
-async function* rotAll(
-  start: Awaited<ReturnType<typeof bundleChild>>,
-  task: RotTask,
-  rots: readonly Rot[],
-): AsyncGenerator<[Rot, Outcome | 'abort']> {
-  const begin = (): ChildProcess => start(['rot', JSON.stringify(task)])
+async function* rotAll(task: RotTask, rots: readonly Rot[]): AsyncGenerator<[Rot, Outcome | 'abort']> {
+  const begin = (): ChildProcess => startChild('rotter', ['rot', JSON.stringify(task)])
   let child = begin()
   onTestFinished(() => void child.kill('SIGKILL'))
   for (const rot of rots) {
@@ -281,7 +277,6 @@ test('damage to any of the files together is never a wrong value, and never an u
     const directory = await temporaryDirectory()
     const pictures = join(directory, 'pictures')
     const life = await live(join(directory, 'original'), pictures, draws)
-    const start = await bundleChild('rotter.ts')
     const rots = [...every(life, draws)].flatMap(([sort, all]) => some(all, draws).map((rot) => ({ sort, rot })))
     const counts = new Map<string, number>()
     const count = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1)
@@ -292,7 +287,7 @@ test('damage to any of the files together is never a wrong value, and never an u
       Array.from({ length: ROTTERS }, async (_, rotter) => {
         const task = { pictures, scratch: join(directory, `copy-${rotter}`), targets: life.targets, scopes: SCOPES }
         const share = rots.filter((_, index) => index % ROTTERS === rotter).map(({ rot }) => rot)
-        for await (const [rot, outcome] of rotAll(start, task, share)) {
+        for await (const [rot, outcome] of rotAll(task, share)) {
           progress(done++, rots.length)
           if (outcome === 'abort') {
             count('processes aborted')

@@ -7,8 +7,9 @@ import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
 import { type CacheAnswer, SecretCache } from '../../src/cache/index'
 import { account } from '../../src/index'
+import { startChild } from '../support/programs'
 import { LIMITS, NAMES, type Report } from '../support/programs/cacher'
-import { newLocation, openStore, startChild } from '../support/stores'
+import { newLocation, openStore } from '../support/stores'
 
 const KILLS = 30
 const MOST_REPORTS = 600
@@ -114,12 +115,12 @@ test(`${KILLS} kills lose no answer that was given, and bring none back`, { time
   const source = await startSource(said)
   const url = `http://127.0.0.1:${(source.address() as AddressInfo).port}`
   const known = new Map(NAMES.map((name) => [name, new Known()]))
-  let reserve = startChild('cacher.ts', ['run'])
+  let reserve = startChild('cacher', ['run'])
   onTestFinished(() => void reserve.kill('SIGKILL'))
   const count = { answers: 0, stale: 0, none: 0, unavailable: 0, invalidations: 0, there: 0 }
   for (let kill = 1; kill <= KILLS; kill++) {
     const child = reserve
-    reserve = startChild('cacher.ts', ['run'])
+    reserve = startChild('cacher', ['run'])
     for (const report of await liveAndDie(child, { location, url })) {
       if ('opened' in report) continue
       expect(report, 'two loads at once').not.toHaveProperty('twoLoads')

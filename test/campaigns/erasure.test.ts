@@ -10,7 +10,8 @@ import { LevelEngine } from '../../src/storage/level/engine'
 import { campaign, conclude, isLong, progressOf, times } from '../support/campaign'
 import { afterEachStep } from '../support/engine-spy'
 import { interceptWrites } from '../support/engine-writes'
-import { codeOf, copyStore, filesOf, newLocation, openStore, startChild, TestClock, testKey } from '../support/stores'
+import { startChild } from '../support/programs'
+import { codeOf, copyStore, filesOf, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
 /** Something to look for in the files, and what it is. At least 8 bytes. */
 interface Trace {
@@ -255,7 +256,7 @@ describe('after compact(), nothing of what is gone is in any file', () => {
       const store = await openStore(location)
       const { gone, kept, traces } = await plantBoth(location, store, 40, medium)
       await store.close()
-      const child = startChild('eraser.ts', [location, JSON.stringify(gone)])
+      const child = startChild('eraser', [location, JSON.stringify(gone)])
       onTestFinished(() => void child.kill('SIGKILL'))
       let reports = 0
       const killAfter = 1 + kill

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, rawKey, SecretStore } from '../../src/index'
+import { startChild } from '../support/programs'
 import { BATCH_NAMES, payloadOf, type Report, type Write } from '../support/programs/writer'
-import { newLocation, startChild } from '../support/stores'
+import { newLocation } from '../support/stores'
 
 const KILLS = 108
 const MOST_REPORTS = 500
@@ -67,14 +68,14 @@ test(`${KILLS} kills lose no acknowledged write and tear no batch`, { timeout: 2
   const options = { key: rawKey(new Uint8Array(32).fill(7)), sweepIntervalMs: 0, compactIntervalMs: 0 }
   await (await SecretStore.open(location, options)).close()
   let state = new Map<string, string>()
-  let reserve = startChild('writer.ts', ['run'])
+  let reserve = startChild('writer', ['run'])
   onTestFinished(() => void reserve.kill('SIGKILL'))
   let acknowledged = 0
   let batches = 0
   let unopened = 0
   for (let kill = 1; kill <= KILLS; kill++) {
     const child = reserve
-    reserve = startChild('writer.ts', ['run'])
+    reserve = startChild('writer', ['run'])
     const life = await liveAndDie(child, location, kill % 6 === 0)
     const store = await SecretStore.open(location, options)
     const found = new Map<string, string>()

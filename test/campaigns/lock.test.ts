@@ -8,13 +8,14 @@ import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import { account, SecretStore } from '../../src/index'
 import { campaign, conclude, type Draws, progressOf, times } from '../support/campaign'
+import { builtProgram, startChild } from '../support/programs'
 import { COUNTER, type Job, type Report } from '../support/programs/lock-racer'
 import type { Answer, Command } from '../support/programs/opener'
 import type { ThreadCommand } from '../support/programs/opening-thread'
 import type { Round } from '../support/programs/racing-threads'
-import { codeOf, newLocation, openStore, startChild, temporaryDirectory, testKey } from '../support/stores'
+import { codeOf, newLocation, openStore, temporaryDirectory, testKey } from '../support/stores'
 import { flawOf } from './shim/flaws'
-import { bundled } from './shim/shim'
+import { starterOf } from './shim/shim'
 
 const POSIX = process.platform !== 'win32'
 if (!POSIX) console.warn('lock: skipped what is about POSIX locks and links, this is Windows')
@@ -28,7 +29,7 @@ interface Opener {
 
 /** Another process. `tell` returns the command's value, or the code of its error. */
 function otherProcess(): Opener {
-  const child = startChild('opener.ts', ['run'])
+  const child = startChild('opener', ['run'])
   onTestFinished(() => void child.kill('SIGKILL'))
   return {
     async tell(command) {
@@ -46,12 +47,7 @@ function otherProcess(): Opener {
 
 /** A worker thread of this process. The command's outcome is `'written'` or the code of its error. */
 async function otherThread(): Promise<{ tell(command: ThreadCommand): Promise<string>; end(): Promise<unknown> }> {
-  // A worker's first module is loaded before any hook that is registered in it, so the first one is not TypeScript.
-  const url = new URL('../support/programs/opening-thread.ts', import.meta.url).href
-  const worker = new Worker(
-    `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(url)}) })`,
-    { eval: true, execArgv: [] },
-  )
+  const worker = new Worker(builtProgram('opening-thread'), { execArgv: [] })
   onTestFinished(() => void worker.terminate())
   await once(worker, 'online')
   return {
@@ -153,7 +149,7 @@ test('a store that a worker thread left open when it was ended can be opened aga
 test('of two threads that open at the same moment at most one gets the store, and nothing acknowledged is lost', async () => {
   const location = await newLocation()
   await (await openStore(location)).close()
-  const child = startChild('racing-threads.ts', ['run', location, String(THREAD_ROUNDS)])
+  const child = startChild('racing-threads', ['run', location, String(THREAD_ROUNDS)])
   onTestFinished(() => void child.kill('SIGKILL'))
   const rounds: Round[] = []
   child.on('message', (round) => rounds.push(round as Round))
@@ -355,7 +351,7 @@ async function race(start: () => ChildProcess, job: Omit<Job, 'racer'>, kills: n
 
 test('of many processes at most one holds the store, whoever is killed, and no count is lost or given twice', () =>
   campaign('faults/lock.test.ts', async (draws) => {
-    const program = await bundled(await temporaryDirectory(), 'lock-racer.ts', 'race')
+    const program = starterOf('lock-racer', 'race')
     const start = (): ChildProcess => {
       const child = program.start()
       child.stderr?.resume()

@@ -1,20 +1,16 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { importFrom } from '../../src/migrate'
+import { startChild } from '../support/programs'
 import { manySecrets } from '../support/sources'
 import { newLocation, openStore } from '../support/stores'
 
 test.each([1, 2, 3])('an import that is killed behind batch %i is completed by the next', async (batches) => {
   const location = await newLocation()
-  const program = fileURLToPath(new URL('../support/programs/importer.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', program, location], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = startChild('importer', [location])
   const ended = once(child, 'exit')
   let told = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     told += text
     if (told.includes(`${batches * 100}\n`)) child.kill('SIGKILL')
   })

@@ -63,7 +63,7 @@ async function bench(): Promise<(attempt: Attempt) => Promise<Result>> {
   const [template, root] = [join(directory, 'template'), join(directory, 'root')]
   for (const path of [template, root]) await mkdir(path)
   await makeTemplate(template)
-  const children = new FaultedChildren(await preloader(directory, root, 'faulted.ts', 'fail'))
+  const children = new FaultedChildren(await preloader(directory, root, 'faulted', 'fail'))
   onTestFinished(() => children.end())
   let count = 0
   return async (attempt) => {

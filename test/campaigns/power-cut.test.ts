@@ -123,7 +123,7 @@ async function findOut(location: string, key: number): Promise<Found> {
 test.skipIf(callRefusal !== undefined)('a power cut at some moment loses nothing acknowledged', () =>
   campaign('faults/power-cut.test.ts', async (draws) => {
     const disk = newLoopDisk()
-    const children = await preloader(await temporaryDirectory(), disk.root, 'every-writer.ts', 'write')
+    const children = await preloader(await temporaryDirectory(), disk.root, 'every-writer', 'write')
     const start = (): ChildProcess => {
       const child = children.start()
       child.stderr?.resume()
@@ -171,7 +171,7 @@ test.skipIf(callRefusal !== undefined)(
       const template = join(directory, 'template')
       await mkdir(template)
       await makeTemplate(template)
-      const children = new FaultedChildren(await preloader(directory, disk.root, 'faulted.ts', 'fail'))
+      const children = new FaultedChildren(await preloader(directory, disk.root, 'faulted', 'fail'))
       onTestFinished(() => children.end())
       const progress = progressOf('power-cut at system calls')
       const fault: Fault = {

@@ -1,17 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, watch } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { KEYRING_FILE, STAGED_KEYRING_FILE } from '../../src/format/constants'
 import { account, SecretStore, SecretStoreError } from '../../src/index'
 import { CommitQueue } from '../../src/storage/commit/queue'
+import { startChild } from '../support/programs'
 import {
   type Job,
   keyOf,
@@ -114,21 +113,10 @@ const stillSecrets: State = new Map(
   ]),
 )
 
-/** The child in one file: from the sources it takes four times as long to start. */
-async function buildChild(): Promise<() => ChildProcess> {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
-  const directory = await temporaryDirectory()
-  const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
-  const options = ['--no-config', '--format', 'cjs', '--target', 'node20', '--platform', 'node', '--out-dir', directory]
-  await promisify(execFile)(process.execPath, [tsup, 'test/support/programs/rekeyer.ts', ...options], { cwd: root })
-  const [file] = await readdir(directory)
-  const env = { ...process.env, NODE_PATH: join(root, 'node_modules') }
-  return () => {
-    const args = [join(directory, file as string), 'rekey']
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    return child
-  }
+function startRekeyer(): ChildProcess {
+  const child = startChild('rekeyer', ['rekey'], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
 }
 
 /** Gives a child its job, kills it, and returns all it had said by then. */
@@ -264,7 +252,6 @@ class Victim {
   readonly #directory: string
   readonly #location: string
   readonly #backup: string
-  readonly #start: () => ChildProcess
   #reserve: ChildProcess
   #known: Known
   #nextKey = 1000
@@ -272,7 +259,7 @@ class Victim {
   acknowledged = 0
   steps = 0
 
-  constructor(plan: Plan, template: Template, directory: string, start: () => ChildProcess) {
+  constructor(plan: Plan, template: Template, directory: string) {
     this.#plan = plan
     this.#work = plan.work
     this.#lastsMs = plan.lastsMs
@@ -280,13 +267,12 @@ class Victim {
     this.#location = join(directory, 'secrets')
     this.#backup = template.backup
     this.#known = { state: template.state, keys: [1, 2], gone: [], pending: false }
-    this.#start = start
-    this.#reserve = start()
+    this.#reserve = startRekeyer()
   }
 
   async killOnce(): Promise<void> {
     const child = this.#reserve
-    this.#reserve = this.#start()
+    this.#reserve = startRekeyer()
     const job = this.#job(this.#work)
     const life = await liveAndDie(child, job, takeAim(this.#plan, this.#lastsMs))
     this.#lastsMs = Math.max(this.#lastsMs, life.longestMs)
@@ -387,7 +373,7 @@ class Victim {
   async #killOpening(keys: readonly number[]): Promise<void> {
     if (keys.length === 0) return
     const child = this.#reserve
-    this.#reserve = this.#start()
+    this.#reserve = startRekeyer()
     await liveAndDie(
       child,
       { ...this.#job('open'), keys },
@@ -523,7 +509,6 @@ test(`${KILLS} kills of rekeying, backing up and restoring`, { timeout: 60_000 +
   })
   onTestFinished(() => spy.mockRestore())
   const template = await makeTemplate()
-  const start = await buildChild()
   const directory = await temporaryDirectory()
   const waiting = [...WORKS]
   const lane = async (): Promise<void> => {
@@ -533,7 +518,7 @@ test(`${KILLS} kills of rekeying, backing up and restoring`, { timeout: 60_000 +
       const own = join(directory, work)
       await mkdir(own)
       await copyStore(template.location, join(own, 'secrets'))
-      const victim = new Victim(next, template, own, start)
+      const victim = new Victim(next, template, own)
       const startedMs = performance.now()
       for (let kill = 0; kill < kills; kill++) await victim.killOnce()
       victim.end()

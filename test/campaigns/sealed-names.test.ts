@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { NameMode } from '../../src/index'
 import { afterEachStep } from '../support/engine-spy'
+import { startChild } from '../support/programs'
 import { openPlace, type Workplace, work } from '../support/programs/sealer'
-import { filesOf, startChild, temporaryDirectory } from '../support/stores'
+import { filesOf, temporaryDirectory } from '../support/stores'
 
 const KILLS = 6
 const MOST_WORK_MS = 900
@@ -211,11 +212,11 @@ describe.each(['sealed', 'plain'] as const)('names: %s', (mode) => {
     const { place, lookout } = await newPlace(mode)
     const { found } = lookout
     const look = (): Promise<void> => lookout.look()
-    let reserve = startChild('sealer.ts', ['run'])
+    let reserve = startChild('sealer', ['run'])
     onTestFinished(() => void reserve.kill('SIGKILL'))
     for (let kill = 0; kill < KILLS; kill++) {
       const child = reserve
-      reserve = startChild('sealer.ts', ['run'])
+      reserve = startChild('sealer', ['run'])
       child.send(place)
       const [firstStep] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
       expect(firstStep.toString()).toMatch(/^open\n/)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { campaign, conclude, progressOf, times } from '../support/campaign'
-import { bundleChild } from '../support/programs/bundled'
+import { startChild } from '../support/programs'
 import type { Measures, Report, Soak } from '../support/programs/soaker'
 import { temporaryDirectory } from '../support/stores'
 
@@ -64,9 +64,8 @@ test('a long life takes up no more in its last third than in the second, and lea
 }, async () => {
   await campaign('faults/soak.test.ts', async (_, seed) => {
     const location = join(await temporaryDirectory(), 'secrets')
-    const start = await bundleChild('soaker.ts')
     const soak: Soak = { location, seed, stretches: STRETCHES, stepsOfStretch: STEPS_OF_STRETCH }
-    const child = start(['soak', JSON.stringify(soak)], ['--expose-gc'])
+    const child = startChild('soaker', ['soak', JSON.stringify(soak)], { nodeArgs: ['--expose-gc'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     const measures: Measures[] = []
     let ended: Extract<Report, { ended: unknown }>['ended'] | undefined

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { SecretStore } from '../../src/index'
 import { campaign, conclude, type Draws, progressOf, times } from '../support/campaign'
-import { bundleChild } from '../support/programs/bundled'
+import { startChild } from '../support/programs'
 import {
   BATCH_NAMES,
   briefOf,
@@ -197,7 +197,6 @@ class History {
 
 /** Children that contend for one store, of whom the owner is killed over and over. */
 class Arena {
-  readonly #start: Awaited<ReturnType<typeof bundleChild>>
   readonly #contention: Omit<Contention, 'contender' | 'seed'>
   readonly #draws: Draws
   readonly #running: ChildProcess[] = []
@@ -206,15 +205,10 @@ class Arena {
   #count = 0
   killedOwners = 0
 
-  constructor(
-    start: Awaited<ReturnType<typeof bundleChild>>,
-    contention: Omit<Contention, 'contender' | 'seed'>,
-    draws: Draws,
-  ) {
-    this.#start = start
+  constructor(contention: Omit<Contention, 'contender' | 'seed'>, draws: Draws) {
     this.#contention = contention
     this.#draws = draws
-    this.#reserve = start(['contend'])
+    this.#reserve = startChild('contender', ['contend'])
     for (let index = 0; index < CONTENDERS; index++) this.#enter()
   }
 
@@ -236,7 +230,7 @@ class Arena {
 
   #enter(): void {
     const child = this.#reserve
-    this.#reserve = this.#start(['contend'])
+    this.#reserve = startChild('contender', ['contend'])
     child.on('message', (message) => {
       const { owns } = message as { readonly owns: boolean }
       if (owns) this.#owner = child
@@ -281,11 +275,7 @@ test(`${KILLS} kills among ${CONTENDERS} processes that take over from one anoth
     await (await openStore(location)).close()
     await mkdir(join(directory, 'backups'))
     writeFileSync(log, '')
-    const arena = new Arena(
-      await bundleChild('contender.ts'),
-      { location, log, directory: join(directory, 'backups') },
-      draws,
-    )
+    const arena = new Arena({ location, log, directory: join(directory, 'backups') }, draws)
     onTestFinished(() => arena.end())
     const progress = progressOf('kills with take-over')
     for (let kill = 0; kill < KILLS; kill++) {

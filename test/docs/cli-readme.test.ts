@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { environment, SHELL_COMMAND } from '../support/cli-program'
+import { fromRoot } from '../support/paths'
 import { alike, consoleBlocks, runConsole } from '../system/package/console-blocks.mjs'
 
 const sessions = async (path: string) =>
-  consoleBlocks(await readFile(new URL(`../../${path}`, import.meta.url), 'utf8')).map((block) => ({ path, ...block }))
+  consoleBlocks(await readFile(fromRoot(path), 'utf8')).map((block) => ({ path, ...block }))
 const blocks = [...(await sessions('README.md')), ...(await sessions('docs/cli.md'))]
 
 test('README.md and docs/cli.md have a tour of the command line', () => {

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { cliReference } from '../../scripts/cli-docs'
+import { fromRoot } from '../support/paths'
 
 test('docs/cli.md is what `npm run docs:cli` makes of the definitions', async () => {
-  const written = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8')
+  const written = await readFile(fromRoot('docs/cli.md'), 'utf8')
   expect(written).toBe(cliReference())
   for (const command of ['set', 'keys replace', 'serve', 'completion']) {
     expect(written).toContain(`## \`secret-store ${command}\``)

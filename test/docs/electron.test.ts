@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { KeyringSession } from '../support/keyring-session'
+import { fromRoot } from '../support/paths'
 import {
   launch,
   makeApp,
@@ -16,7 +17,7 @@ useElectron()
 
 /** The blocks of a language in docs/electron.md, the first of them first. */
 async function blocks(language: string): Promise<string[]> {
-  const text = await readFile(new URL('../../docs/electron.md', import.meta.url), 'utf8')
+  const text = await readFile(fromRoot('docs/electron.md'), 'utf8')
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
     ([, code]) => code as string,
   )

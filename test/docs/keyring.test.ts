@@ -1,36 +1,18 @@
-import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { KeyringSession, NO_SESSION } from '../support/keyring-session'
+import { fromRoot } from '../support/paths'
+import { runShown } from '../support/shown-programs'
 import { temporaryDirectory } from '../support/stores'
 import { expectedOutput, readmeBlocks } from '../system/package/readme-blocks.mjs'
 
-const source = (path: string): URL => new URL(`../../${path}`, import.meta.url)
-const page = await readFile(source('docs/keyring.md'), 'utf8')
-
-const MODULES: Record<string, string> = {
-  "'app-secret-store'": `'${source('src/index.ts')}'`,
-  "'app-secret-store/keyring'": `'${source('src/os-keyring/index.ts')}'`,
-}
+const page = await readFile(fromRoot('docs/keyring.md'), 'utf8')
 
 describe.skipIf(NO_SESSION !== undefined)('the programs of docs/keyring.md', () => {
   test.each(readmeBlocks(page))('the one at line $line runs and prints what it says', async ({ code }) => {
     const session = await KeyringSession.start('unlocked')
     const directory = await temporaryDirectory()
-    const program = join(directory, 'program.mts')
-    await writeFile(
-      program,
-      code.replaceAll(/(?<=from )'[^']+'/g, (name) => MODULES[name] ?? name),
-    )
-    const args = ['--import', import.meta.resolve('tsx'), program]
-    const { stdout } = await promisify(execFile)(process.execPath, args, {
-      cwd: directory,
-      env: { ...session.env, TSX_TSCONFIG_PATH: fileURLToPath(source('tsconfig.json')) },
-    })
-    expect(stdout.trimEnd().split('\n')).toEqual(expectedOutput(code))
+    expect(await runShown(code, directory, { env: { ...session.env } })).toEqual(expectedOutput(code))
   })
 })
 

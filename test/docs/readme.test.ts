@@ -1,28 +1,15 @@
-import { execFile } from 'node:child_process'
-import { readFile, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { readFile, stat } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { OPEN_NAMES } from '../../src/input/options'
 import { SecretStore } from '../../src/store'
 import { SecretView } from '../../src/view'
+import { fromRoot } from '../support/paths'
+import { runShown } from '../support/shown-programs'
 import { temporaryDirectory } from '../support/stores'
 import { expectedOutput, readmeBlocks } from '../system/package/readme-blocks.mjs'
 
-const run = promisify(execFile)
-const fromRoot = (path: string): URL => new URL(`../../${path}`, import.meta.url)
 const readme = await readFile(fromRoot('README.md'), 'utf8')
 const scripts: Record<string, string> = JSON.parse(await readFile(fromRoot('package.json'), 'utf8')).scripts
-
-/** The modules a program imports, from the sources and from this project's dependencies. */
-const MODULES: Record<string, string> = {
-  "'app-secret-store'": `'${fromRoot('src/index.ts')}'`,
-  "'app-secret-store/stripe'": `'${fromRoot('src/stripe/index.ts')}'`,
-  "'app-secret-store/cache'": `'${fromRoot('src/cache/index.ts')}'`,
-  "'app-secret-store/migrate'": `'${fromRoot('src/migrate/index.ts')}'`,
-  "'app-secret-store/keyring'": `'${fromRoot('src/os-keyring/index.ts')}'`,
-  "'stripe'": `'${import.meta.resolve('stripe')}'`,
-}
 
 describe.each([
   ['README.md', readme],
@@ -39,14 +26,8 @@ describe.each([
   })
 
   test.each(blocks)('the one at line $line runs and prints what it says', async ({ code }) => {
-    const directory = await temporaryDirectory()
-    const program = join(directory, 'program.mts')
-    const resolved = code.replaceAll(/(?<=from )'[^']+'/g, (name) => MODULES[name] ?? name)
-    await writeFile(program, resolved)
-    const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), program], {
-      cwd: directory,
-    })
-    expect(stdout.trimEnd().split('\n').filter(Boolean)).toEqual(expectedOutput(code))
+    const lines = await runShown(code, await temporaryDirectory())
+    expect(lines.filter(Boolean)).toEqual(expectedOutput(code))
   })
 })
 

@@ -1,6 +1,5 @@
 import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import {
   account,
@@ -13,12 +12,13 @@ import {
   user,
 } from '../../src/index'
 import type { Expected, ExpectedSecret } from '../support/golden-secrets'
+import { fromRoot } from '../support/paths'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from '../support/stores'
 
 const GOLDEN_NOW_MS = 1_767_312_000_000
 
 describe.each(['v1', 'v1-sealed', 'v2'])('the golden store %s', (fixture) => {
-  const path = fileURLToPath(new URL(`../fixtures/${fixture}`, import.meta.url))
+  const path = fromRoot(`test/fixtures/${fixture}`)
 
   async function expectedStore(): Promise<Expected> {
     return JSON.parse(await readFile(join(path, 'expected.json'), 'utf8'))
@@ -113,7 +113,7 @@ describe.each(['v1', 'v1-sealed', 'v2'])('the golden store %s', (fixture) => {
 })
 
 describe('the golden store v2, whose keys were changed', () => {
-  const path = fileURLToPath(new URL('../fixtures/v2', import.meta.url))
+  const path = fromRoot('test/fixtures/v2')
   const options = { now: () => GOLDEN_NOW_MS, sweepIntervalMs: 0, compactIntervalMs: 0 }
 
   async function codeKey(): Promise<KeyProvider> {

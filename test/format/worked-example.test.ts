@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { ByteWriter } from '../../src/base/byte-codec'
 import { concat, fromBase64url, toBase64url, utf8 } from '../../src/base/bytes'
@@ -33,12 +32,13 @@ import { nextHead } from '../../src/storage/commit/changes'
 import { expiryRow, HEAD_ROW, idRow, keyspace, payloadRow, type RowKey } from '../../src/storage/keyspace'
 import { openPayload, openRecord, type SealedRecord, sealRecord } from '../../src/storage/records'
 import type { Replacement, WrittenRecord } from '../../src/storage/replacement'
+import { fromRoot } from '../support/paths'
 
 /**
  * docs/format.md §13 is a store with every byte of it. Here it is computed by the library and compared with the page, so
  * that neither can change without the other.
  */
-const page = readFileSync(fileURLToPath(new URL('../../docs/format.md', import.meta.url)), 'utf8')
+const page = readFileSync(fromRoot('docs/format.md'), 'utf8')
 
 /** The n-th call returns bytes of value n: each nonce and key on the page can be recognised. */
 function countingRandom(): Random {

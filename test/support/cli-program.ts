@@ -1,16 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { builtProgram } from './programs'
 
-const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
-
-const LOADER: readonly string[] = ['--import', import.meta.resolve('tsx')]
-const PROGRAM = root('src/cli/bin.ts')
-/** The program as a process of its own, from the sources. */
-export const NODE_ARGS: readonly string[] = [...LOADER, PROGRAM]
+const PROGRAM: string = builtProgram('secret-store')
+/** The program as a process of its own, as built for this run. */
+export const NODE_ARGS: readonly string[] = [PROGRAM]
 
 export function environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
   const { PATH = '', TMPDIR = '/tmp' } = process.env
-  return { PATH, TMPDIR, TSX_TSCONFIG_PATH: root('tsconfig.json'), ...more }
+  return { PATH, TMPDIR, ...more }
 }
 
 /** A shell's words for the program. */
@@ -24,7 +21,7 @@ export interface Outcome {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** @defaultValue that of this project's sources */
+  /** @defaultValue the one built for this run */
   readonly program?: string
 }
 
@@ -37,7 +34,7 @@ export function start(
   args: readonly string[],
   { env = {}, stdin = '', program = PROGRAM }: RunOptions & { readonly stdin?: string | Uint8Array | null } = {},
 ): Running {
-  return collect(spawn(process.execPath, [...LOADER, program, ...args], { env: environment(env) }), stdin)
+  return collect(spawn(process.execPath, [program, ...args], { env: environment(env) }), stdin)
 }
 
 /** A line of `sh`, in which `secret-store` is the program. */

@@ -4,9 +4,9 @@ import { existsSync, watch } from 'node:fs'
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
+import { startChild } from './programs'
 import type { Answer, Command } from './programs/keyring-user'
 import { temporaryDirectory } from './stores'
 
@@ -188,9 +188,8 @@ export interface KeyringUser {
 
 /** libdbus reads the address of the bus once in a process, so that each session has processes of its own. */
 export function startUser(env: Readonly<Record<string, string | undefined>>): KeyringUser {
-  const path = fileURLToPath(new URL('./programs/keyring-user.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), path, 'run'], {
-    env: { ...env, TSX_TSCONFIG_PATH: fileURLToPath(new URL('../../tsconfig.json', import.meta.url)) },
+  const child = startChild('keyring-user', ['run'], {
+    env: { ...env },
     stdio: ['pipe', 'inherit', 'inherit', 'ipc'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { onTestFinished } from 'vitest'
+import { startChild } from './programs'
 import type { RepairedRows } from './programs/repairer'
-import { startChild } from './stores'
 
 /** Has LevelDB repair databases, in a child, which is replaced when that takes it down. It ends with the test. */
 export class Repairer {
@@ -13,7 +13,7 @@ export class Repairer {
 
   /** @returns All rows, keys and values in latin1. */
   repair(directory: string): Promise<RepairedRows | 'abort'> {
-    this.#child ??= startChild('repairer.ts')
+    this.#child ??= startChild('repairer')
     const child = this.#child
     return new Promise((resolve) => {
       const ended = (): void => {

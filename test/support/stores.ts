@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type OpenOptions, rawKey, SecretStore, type SecretStoreErrorCode } from '../../src/index'
 
@@ -93,10 +91,4 @@ export async function codeOf(work: () => unknown): Promise<SecretStoreErrorCode 
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : String(error)
   }
-}
-
-/** Starts a TypeScript program from test/support/programs/. It runs from the sources, in a process of its own. */
-export function startChild(program: string, args: readonly string[] = []): ChildProcess {
-  const path = fileURLToPath(new URL(`programs/${program}`, import.meta.url))
-  return spawn(process.execPath, ['--import', 'tsx', path, ...args], { stdio: ['pipe', 'pipe', 'inherit', 'ipc'] })
 }

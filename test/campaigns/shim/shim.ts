@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,14 +6,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { build } from 'esbuild'
+import { startChild } from '../../support/programs'
 import type { Job, Report } from '../../support/programs/faulted'
 import type { Hit } from './control'
 import type { Event } from './operations'
 
 /** Builds what is preloaded, and runs children under it. */
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const SOURCE = fileURLToPath(new URL('fault.c', import.meta.url))
 /** No attempt takes a tenth of it; its steps have limits of their own. */
 const ATTEMPT_TIMEOUT_MS = 180_000
@@ -60,7 +59,7 @@ export interface Starter {
 }
 
 /**
- * @param directory - Where the two are put that are built.
+ * @param directory - Where the library is put that is built.
  * @param root - Calls on what is below it are counted.
  * @param program - In test/support/programs/.
  */
@@ -73,31 +72,17 @@ export async function preloader(directory: string, root: string, program: string
     // What it does with files would go past the C library.
     UV_USE_IO_URING: '0',
   }
-  return bundled(directory, program, argument, preload)
+  return starterOf(program, argument, preload)
 }
 
-/** A child in one file: from the sources it would take four times as long to start. */
-export async function bundled(
-  directory: string,
+/** Starts a program under an environment, with its stderr to be read. */
+export function starterOf(
   program: string,
   argument: string,
   environment: Readonly<Record<string, string>> = {},
-): Promise<Starter> {
-  const outfile = join(directory, `${program}.cjs`)
-  await build({
-    entryPoints: [join(ROOT, 'test/support/programs', program)],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    external: ['level', 'sodium-native'],
-    logLevel: 'error',
-  })
-  const env = { ...process.env, NODE_PATH: join(ROOT, 'node_modules'), ...environment }
-  return {
-    start: () => spawn(process.execPath, [outfile, argument], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }),
-  }
+): Starter {
+  const env = { ...process.env, ...environment }
+  return { start: () => startChild(program, [argument], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }) }
 }
 
 /** Children that try one job after the other; one that has died is replaced. */

@@ -1,6 +1,6 @@
 /** Sets two passwords in the keyring of its session, and imports what there is of the service, twice. */
 import { execFileSync } from 'node:child_process'
-import * as library from '@napi-rs/keyring/keytar'
+import * as library from '@napi-rs/keyring/keytar.js'
 import { account, SecretStore } from '../../../src/index'
 import { importFrom, keytar } from '../../../src/migrate'
 

@@ -3,6 +3,7 @@
  * the native parts can take the process down, hence a child. It reports each round's outcomes.
  */
 import { once } from 'node:events'
+import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ThreadCommand } from './opening-thread'
 
@@ -14,12 +15,8 @@ export interface Round {
 const THREADS = 2
 
 async function start(): Promise<Worker> {
-  // A worker's first module is loaded before any hook that is registered in it, so the first one is not TypeScript.
-  const url = new URL('./opening-thread.ts', import.meta.url).href
-  const worker = new Worker(
-    `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(url)}) })`,
-    { eval: true, execArgv: [] },
-  )
+  // The built program beside this one.
+  const worker = new Worker(join(dirname(process.argv[1] as string), 'opening-thread.mjs'), { execArgv: [] })
   await once(worker, 'online')
   return worker
 }

@@ -2,7 +2,6 @@
  * Sets and deletes one name after the other through the Stripe-compatible app, in several lanes at once, and says how far
  * each has come, until it is killed.
  */
-import { fileURLToPath } from 'node:url'
 import { rawKey, SecretStore } from '../../../src/index'
 import type { StripeApp } from '../../../src/stripe/index'
 import { appOf, create, deleteWhere, type Reply } from '../stripe-requests'
@@ -36,4 +35,7 @@ async function work(location: string, run: number): Promise<void> {
   await Promise.all(lanes)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await work(process.argv[2] as string, Number(process.argv[3]))
+// Imported for its types, this file does nothing.
+if (process.send !== undefined && process.argv[2] === 'replay') {
+  await work(process.argv[3] as string, Number(process.argv[4]))
+}

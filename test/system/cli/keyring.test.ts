@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { chmod, cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { keyringProcess } from '../../../src/cli/keyring-process'
 import type { SystemKeyringEntry } from '../../../src/os-keyring/index'
@@ -10,6 +9,8 @@ import { checkSelects } from '../../../src/os-keyring/library'
 import { type Outcome, run, start } from '../../support/cli-program'
 import { FakeKeyring } from '../../support/fake-keyring'
 import { KeyringSession, NO_SESSION } from '../../support/keyring-session'
+import { fromRoot } from '../../support/paths'
+import { builtProgram, programsDirectory } from '../../support/programs'
 import { directoryDigest, temporaryDirectory } from '../../support/stores'
 
 /** Exit code and stderr of a command that fails. */
@@ -210,18 +211,16 @@ describe('the process that asks', () => {
 
 test('where the library is not installed, --keyring says what to install', async () => {
   const directory = await temporaryDirectory()
-  const root = fileURLToPath(new URL('../../..', import.meta.url))
-  await cp(join(root, 'src'), join(directory, 'src'), { recursive: true })
-  for (const name of ['package.json', 'tsconfig.json']) await cp(join(root, name), join(directory, name))
+  await cp(programsDirectory(), join(directory, 'programs'), { recursive: true })
   await mkdir(join(directory, 'node_modules'))
-  for (const name of await readdir(join(root, 'node_modules'))) {
-    if (name !== '@napi-rs') await symlink(join(root, 'node_modules', name), join(directory, 'node_modules', name))
+  for (const name of await readdir(fromRoot('node_modules'))) {
+    if (name !== '@napi-rs') await symlink(fromRoot(`node_modules/${name}`), join(directory, 'node_modules', name))
   }
   const key = join(directory, 'key')
   await writeFile(key, new Uint8Array(32).fill(7))
   await chmod(key, 0o600)
-  const env = { TSX_TSCONFIG_PATH: join(directory, 'tsconfig.json'), SECRET_STORE: join(directory, 'store') }
-  const program = { program: join(directory, 'src/cli/bin.ts') }
+  const env = { SECRET_STORE: join(directory, 'store') }
+  const program = { program: join(directory, 'programs', basename(builtProgram('secret-store'))) }
   expect(await run(['init', '--key-file', key], { env, ...program })).toMatchObject({ code: 0 })
   expect(await run(['list', '--key-file', key, '--quiet'], { env, ...program })).toMatchObject({ code: 0, stderr: '' })
   const { code, stderr } = await run(['init', '--keyring', '--store', join(directory, 'second')], { env, ...program })

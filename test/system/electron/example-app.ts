@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished, type TestContext } from 'vitest'
 import { KeyringSession } from '../../support/keyring-session'
+import { fromRoot } from '../../support/paths'
 import {
   copyApp,
   type ElectronApplication,
@@ -17,7 +17,7 @@ import {
 
 /** The app of examples/electron, as somebody uses it who has a keyring. */
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
+const root = fromRoot()
 
 /** Leaves the test out, and says why, where the app cannot be used. */
 export function needExample(context: TestContext): void {

@@ -2,6 +2,7 @@ import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { recoveryCode, SecretStore } from '../../../src/index'
+import { urlFromRoot } from '../../support/paths'
 import { filesOf } from '../../support/stores'
 import { add, Computer, names, needExample, newWindow, nextWindow, press, screenshot } from './example-app'
 import { type Page, useElectron } from './harness'
@@ -378,7 +379,7 @@ test('a store that does not open stays as it is, and what to do is said', async 
 })
 
 test('times and faults in words', async () => {
-  const words: Words = await import(new URL('../../../examples/electron/pages/words.js', import.meta.url).href)
+  const words: Words = await import(urlFromRoot('examples/electron/pages/words.js'))
   const times: [number, string][] = [
     [-1, 'expired'],
     [0, 'expired'],

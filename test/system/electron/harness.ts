@@ -4,17 +4,17 @@ import { cp, link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } f
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createPackageWithOptions } from '@electron/asar'
 import { _electron, type ElectronApplication, type Page } from 'playwright-core'
 import { afterAll, beforeAll, onTestFinished, type TestContext } from 'vitest'
 import { NO_SESSION } from '../../support/keyring-session'
+import { fromRoot } from '../../support/paths'
 import { temporaryDirectory } from '../../support/stores'
 
 /** A real Electron, and the package in it as apps have it. */
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
+const root = fromRoot()
 const require = createRequire(import.meta.url)
 
 /** `ELECTRON_BIN`, else that of the package `electron`, if it is installed. */

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { fromRoot } from '../../support/paths'
 import { makeApp, needElectron, run, useElectron } from './harness'
 
 /**
@@ -108,7 +109,7 @@ test('in the default, sandboxed renderer: the preload script that is ready, and 
     `
     const port = await serve()
     exposeSecrets(ipcMain, store, { allow: [{ ...limits, origin: 'http://127.0.0.1:' + port }] })
-    const { build } = require(${JSON.stringify(new URL('../../../node_modules/esbuild', import.meta.url).pathname)})
+    const { build } = require(${JSON.stringify(fromRoot('node_modules/esbuild'))})
     const bundle = join(app.getPath('userData'), 'preload.js')
     await build({
       stdin: {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { account, SecretStore } from '../../../src/index'
 import { importFrom, type KeytarLike, keytar } from '../../../src/migrate'
 import { KeyringSession, NO_SESSION } from '../../support/keyring-session'
+import { builtProgram } from '../../support/programs'
 
 const keytarOf = (found: unknown): KeytarLike => ({ findCredentials: async () => found as never })
 
@@ -86,7 +87,7 @@ describe('a real keyring', () => {
       (await promisify(execFile)('sh', ['-c', command], { env: session.env })).stdout
     // The schema and attributes of keytar 7.9.0 on Linux.
     await run("printf %s 'of alice' | secret-tool store --label my-app/alice service my-app account alice")
-    const output = await run(`'${process.execPath}' --import tsx test/support/programs/keyring-import.ts my-app`)
+    const output = await run(`'${process.execPath}' '${builtProgram('keyring-import')}' my-app`)
     const { before, reports, after, payloads } = JSON.parse(output)
     expect(reports.map(({ created, unchanged }: Record<string, number>) => [created, unchanged])).toEqual([
       [2, 0],

@@ -3,15 +3,15 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bundleSize } from '../../../scripts/bundle-size'
 import { carriedPackages, thirdPartyNotices } from '../../../scripts/third-party.mjs'
+import { fromRoot } from '../../support/paths'
 
 // What an app gets is the bundle, not the sources: what it loads is checked there.
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
+const root = fromRoot()
 const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
 
 /** What the core must never reach, with or without `node:`. */
@@ -79,7 +79,7 @@ async function reached(entry: string, when: 'at start' | 'ever' = 'ever'): Promi
     const code = withoutText(await readFile(join(directory, file), 'utf8'))
     all += code
     for (const name of loaded(when === 'ever' ? code : code.replaceAll(ON_DEMAND, ''))) {
-      if (name.startsWith('../../')) await visit(name.slice(2))
+      if (name.startsWith('./')) await visit(name.slice(2))
       else names.add(name)
     }
   }
@@ -89,7 +89,7 @@ async function reached(entry: string, when: 'at start' | 'ever' = 'ever'): Promi
 
 /** Each once: into how many files the bundler divides what entries share is its own affair. */
 function withoutHashes(files: readonly string[]): string[] {
-  return [...new Set(files.map((file) => file.replace(/^(chunk|on-demand)-\w+/, '$1')))].sort()
+  return [...new Set(files.map((file) => file.replace(/^(chunk|care)-\w+/, '$1')))].sort()
 }
 
 describe.each(['index.js', 'index.cjs'])('%s', (name) => {
@@ -111,7 +111,7 @@ describe.each(['js', 'cjs'])('index.%s', (extension) => {
   test('loads at start what a store needs to be opened and used, and the rest when it is first called', async () => {
     const atStart = await reached(`index.${extension}`, 'at start')
     expect(withoutHashes(atStart.files)).toEqual(atOnce)
-    expect(withoutHashes((await reached(`index.${extension}`)).files)).toEqual([...atOnce, `on-demand.${extension}`])
+    expect(withoutHashes((await reached(`index.${extension}`)).files)).toEqual([`care.${extension}`, ...atOnce])
     // Some message of each that is loaded later.
     for (const message of [
       'rotation: expected all records under key',
@@ -211,7 +211,7 @@ test('nothing else is built', async () => {
     const isProgram = (await readFile(join(directory, name), 'utf8')).startsWith('#!')
     if (!isProgram || name === 'cli.js') built.push(name)
   }
-  const library = ['cache', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'on-demand', 'stripe']
+  const library = ['cache', 'care', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'stripe']
   const files = library.flatMap((name) => [`${name}.cjs`, `${name}.js`])
   expect(withoutHashes(built)).toEqual([...files, 'cli.js', 'electron-preload.cjs'].sort())
 })

@@ -7,7 +7,8 @@ import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { AuthorizationServer, type Loss, REFRESH_TOKEN, Session, type SessionStore } from '../../../examples/oauth'
 import { SecretStore, type TargetParams } from '../../../src/index'
-import { newLocation, openStore, startChild, TestClock } from '../../support/stores'
+import { startChild } from '../../support/programs'
+import { newLocation, openStore, TestClock } from '../../support/stores'
 import { settled } from './support'
 
 const KILLS = 25
@@ -231,12 +232,12 @@ describe('a refresh token that changes at each use', () => {
     const first = await openStore(location)
     await (await Session.open(first, server.url, Date.now, server.firstRefreshToken)).close()
     await first.close()
-    let reserve = startChild('oauth-client.ts', ['run'])
+    let reserve = startChild('oauth-client', ['run'])
     onTestFinished(() => void reserve.kill('SIGKILL'))
     let rounds = 0
     for (let kill = 1; kill <= KILLS; kill++) {
       const child = reserve
-      reserve = startChild('oauth-client.ts', ['run'])
+      reserve = startChild('oauth-client', ['run'])
       server.lose = () => LOSSES[Math.max(0, randomInt(6) - 3)]
       let killAfter = randomInt(12)
       const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })

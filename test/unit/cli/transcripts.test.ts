@@ -1,11 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { fromRoot } from '../../support/paths'
 import { temporaryDirectory } from '../../support/stores'
 import { Machine, parseTranscript, rewrite } from './transcript'
 
-const folder = fileURLToPath(new URL('transcripts', import.meta.url))
+const folder = fromRoot('test/unit/cli/transcripts')
 /** Set to write down what commands do now. What then differs is read in the diff. */
 const isRecording = process.env['RECORD_TRANSCRIPTS'] === '1'
 

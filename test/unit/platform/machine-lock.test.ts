@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { aloneOnMachine } from '../../../src/platform/machine-lock'
-import { startChild } from '../../support/stores'
+import { startChild } from '../../support/programs'
 
 const LOCKS = process.platform === 'linux' || process.platform === 'win32'
 if (!LOCKS) console.warn(`skipped: no lock of the machine on ${process.platform}`)

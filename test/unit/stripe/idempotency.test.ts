@@ -4,16 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { account, SecretStore, user } from '../../../src/index'
 import { listen, type StripeApp } from '../../../src/stripe/index'
+import { startChild } from '../../support/programs'
 import { LANES, type Place, sendOne } from '../../support/programs/replayer'
-import {
-  filesOf,
-  newLocation,
-  openStore,
-  startChild,
-  TestClock,
-  temporaryDirectory,
-  testKey,
-} from '../../support/stores'
+import { filesOf, newLocation, openStore, TestClock, temporaryDirectory, testKey } from '../../support/stores'
 import {
   appOf,
   create,
@@ -660,7 +653,7 @@ describe('kill -9', () => {
 
   /** Lets a child send requests until it is killed, and returns how many of each lane were answered. */
   async function liveAndDie(location: string, run: number): Promise<number[]> {
-    const child = startChild('replayer.ts', [location, String(run)])
+    const child = startChild('replayer', ['replay', location, String(run)])
     onTestFinished(() => void child.kill('SIGKILL'))
     const answered: number[] = Array(LANES).fill(0)
     let killAfter = randomInt(MOST_ANSWERS)
