@@ -6,7 +6,12 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 const MINUTE_MS = 60_000
 
 /** No test is to fail on a slow machine: a limit only ends a run that hangs. */
-function project(name: string, folders: readonly string[], timeoutMs: number): TestProjectInlineConfiguration {
+function project(
+  name: string,
+  folders: readonly string[],
+  timeoutMs: number,
+  env: Readonly<Record<string, string>> = {},
+): TestProjectInlineConfiguration {
   return {
     extends: true,
     test: {
@@ -14,6 +19,7 @@ function project(name: string, folders: readonly string[], timeoutMs: number): T
       include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
+      env,
     },
   }
 }
@@ -35,7 +41,7 @@ export default defineConfig({
     projects: [
       project('quick', ['unit', 'behaviour', 'contract', 'attacks', 'format', 'support'], 10 * MINUTE_MS),
       project('system', ['system', 'docs'], 10 * MINUTE_MS),
-      project('campaigns', ['campaigns'], 60 * MINUTE_MS),
+      project('campaigns', ['campaigns'], 60 * MINUTE_MS, { FAULTS: process.env['FAULTS'] ?? 'short' }),
     ],
     // Of the quick suite. That of all suites has all of src, and a higher threshold (package.json).
     coverage: {

@@ -20,6 +20,7 @@ import {
   user,
 } from '../../src/index'
 import { expiryRow, idRow, payloadRow } from '../../src/storage/keyspace'
+import { atLength } from '../support/lengths'
 import { flipped, plainRow, readRow, writeRow } from '../support/raw-rows'
 import { codeOf, directoryDigest, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
@@ -866,11 +867,19 @@ describe('a damaged store', () => {
     await source.set({ scope: account, name: 'n', payload: 'p' })
     const bytes = await backupOf(source)
     const codes = new Map<string, number>()
-    for (let place = 0; place < bytes.length; place += place < 30 || place > bytes.length - 300 ? 1 : 23) {
+    for (
+      let place = 0;
+      place < bytes.length;
+      place += place < 30 || place > bytes.length - 300 ? atLength(3, 1) : atLength(97, 23)
+    ) {
       const code = await codeOf(() => SecretStore.restore(pieces(flipped(bytes, place), [1 << 20]), at, { key }))
       codes.set(code, (codes.get(code) ?? 0) + 1)
     }
-    for (let length = 0; length < bytes.length; length += length < 30 || length > bytes.length - 100 ? 1 : 31) {
+    for (
+      let length = 0;
+      length < bytes.length;
+      length += length < 30 || length > bytes.length - 100 ? atLength(3, 1) : atLength(131, 31)
+    ) {
       const code = await codeOf(() => SecretStore.restore(pieces(bytes.subarray(0, length), [1 << 20]), at, { key }))
       codes.set(code, (codes.get(code) ?? 0) + 1)
     }

@@ -26,6 +26,7 @@ import { HEAD_ROW, payloadRow } from '../../src/storage/keyspace'
 import { LevelEngine } from '../../src/storage/level/engine'
 import { spyOnCommits } from '../support/engine-spy'
 import { interceptWrites, writeTo } from '../support/engine-writes'
+import { atLength } from '../support/lengths'
 import { allRows, flipped, plainRow, readRow, writeRow } from '../support/raw-rows'
 import { codeOf, copyStore, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
@@ -140,7 +141,7 @@ class Versions {
 describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode; records: number }>([
   { engine: 'memory', names: 'plain', records: 1000 },
   { engine: 'memory', names: 'sealed', records: 500 },
-  { engine: 'LevelDB', names: 'plain', records: 5000 },
+  { engine: 'LevelDB', names: 'plain', records: atLength(1500, 5000) },
   { engine: 'LevelDB', names: 'sealed', records: 1000 },
 ])('rotation on $engine with $names names', ({ engine, names, records }) => {
   test('keeps everything but the key, and deletes what has expired', async () => {
@@ -479,8 +480,9 @@ describe('a rotation that is stopped', () => {
     await store.close()
     expect(copies.length).toBeGreaterThan(10)
     for (const [n, { at, resealed: already }] of copies.entries()) {
-      const found = await openStore(at)
       const isLast = n === copies.length - 1
+      if (n % atLength(4, 1) !== 0 && !isLast) continue
+      const found = await openStore(at)
       const { dataKeys } = await found.status()
       expect(dataKeys.map(({ id }) => id)).toEqual(isLast ? [2] : [1, 2])
       expect(dataKeys.at(-1)?.records).toBe(already)

@@ -273,7 +273,7 @@ function some(rots: readonly Rot[], draws: Draws): readonly Rot[] {
 test('damage to any of the files together is never a wrong value, and never an unnoticed miss', {
   timeout: 3 * 3_600_000,
 }, async () => {
-  await campaign('faults/bit-rot.test.ts', async (draws, seed) => {
+  await campaign('campaigns/bit-rot.test.ts', async (draws, seed) => {
     const directory = await temporaryDirectory()
     const pictures = join(directory, 'pictures')
     const life = await live(join(directory, 'original'), pictures, draws)

@@ -234,7 +234,7 @@ async function attemptWithRoom(disk: string, template: string, operation: Operat
 test.skipIf(refusal !== undefined)(
   'however little room there is, nothing acknowledged is lost and nothing is half-made',
   () =>
-    campaign('faults/disk-full.test.ts', async (draws) => {
+    campaign('campaigns/disk-full.test.ts', async (draws) => {
       const template = join(await temporaryDirectory(), 'template')
       mkdirSync(template)
       await makeTemplate(template)

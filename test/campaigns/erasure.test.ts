@@ -398,7 +398,7 @@ describe('after compact(), nothing of what is gone is in any file, whatever has 
   })
 
   test('a bit of everything in any order', { timeout: 3 * 3_600_000 }, async () => {
-    await campaign('faults/erasure.test.ts', async (draws, seed) => {
+    await campaign('campaigns/erasure.test.ts', async (draws, seed) => {
       const lives = times(6, 400)
       const progress = progressOf('erasure')
       let searched = 0

@@ -300,7 +300,7 @@ test.each(SUBJECTS)(
     timeout: 3 * 3_600_000,
   },
   async ({ of, engine, options: given }) => {
-    await campaign('faults/linearizability.test.ts', async (draws, seed) => {
+    await campaign('campaigns/linearizability.test.ts', async (draws, seed) => {
       const clock = new TestClock()
       const errors: unknown[] = []
       const options = {

@@ -350,7 +350,7 @@ async function race(start: () => ChildProcess, job: Omit<Job, 'racer'>, kills: n
 }
 
 test('of many processes at most one holds the store, whoever is killed, and no count is lost or given twice', () =>
-  campaign('faults/lock.test.ts', async (draws) => {
+  campaign('campaigns/lock.test.ts', async (draws) => {
     const program = starterOf('lock-racer', 'race')
     const start = (): ChildProcess => {
       const child = program.start()

@@ -120,7 +120,7 @@ class Engines implements Arming<Struck> {
 afterEach(() => void vi.restoreAllMocks())
 
 test.each(MISHAPS)('whichever call of the engine %s, errors are coded, and nothing acknowledged is lost', (mishap) =>
-  campaign('faults/nth-operation.test.ts', async (draws) => {
+  campaign('campaigns/nth-operation.test.ts', async (draws) => {
     const directory = await temporaryDirectory(existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
     const template = join(directory, 'template')
     await mkdir(template)

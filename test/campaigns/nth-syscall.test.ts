@@ -105,7 +105,7 @@ async function* attempts(draws: Draws, attempt: (attempt: Attempt) => Promise<Re
 test.skipIf(refusal !== undefined)(
   'whichever system call fails, nothing acknowledged is lost and nothing is half-made',
   () =>
-    campaign('faults/nth-syscall.test.ts', async (draws) => {
+    campaign('campaigns/nth-syscall.test.ts', async (draws) => {
       const attempt = await bench()
       const progress = progressOf('nth-syscall')
       const failures: string[] = []

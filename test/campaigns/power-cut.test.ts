@@ -121,7 +121,7 @@ async function findOut(location: string, key: number): Promise<Found> {
 }
 
 test.skipIf(callRefusal !== undefined)('a power cut at some moment loses nothing acknowledged', () =>
-  campaign('faults/power-cut.test.ts', async (draws) => {
+  campaign('campaigns/power-cut.test.ts', async (draws) => {
     const disk = newLoopDisk()
     const children = await preloader(await temporaryDirectory(), disk.root, 'every-writer', 'write')
     const start = (): ChildProcess => {
@@ -165,7 +165,7 @@ test.skipIf(callRefusal !== undefined)('a power cut at some moment loses nothing
 test.skipIf(callRefusal !== undefined)(
   'a power cut at any system call of any operation loses nothing acknowledged',
   () =>
-    campaign('faults/power-cut.test.ts', async (draws) => {
+    campaign('campaigns/power-cut.test.ts', async (draws) => {
       const disk = newLoopDisk()
       const directory = await temporaryDirectory()
       const template = join(directory, 'template')

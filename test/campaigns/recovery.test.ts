@@ -12,7 +12,7 @@ import { campaign, conclude, type Draws, progressOf, times } from '../support/ca
 import { Repairer } from '../support/repairer'
 import { filesOf, openStore, temporaryDirectory, testKey } from '../support/stores'
 
-const FILE = 'faults/recovery.test.ts'
+const FILE = 'campaigns/recovery.test.ts'
 const SCOPES: Readonly<Record<string, Scope>> = { account, user: user('usr_1') }
 const FAR_SECONDS = 3_000_000_000
 

@@ -62,7 +62,7 @@ test('what grows is found', () => {
 test('a long life takes up no more in its last third than in the second, and leaves nothing behind', {
   timeout: 3 * 3_600_000,
 }, async () => {
-  await campaign('faults/soak.test.ts', async (_, seed) => {
+  await campaign('campaigns/soak.test.ts', async (_, seed) => {
     const location = join(await temporaryDirectory(), 'secrets')
     const soak: Soak = { location, seed, stretches: STRETCHES, stepsOfStretch: STEPS_OF_STRETCH }
     const child = startChild('soaker', ['soak', JSON.stringify(soak)], { nodeArgs: ['--expose-gc'] })

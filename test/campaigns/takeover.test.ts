@@ -269,7 +269,7 @@ async function checkBackup({ name, life, least, most }: Backup, directory: strin
 test(`${KILLS} kills among ${CONTENDERS} processes that take over from one another lose nothing that was acknowledged`, {
   timeout: 3 * 3_600_000,
 }, async () => {
-  await campaign('faults/takeover.test.ts', async (draws) => {
+  await campaign('campaigns/takeover.test.ts', async (draws) => {
     const directory = await temporaryDirectory()
     const [location, log] = [join(directory, 'secrets'), join(directory, 'log')]
     await (await openStore(location)).close()

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Each campaign runs in two lengths: briefly with all other tests, and long by `npm run test:faults`. Whatever it draws
+ * Each campaign runs in two lengths: briefly by `npm run test:campaigns`, and long by `npm run test:faults`. Whatever it draws
  * comes from one seed, which a failure names together with the command that draws the same again.
  */
 
@@ -51,7 +51,7 @@ export class Draws {
   }
 }
 
-/** What to type to draw the same again. @param file - Below test/, such as `faults/recovery.test.ts`. */
+/** What to type to draw the same again. @param file - Below test/, such as `campaigns/recovery.test.ts`. */
 export function commandFor(file: string, seed: number): string {
   return `FAULT_SEED=${seed}${isLong ? ' FAULTS=long' : ''} npx vitest run test/${file}`
 }

@@ -22,7 +22,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded } from './fuzz'
 import { nextInput, spliced } from './inputs'
 
-const FILE = 'fuzz/backup.test.ts'
+const FILE = 'campaigns/fuzz/backup.test.ts'
 
 /** In pieces of changing lengths, as a stream gives it. */
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {

@@ -19,7 +19,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded, isUsage, REFUSED } from './fuzz'
 import { nextInput } from './inputs'
 
-const FILE = 'fuzz/format.test.ts'
+const FILE = 'campaigns/fuzz/format.test.ts'
 
 function filled(length: number, fill = 1): Uint8Array {
   return new Uint8Array(length).fill(fill)

@@ -11,7 +11,7 @@ import { TestClock } from '../../support/stores'
 import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded, isUsage, REFUSED } from './fuzz'
 
-const FILE = 'fuzz/hints.test.ts'
+const FILE = 'campaigns/fuzz/hints.test.ts'
 
 const TARGETS: readonly { readonly scope: Scope; readonly name: string; readonly payload: string }[] = [
   { scope: account, name: 'inline', payload: 'one' },

@@ -16,7 +16,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isCoded, isUsage } from './fuzz'
 import { buried, changedJson, JSON_WORDS, nextInput } from './inputs'
 
-const FILE = 'fuzz/keyring-file.test.ts'
+const FILE = 'campaigns/fuzz/keyring-file.test.ts'
 
 /** What was asked of the machine, in default passphrases. The work itself would take minutes. */
 let work = 0

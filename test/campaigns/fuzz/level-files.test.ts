@@ -14,7 +14,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz } from './fuzz'
 import { nextInput } from './inputs'
 
-const FILE = 'fuzz/level-files.test.ts'
+const FILE = 'campaigns/fuzz/level-files.test.ts'
 
 /** Files that are nowhere but in memory, by path. */
 const inMemory = new Map<string, Uint8Array>()

@@ -11,7 +11,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, REFUSED } from './fuzz'
 import { nextInput } from './inputs'
 
-const FILE = 'fuzz/stripe.test.ts'
+const FILE = 'campaigns/fuzz/stripe.test.ts'
 
 const FORMS = [
   'scope[type]=account&name=n&payload=p&expires_at=1900000000&expand[]=payload',

@@ -10,7 +10,7 @@ import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isUsage } from './fuzz'
 import { buried, changedJson, JSON_WORDS } from './inputs'
 
-const FILE = 'fuzz/text.test.ts'
+const FILE = 'campaigns/fuzz/text.test.ts'
 
 /** UTF-8 if it is, else one character a byte. */
 function textOf(input: Uint8Array): string {

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { atLength } from '../../support/lengths'
 import { NAMES, type Reply, START_MS, World } from './world'
 
-const RUNS = 300
+const RUNS: number = atLength(60, 300)
 const STEPS = 60
 
 type Step =

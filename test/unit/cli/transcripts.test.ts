@@ -1,11 +1,19 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { fromRoot } from '../../support/paths'
 import { temporaryDirectory } from '../../support/stores'
 import { Machine, parseTranscript, rewrite } from './transcript'
 
 const folder = fromRoot('test/unit/cli/transcripts')
+// New passphrases at the least cost: what the command line says of one does not depend on it.
+vi.mock('../../../src/keys/passphrase', async (original) => {
+  const real = await original<typeof import('../../../src/keys/passphrase')>()
+  const passphrase: typeof real.passphrase = (secret, options = {}) =>
+    real.passphrase(secret, options.kdf === 'argon2id' ? options : { N: 16_384, ...options })
+  return { ...real, passphrase }
+})
+
 /** Set to write down what commands do now. What then differs is read in the diff. */
 const isRecording = process.env['RECORD_TRANSCRIPTS'] === '1'
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { account, SecretStore, user } from '../../../src/index'
 import { listen, type StripeApp } from '../../../src/stripe/index'
+import { atLength } from '../../support/lengths'
 import { startChild } from '../../support/programs'
 import { LANES, type Place, sendOne } from '../../support/programs/replayer'
 import { filesOf, newLocation, openStore, TestClock, temporaryDirectory, testKey } from '../../support/stores'
@@ -645,7 +646,7 @@ describe('strict mode', () => {
 })
 
 describe('kill -9', () => {
-  const KILLS = 8
+  const KILLS: number = atLength(2, 8)
   const STORES = 2
   const MOST_ANSWERS = 250
   /** About as long as three commits take. */

@@ -5,12 +5,13 @@ import type { FoundRow } from '../../../../src/care/recovery/level-files/found'
 import { type ReadFile, readLevelFiles } from '../../../../src/care/recovery/level-files/read'
 import { account, user } from '../../../../src/index'
 import { dataFiles } from '../../../../src/platform/data-files'
-import { campaign, conclude, type Draws, progressOf, times } from '../../../support/campaign'
+import { campaign, conclude, type Draws, progressOf } from '../../../support/campaign'
+import { atLength } from '../../../support/lengths'
 import { type Place, type PlacedWrite, placesIn, type Span } from '../../../support/level-files-layout'
 import { Repairer } from '../../../support/repairer'
 import { openStore, temporaryDirectory } from '../../../support/stores'
 
-const FILE = 'recovery/level-files-damage.test.ts'
+const FILE = 'unit/care/recovery/level-files-damage.test.ts'
 const FAR_SECONDS = 3_000_000_000
 const LOG_BLOCK_BYTES = 32_768
 /** Of a table. */
@@ -178,7 +179,7 @@ test.each(['plain', 'sealed'] as const)('what is whole of a damaged file is foun
     const wrong: string[] = []
     let cases = 0
     let damagedWrites = 0
-    const rounds = times(12, 150)
+    const rounds = atLength(2, 12, 150)
     const progress = progressOf(`damaged files, ${names} names`)
     for (let round = 0; round < rounds; round++) {
       progress(round, rounds)
@@ -247,7 +248,7 @@ test('which files make up the database is not known without a whole MANIFEST', a
     expect(await liveOf(), 'without CURRENT').toEqual(new Set([true]))
     rmSync(join(scratch, manifest))
     expect(await liveOf(), 'without MANIFEST').toEqual(new Set([undefined]))
-    for (let round = times(20, 300); round > 0; round--) {
+    for (let round = atLength(5, 20, 300); round > 0; round--) {
       const damage = draws.pick([flip, zeroSector])(bytes, draws)
       writeFileSync(join(scratch, manifest), damage.bytes)
       expect(await liveOf(), `${manifest}: ${damage.label}`).toEqual(new Set([undefined]))
@@ -295,7 +296,7 @@ test('all that LevelDB can repair is found, and more', async () => {
     const names = readdirSync(original).filter((name) => /^(CURRENT|MANIFEST|.*\.(log|ldb)$)/.test(name))
     const repairer = new Repairer()
     const figures = { cases: 0, same: 0, more: 0, 'rows more': 0, 'not opened after repair': 0, aborted: 0 }
-    const rounds = times(16, 200)
+    const rounds = atLength(16, 16, 200)
     const progress = progressOf('repairs')
     for (let round = 0; round < rounds; round++) {
       progress(round, rounds)

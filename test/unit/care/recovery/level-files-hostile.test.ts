@@ -6,11 +6,12 @@ import type { FoundRow } from '../../../../src/care/recovery/level-files/found'
 import { type ReadFile, readLevelFiles, stretches } from '../../../../src/care/recovery/level-files/read'
 import { searchWrites } from '../../../../src/care/recovery/level-files/search'
 import { dataFiles } from '../../../../src/platform/data-files'
-import { campaign, conclude, type Draws, progressOf, times } from '../../../support/campaign'
+import { campaign, conclude, type Draws, progressOf } from '../../../support/campaign'
+import { atLength } from '../../../support/lengths'
 import { temporaryDirectory } from '../../../support/stores'
 
-const FILE = 'recovery/level-files-hostile.test.ts'
-const LARGE_BYTES: number = times(512 * 1024, 4 * 1024 * 1024)
+const FILE = 'unit/care/recovery/level-files-hostile.test.ts'
+const LARGE_BYTES: number = atLength(128 * 1024, 512 * 1024, 4 * 1024 * 1024)
 const MAGIC: Buffer = Buffer.from('57fb808b247547db', 'hex')
 const ENVELOPE: Buffer = Buffer.concat([Buffer.of(1, 0, 0, 0, 1), Buffer.alloc(40, 0xaa)])
 
@@ -159,7 +160,7 @@ describe('a hostile file', () => {
 
   test('small as it may be makes no exception', async () => {
     await campaign(FILE, async (draws) => {
-      const rounds = times(40_000, 400_000)
+      const rounds = atLength(5000, 40_000, 400_000)
       const progress = progressOf('small files')
       const figures = { files: rounds, 'with rows': 0, 'with sound rows': 0 }
       for (let round = 0; round < rounds; round++) {

@@ -4,6 +4,7 @@ import type { KnownRecord, StoredRecord } from '../../../../src/format/record'
 import { RowKey } from '../../../../src/storage/keyspace'
 import { type KnownRange, KnownRecords, type KnownRow } from '../../../../src/storage/known/known-records'
 import type { Replacement, WrittenRecord } from '../../../../src/storage/replacement'
+import { atLength } from '../../../support/lengths'
 import { numbers } from '../../../support/numbers'
 
 /** Short keys over few letters: many lie right behind one another, and many ranges begin and end at one. */
@@ -302,11 +303,11 @@ function commit(
 
 describe('what is known of records', () => {
   test.each([
-    ['with room for everything', 1_000_000, 250],
-    ['with room for some ten', 5000, 250],
-    ['with room for some four', 1800, 250],
-    ['with room for hardly one', 500, 150],
-    ['with room for nothing', 0, 100],
+    ['with room for everything', 1_000_000, atLength(50, 250)],
+    ['with room for some ten', 5000, atLength(50, 250)],
+    ['with room for some four', 1800, atLength(50, 250)],
+    ['with room for hardly one', 500, atLength(30, 150)],
+    ['with room for nothing', 0, atLength(20, 100)],
   ])('is what the last acknowledged commit left, %s', (_, maxBytes, numRuns) => {
     let answers = 0
     fc.assert(

@@ -13,6 +13,7 @@ import {
   user,
 } from '../../../../src/index'
 import { contextOf } from '../../../../src/view'
+import { atLength } from '../../../support/lengths'
 import { numbers } from '../../../support/numbers'
 import { newLocation, openStore, TestClock, testKey } from '../../../support/stores'
 
@@ -129,10 +130,10 @@ function draw({ below, oneOf }: ReturnType<typeof numbers>, clock: TestClock, fr
 }
 
 describe.each([
-  { engine: 'memory', names: 'plain', steps: 1500 },
-  { engine: 'memory', names: 'sealed', steps: 1000 },
-  { engine: 'LevelDB', names: 'plain', steps: 700 },
-  { engine: 'LevelDB', names: 'sealed', steps: 500 },
+  { engine: 'memory', names: 'plain', steps: atLength(300, 1500) },
+  { engine: 'memory', names: 'sealed', steps: atLength(200, 1000) },
+  { engine: 'LevelDB', names: 'plain', steps: atLength(100, 700) },
+  { engine: 'LevelDB', names: 'sealed', steps: atLength(80, 500) },
 ] as const)('stores over $engine with $names names', ({ engine, names, steps }) => {
   test.each([1, 2, 3])('answer alike, however much they may know, seed %i', async (seed) => {
     if (names === 'sealed') {

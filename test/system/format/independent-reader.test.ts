@@ -2,22 +2,18 @@ import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Level } from 'level'
 import { describe, expect, test } from 'vitest'
-import { account, generateRecoveryCode, passphrase, rawKey, recoveryCode, SecretStore, user } from '../../src/index'
-import { codeOf, copyStore, newLocation, openStore, TestClock, temporaryDirectory } from '../support/stores'
+import { account, generateRecoveryCode, passphrase, rawKey, recoveryCode, SecretStore, user } from '../../../src/index'
+import { fromRoot } from '../../support/paths'
+import { codeOf, copyStore, newLocation, openStore, TestClock, temporaryDirectory } from '../../support/stores'
 
 /**
  * test/format/read_store.py was written from docs/format.md alone. It reads what the library writes, so the
  * page is complete, and the library does what the page says.
  */
 const PYTHON = '/usr/bin/python3'
-const program = path('read_store.py')
-
-function path(relative: string): string {
-  return fileURLToPath(new URL(relative, import.meta.url))
-}
+const program = fromRoot('test/format/read_store.py')
 
 /** Why it cannot run here, if it cannot. */
 function obstacle(): string | undefined {
@@ -64,7 +60,7 @@ function readStore(location: string, keyFile: string, checkpoint?: string): Outc
 
 async function copyGolden(fixture: string): Promise<string> {
   const location = await newLocation()
-  await copyStore(path(`../fixtures/${fixture}/store`), location)
+  await copyStore(fromRoot(`test/fixtures/${fixture}/store`), location)
   await chmod(location, 0o700)
   return location
 }
@@ -230,8 +226,8 @@ function byPlace(secrets: readonly object[]): string[] {
 
 describe.skipIf(reason !== undefined)('a reader in another language', () => {
   test.each(['v1', 'v1-sealed', 'v2'])('reads the golden store %s', async (fixture) => {
-    const expected = JSON.parse(await readFile(path(`../fixtures/${fixture}/expected.json`), 'utf8'))
-    const passphraseFile = path(`../fixtures/${fixture}/passphrase.txt`)
+    const expected = JSON.parse(await readFile(fromRoot(`test/fixtures/${fixture}/expected.json`), 'utf8'))
+    const passphraseFile = fromRoot(`test/fixtures/${fixture}/passphrase.txt`)
     const { message, store } = readStore(await copyGolden(fixture), passphraseFile, expected.checkpoint)
     expect(message).toBe('')
     expect(store).toMatchObject({ names: expected.names, sequence: expected.sequence })
@@ -268,7 +264,7 @@ describe.skipIf(reason !== undefined)('a reader in another language', () => {
   })
 
   test('reads the store of docs/format.md §13, put together from the page; so does the library', async () => {
-    const page = await readFile(path('../../docs/format.md'), 'utf8')
+    const page = await readFile(fromRoot('docs/format.md'), 'utf8')
     const block = (name: string): string => {
       const found = new RegExp(`^\`\`\`\\w+ ${name.replaceAll('.', '\\.')}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(page)
       if (found === null) throw new Error(`docs/format.md: expected a block '${name}', got none`)
@@ -346,7 +342,7 @@ describe.skipIf(reason !== undefined)('a reader in another language', () => {
   })
 
   test('reads the recovery code of docs/format.md §3.5, and no mistyped one', async () => {
-    const page = await readFile(path('../../docs/format.md'), 'utf8')
+    const page = await readFile(fromRoot('docs/format.md'), 'utf8')
     const code = /^code +([A-Z0-9-]{47})$/m.exec(page)?.[1] ?? ''
     const location = await newLocation()
     const store = await openStore(location, { key: recoveryCode(code) })
@@ -473,7 +469,7 @@ describe.skipIf(reason !== undefined)('a reader in another language', () => {
   })
 
   describe('rejects', () => {
-    const passphraseFile = path('../fixtures/v1/passphrase.txt')
+    const passphraseFile = fromRoot('test/fixtures/v1/passphrase.txt')
 
     test('another passphrase', async () => {
       const location = await copyGolden('v1')
@@ -486,7 +482,7 @@ describe.skipIf(reason !== undefined)('a reader in another language', () => {
       for (const name of await readdir(join(location, 'data'))) {
         if (name.endsWith('.log')) await rm(join(location, 'data', name))
       }
-      const { checkpoint } = JSON.parse(await readFile(path('../fixtures/v1/expected.json'), 'utf8'))
+      const { checkpoint } = JSON.parse(await readFile(fromRoot('test/fixtures/v1/expected.json'), 'utf8'))
       const outcome = readStore(location, passphraseFile, checkpoint)
       expect([outcome.exitCode, outcome.message]).toEqual([1, 'checkpoint: the store is older'])
     })
