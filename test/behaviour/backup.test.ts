@@ -1,41 +1,26 @@
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { decodeCheckpoint } from '../../src/format/checkpoint'
 import {
   account,
   type BackupSource,
   type BackupTarget,
-  generateRecoveryCode,
   type LongOptions,
   type NameMode,
   type Progress,
-  passphrase,
   type RestoreOptions,
-  recoveryCode,
   type Secret,
   SecretStore,
-  user,
-} from '../../src/index'
-import { expiryRow, idRow, payloadRow } from '../../src/storage/keyspace'
-import { atLength } from '../support/lengths'
-import { flipped, plainRow, readRow, writeRow } from '../support/raw-rows'
-import { codeOf, directoryDigest, newLocation, openStore, TestClock, testKey } from '../support/stores'
+} from 'app-secret-store'
+import { describe, expect, onTestFinished, test } from '../support/runner'
+import { codeOf, newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
 
 const LARGE = 'L'.repeat(3000)
 const key = testKey()
 
-const recordRow = (name: string): Uint8Array =>
-  plainRow({
-    partition: { account: undefined, livemode: false },
-    scope: account,
-    name,
-  })
-
 function memory(options: { names?: NameMode; now?: () => number } = {}): SecretStore {
-  const store = SecretStore.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
+  const store = stores.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
   onTestFinished(() => store.close())
   return store
 }
@@ -117,86 +102,6 @@ async function* pieces(bytes: Uint8Array, lengths: readonly number[]): AsyncGene
 function beside(path: string): Promise<string[]> {
   return readdir(dirname(path))
 }
-
-describe.each<NameMode>(['plain', 'sealed'])('a store with %s names', (names) => {
-  test('is restored as it was: partitions, scopes, ids, times, payloads, slots, and goes on', async () => {
-    const clock = new TestClock()
-    const [location, restored] = [await newLocation(), await newLocation()]
-    const code = generateRecoveryCode()
-    const keys = [key, testKey(2), passphrase('p', { N: 16_384 }), recoveryCode(code)] as const
-    const source = await openStore(location, { names, now: clock.now })
-    for (const one of keys.slice(1)) await source.addKey(one)
-    const expires_at = clock.seconds + 100
-    await fill(source, 150)
-    clock.advanceSeconds(5)
-    const live = source.view({ account: 'acct_1', livemode: true })
-    await source.set({ scope: account, name: 'expiring', payload: 'e', expires_at })
-    await source.set({ scope: account, name: 'bytes', payload: Buffer.alloc(2000, 7), expires_at: expires_at + 100 })
-    await source.set({ scope: user('usr|1'), name: 'a|b', payload: '\u{1f600}' })
-    await live.set({ scope: user('usr|1'), name: 'a|b', payload: 'live' })
-    await source.delete({ scope: account, name: '3' })
-    await source.set({ scope: account, name: '4', payload: 'replaced' })
-    clock.advanceSeconds(5)
-    const before = await everything(source)
-    const file = `${restored}.backup`
-    const report = await source.backup(file)
-    expect(report).toEqual({ records: 153, bytes: (await stat(file)).size })
-    expect((await stat(file)).mode & 0o777).toBe(0o600)
-    const minimum = await source.checkpoint()
-
-    for (const [n, one] of keys.entries()) {
-      const at = `${restored}-${n}`
-      expect(await SecretStore.restore(file, at, { key: one })).toEqual(report)
-      const store = await openStore(at, { key: one, now: clock.now, minimum, names })
-      expect(await everything(store)).toEqual(before)
-      expect(await store.view({ account: 'acct_1', livemode: true }).get({ scope: user('usr|1'), name: 'a|b' })).toBe(
-        'live',
-      )
-      expect(await store.get({ scope: user('usr|1'), name: 'a|b' })).toBe('\u{1f600}')
-      expect(await store.verify()).toEqual({ ok: true, records: 153, problems: [] })
-      expect(await store.checkpoint()).toBe(minimum)
-      expect(store.keys()).toEqual(source.keys())
-      expect((await stat(at)).mode & 0o777).toBe(0o700)
-    }
-    const store = await openStore(`${restored}-0`, { now: clock.now }).catch(() => undefined)
-    expect(store).toBeUndefined()
-  })
-
-  test('works on once restored: writes, expiry, compaction, keys, rotation, backups of backups', async () => {
-    const clock = new TestClock()
-    const restored = await newLocation()
-    const source = memory({ names, now: clock.now })
-    await source.addKey(key)
-    await fill(source, 100)
-    await source.set({ scope: account, name: 'expiring', payload: 'e', expires_at: clock.seconds + 100 })
-    // With sealed names any can be the first; what is to expire must not be set again.
-    const { data } = await source.list({ scope: account, limit: 2 })
-    const first = data.find(({ name }) => name !== 'expiring') as Secret
-    let bytes = await backupOf(source)
-    for (let time = 0; time < 3; time++) {
-      const at = `${restored}-${time}`
-      await SecretStore.restore(pieces(bytes, [1000]), at, { key })
-      const store = await openStore(at, { now: clock.now })
-      await store.set({ scope: account, name: 'more', payload: `${time}` })
-      const replaced = await store.set({ scope: account, name: first.name, payload: LARGE })
-      expect(replaced).toMatchObject({ id: first.id, created: first.created })
-      const next = await store.list({ scope: account, limit: 5, starting_after: first.id })
-      expect(next.data).toHaveLength(5)
-      await store.compact()
-      expect(await store.rotate()).toMatchObject({ dataKey: time + 2, records: 102 })
-      expect(await store.verify()).toEqual({ ok: true, records: 102, problems: [] })
-      bytes = await backupOf(store)
-      await store.close()
-    }
-    const at = `${restored}-last`
-    expect(await SecretStore.restore(pieces(bytes, [1000]), at, { key })).toMatchObject({ records: 102 })
-    clock.advanceSeconds(100)
-    const last = await openStore(at, { now: clock.now })
-    expect(await last.sweep()).toBe(1)
-    expect(await last.get({ scope: account, name: 'more' })).toBe('2')
-    expect(await last.verify()).toMatchObject({ ok: true, records: 101 })
-  })
-})
 
 describe('targets and sources', () => {
   test('of every sort hold the same store', async () => {
@@ -309,104 +214,6 @@ describe('targets and sources', () => {
 })
 
 describe('beside writers', () => {
-  /** Writes in waves, each of which is one commit; knows the state and the token after each. */
-  class Waves {
-    readonly #store: SecretStore
-    readonly #state: Map<string, string>
-    readonly states: Map<number, ReadonlyMap<string, string>> = new Map()
-    readonly tokens: Map<number, string> = new Map()
-    last = -1
-    #n = 0
-
-    constructor(store: SecretStore, state: ReadonlyMap<string, string>) {
-      this.#store = store
-      this.#state = new Map(state)
-    }
-
-    async write(names: number): Promise<void> {
-      const n = this.#n++
-      const works = [0, 1, 2, 3].map((lane) => {
-        const name = `${(n * 2_654_435_761 + lane * 977) % names}`
-        if ((n + lane) % 4 === 0) {
-          this.#state.delete(name)
-          return this.#store.delete({ scope: account, name })
-        }
-        const payload = `${n}.${lane}${lane === 1 ? LARGE : ''}`
-        this.#state.set(name, payload)
-        return this.#store.set({ scope: account, name, payload })
-      })
-      const state = new Map(this.#state)
-      const token = this.#store.checkpoint()
-      await Promise.all(works)
-      const { sequence } = decodeCheckpoint(await token) as { sequence: number }
-      this.states.set(sequence, state)
-      this.tokens.set(sequence, await token)
-      this.last = sequence
-    }
-  }
-
-  async function payloads(store: SecretStore): Promise<Map<string, string>> {
-    const found = new Map<string, string>()
-    for await (const { name } of store.list({ scope: account })) {
-      found.set(name, (await store.get({ scope: account, name })) as string)
-    }
-    return found
-  }
-
-  async function expectState(file: BackupSource, waves: Waves): Promise<number> {
-    const at = await newLocation()
-    await SecretStore.restore(file, at, { key })
-    const store = await openStore(at)
-    const token = await store.checkpoint()
-    const { sequence } = decodeCheckpoint(token) as { sequence: number }
-    expect(token).toBe(waves.tokens.get(sequence))
-    expect(await payloads(store)).toEqual(waves.states.get(sequence))
-    expect(await store.verify()).toMatchObject({ ok: true, problems: [] })
-    return sequence
-  }
-
-  test('it is the state at one moment, to the byte, and that is after all writes it has seen', async () => {
-    const store = await openStore(await newLocation())
-    await fill(store, 1500)
-    const waves = new Waves(store, await payloads(store))
-    for (let time = 0; time < 3; time++) {
-      let running = true
-      const begun = waves.last
-      // Writes go on whenever the backup has come a step further.
-      const writing = (async () => {
-        while (running) await waves.write(2000)
-      })()
-      const file = `${await newLocation()}.backup`
-      await store.backup(file)
-      running = false
-      await writing
-      const sequence = await expectState(file, waves)
-      expect(sequence).toBeGreaterThan(begun + 5)
-    }
-  })
-
-  test.each([1, 2, 6])(
-    'no write waits for a consumer that stalls at its piece %i, and what is written meanwhile is in it',
-    async (stallAt) => {
-      const store = await openStore(await newLocation())
-      await fill(store, 1200)
-      const waves = new Waves(store, await payloads(store))
-      const kept = new Kept()
-      kept.stallAt = stallAt
-      const backingUp = store.backup(kept)
-      await kept.stalled
-      // Were one of them to wait, none of this would come to its end.
-      for (let n = 0; n < 150; n++) await waves.write(1500)
-      await store.sweep()
-      expect(await store.verify()).toMatchObject({ ok: true })
-      expect(kept.pieces).toHaveLength(stallAt)
-      kept.goOn()
-      const { records } = await backingUp
-      expect(await expectState(Readable.from(kept.pieces), waves)).toBe(waves.last)
-      expect(records).toBe(waves.states.get(waves.last)?.size)
-    },
-  )
-
   test('no write waits for a consumer that stalls while writers outrun it', async () => {
     const store = await openStore(await newLocation())
     const write = (n: number): Promise<unknown> =>
@@ -513,30 +320,6 @@ describe('what is there already', () => {
     expect(await readFile(`${at}-late`, 'utf8')).toMatch(/^(precious)+$/)
     expect(existsSync(`${at}-nowhere`)).toBe(false)
     expect(await codeOf(() => store.backup(join(`${at}-absent`, 'backup')))).toBe('ERR_IO')
-    expect((await beside(at)).filter((name) => name.startsWith('.'))).toEqual([])
-  })
-
-  test('is never overwritten by a restoration', async () => {
-    const at = await newLocation()
-    const store = await openStore(`${at}-source`)
-    await fill(store, 20)
-    await store.backup(`${at}.backup`)
-    const before = await directoryDigest(`${at}-source`)
-    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-source`, { key }))).toBe('ERR_EXISTS')
-    expect(await directoryDigest(`${at}-source`)).toBe(before)
-    await mkdir(`${at}-other`)
-    await writeFile(join(`${at}-other`, 'file'), 'precious')
-    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-other`, { key }))).toBe('ERR_NOT_A_STORE')
-    expect(await readdir(`${at}-other`)).toEqual(['file'])
-    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}.backup`, { key }))).toBe('ERR_NOT_A_STORE')
-    // Or if it comes meanwhile: two of them, of which one is the first.
-    const codes = await Promise.all(
-      [1, 2].map(() => codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-both`, { key }))),
-    )
-    expect(codes.sort()).toEqual(['ERR_EXISTS', 'no error'])
-    expect(await (await openStore(`${at}-both`)).verify()).toMatchObject({ ok: true, records: 20 })
-    await mkdir(`${at}-empty`)
-    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-empty`, { key }))).toBe('no error')
     expect((await beside(at)).filter((name) => name.startsWith('.'))).toEqual([])
   })
 })
@@ -671,36 +454,6 @@ describe('what is ended early', () => {
     expect(order).toEqual(['rejected', 'goes on'])
   })
 
-  test.each([30, 100_000])('by its signal while its source stalls after %i bytes', async (length) => {
-    const [store, at] = [await openStore(await newLocation()), await newLocation()]
-    await fill(store, 1500)
-    const bytes = await backupOf(store)
-    let goOn = (): void => {}
-    const gate = new Promise<void>((resolve) => (goOn = resolve))
-    let reach = (): void => {}
-    const stalled = new Promise<void>((resolve) => (reach = resolve))
-    async function* source(): AsyncGenerator<Uint8Array> {
-      yield bytes.subarray(0, length)
-      reach()
-      await gate
-      yield bytes.subarray(length)
-    }
-    const controller = new AbortController()
-    const order: string[] = []
-    const reason = new Error('test: enough')
-    const restoring = SecretStore.restore(source(), at, { key, signal: controller.signal }).catch((error) => {
-      order.push('rejected')
-      return error
-    })
-    await stalled
-    controller.abort(reason)
-    for (let n = 0; n < 20; n++) await store.set({ scope: account, name: `${n}`, payload: 'p' })
-    order.push('goes on')
-    goOn()
-    expect(await restoring).toBe(reason)
-    expect(order).toEqual(['rejected', 'goes on'])
-  })
-
   test('by the end of the store is ERR_CLOSED, and no file is left', async () => {
     for (const step of [1, 3]) {
       const at = await newLocation()
@@ -771,119 +524,5 @@ describe('what is ended early', () => {
     expect(await beside(at)).toEqual(['secrets-source'])
     await store.backup(`${at}.backup`)
     await SecretStore.restore(`${at}.backup`, at, { key })
-  })
-})
-
-describe('a damaged store', () => {
-  const row = recordRow('10')
-  const damages: readonly [string, (at: string, ids: ReadonlyMap<string, string>) => Promise<void>][] = [
-    ['with an altered record', async (at) => writeRow(at, row, flipped(await readRow(at, row)))],
-    ['with a record under another version', async (at) => writeRow(at, row, flipped(await readRow(at, row), 0))],
-    ['with a record too few', async (at) => writeRow(at, row, undefined)],
-    [
-      'with a record and its payload too few',
-      async (at) => {
-        await writeRow(at, row, undefined)
-        await writeRow(at, payloadRow(row), undefined)
-      },
-    ],
-    ['with a record too many', async (at) => writeRow(at, recordRow('10!'), await readRow(at, row))],
-    [
-      'with two records in each other\u2019s place',
-      async (at) => {
-        const [a, b] = [await readRow(at, row), await readRow(at, recordRow('11'))]
-        await writeRow(at, row, b)
-        await writeRow(at, recordRow('11'), a)
-      },
-    ],
-    [
-      'with an altered payload',
-      async (at) => writeRow(at, payloadRow(row), flipped(await readRow(at, payloadRow(row)), 99)),
-    ],
-    ['with a payload too few', async (at) => writeRow(at, payloadRow(row), undefined)],
-    [
-      'with the payload of another',
-      async (at) => writeRow(at, payloadRow(row), await readRow(at, payloadRow(recordRow('20')))),
-    ],
-  ]
-
-  async function closedStore(): Promise<[string, Map<string, string>]> {
-    const location = await newLocation()
-    const store = await openStore(location)
-    await fill(store, 150)
-    const ids = new Map([...(await everything(store))].map(([name, { id }]) => [name, id] as const))
-    await store.close()
-    return [location, ids]
-  }
-
-  test.each(damages)('%s is refused, and no file is made', async (_, damage) => {
-    const [location, ids] = await closedStore()
-    await damage(location, ids)
-    const store = await openStore(location, { verify: false })
-    const code = await codeOf(() => store.backup(`${location}.backup`))
-    expect(['ERR_CORRUPT', 'ERR_UNSUPPORTED_VERSION']).toContain(code)
-    const kept = new Kept()
-    expect(await codeOf(() => store.backup(kept))).toBe(code)
-    expect(kept.destroyed).toBe(true)
-    // What came out before is none.
-    expect(await codeOf(() => SecretStore.restore(pieces(kept.bytes, [1000]), `${location}-2`, { key }))).not.toBe(
-      'no error',
-    )
-    expect(await beside(location)).toEqual(['secrets'])
-  })
-
-  test('with an old record in the place of a newer one is refused', async () => {
-    const [location] = await closedStore()
-    const old = [await readRow(location, row), await readRow(location, payloadRow(row))] as const
-    let store = await openStore(location)
-    await store.set({ scope: account, name: '10', payload: `${LARGE}newer` })
-    await store.close()
-    await writeRow(location, row, old[0])
-    await writeRow(location, payloadRow(row), old[1])
-    store = await openStore(location)
-    expect(await store.get({ scope: account, name: '10' })).toBe(LARGE)
-    expect(await codeOf(() => store.backup(`${location}.backup`))).toBe('ERR_CORRUPT')
-    expect(await beside(location)).toEqual(['secrets'])
-  })
-
-  test('in nothing but its hints is whole again when it is restored', async () => {
-    const [location, ids] = await closedStore()
-    await writeRow(location, idRow(ids.get('10') as string), undefined)
-    await writeRow(location, expiryRow(1e9, ids.get('11') as string), recordRow('11'))
-    await writeRow(location, payloadRow(recordRow('11')), new Uint8Array(10))
-    await writeRow(location, Buffer.from('zzz'), new Uint8Array(10))
-    const store = await openStore(location)
-    expect((await store.verify()).ok).toBe(false)
-    await store.backup(`${location}.backup`)
-    await SecretStore.restore(`${location}.backup`, `${location}-2`, { key })
-    const restored = await openStore(`${location}-2`, { minimum: await store.checkpoint() })
-    expect(await restored.verify()).toEqual({ ok: true, records: 150, problems: [] })
-  })
-
-  test('cannot be smuggled in: every byte of a backup counts', async () => {
-    const at = await newLocation()
-    const source = memory()
-    await source.addKey(key)
-    await source.set({ scope: account, name: 'n', payload: 'p' })
-    const bytes = await backupOf(source)
-    const codes = new Map<string, number>()
-    for (
-      let place = 0;
-      place < bytes.length;
-      place += place < 30 ? 1 : place > bytes.length - 300 ? atLength(7, 1) : atLength(97, 23)
-    ) {
-      const code = await codeOf(() => SecretStore.restore(pieces(flipped(bytes, place), [1 << 20]), at, { key }))
-      codes.set(code, (codes.get(code) ?? 0) + 1)
-    }
-    for (
-      let length = 0;
-      length < bytes.length;
-      length += length < 30 || length > bytes.length - 100 ? atLength(3, 1) : atLength(131, 31)
-    ) {
-      const code = await codeOf(() => SecretStore.restore(pieces(bytes.subarray(0, length), [1 << 20]), at, { key }))
-      codes.set(code, (codes.get(code) ?? 0) + 1)
-    }
-    expect([...codes.keys()].sort()).toEqual(['ERR_CORRUPT', 'ERR_NOT_A_STORE', 'ERR_UNSUPPORTED_VERSION'])
-    expect(await beside(at)).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm'
-import { describe, expect, test } from 'vitest'
-import { account, type OpenOptions, SecretStore, type SecretView, user } from '../../src/index'
-import { newLocation, openStore, TestClock, testKey } from '../support/stores'
+import { account, type OpenOptions, type SecretStore, type SecretView, user } from 'app-secret-store'
+import { describe, expect, test } from '../support/runner'
+import { newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
 
 const HUNDRED_YEARS = 3_155_760_000
 const NOW = new TestClock().seconds
@@ -278,7 +278,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   async function open(options: Partial<OpenOptions> = {}): Promise<SecretStore> {
     const settings = { now: new TestClock().now, ...options }
     if (engine === 'LevelDB') return openStore(await newLocation(), settings)
-    return SecretStore.memory({ ...settings, sweepIntervalMs: 0, compactIntervalMs: 0 })
+    return stores.memory({ ...settings, sweepIntervalMs: 0, compactIntervalMs: 0 })
   }
 
   test('every wrong parameter is refused with its own message, and leaves the store as it was', async () => {
@@ -504,10 +504,10 @@ describe('options', () => {
         name,
         message: expect.stringContaining(message.replace('onError, ', '')),
       })
-      expect(() => SecretStore.memory(options)).toThrow(expected)
+      expect(() => stores.memory(options)).toThrow(expected)
     }
-    expect(() => SecretStore.memory(null as unknown as object)).toThrow('options: expected an object, got null')
-    expect(() => SecretStore.memory({ key: testKey() } as object)).toThrow("got 'key'")
+    expect(() => stores.memory(null as unknown as object)).toThrow('options: expected an object, got null')
+    expect(() => stores.memory({ key: testKey() } as object)).toThrow("got 'key'")
   })
 
   test('of stores on disk are refused one by one, and nothing is created', async () => {
@@ -525,7 +525,7 @@ describe('options', () => {
       [{ createIfMising: true }, 'TypeError', "got 'createIfMising'"],
     ]
     for (const [options, name, message] of [...common, ...own]) {
-      const opening = caught(() => SecretStore.open(location, { key: testKey(), ...options } as OpenOptions))
+      const opening = caught(() => stores.open(location, { key: testKey(), ...options } as OpenOptions))
       const found = (await opening) as Error
       expect([options, found.name, found.message]).toEqual([
         options,
@@ -533,7 +533,7 @@ describe('options', () => {
         expect.stringContaining(message.replace('onError, ', '')),
       ])
     }
-    await expect(SecretStore.open(location, undefined as unknown as OpenOptions)).rejects.toThrow(
+    await expect(stores.open(location, undefined as unknown as OpenOptions)).rejects.toThrow(
       'options: expected an object, got undefined',
     )
     await expect(openStore(location, { createIfMissing: false })).rejects.toThrow(
@@ -542,7 +542,7 @@ describe('options', () => {
   })
 
   test('of views are refused one by one', () => {
-    const store = SecretStore.memory({ sweepIntervalMs: 0 })
+    const store = stores.memory({ sweepIntervalMs: 0 })
     const wrong: readonly [unknown, string, string][] = [
       [undefined, 'TypeError', 'view: expected an object, got undefined'],
       [{ livemode: 'true' }, 'TypeError', 'livemode: expected a boolean, got a string'],
@@ -566,7 +566,7 @@ describe('options', () => {
 
   test('a clock that breaks later fails what needs it, and nothing else', async () => {
     let ms: number = new TestClock().ms
-    const store = SecretStore.memory({ now: () => ms, sweepIntervalMs: 0, compactIntervalMs: 0 })
+    const store = stores.memory({ now: () => ms, sweepIntervalMs: 0, compactIntervalMs: 0 })
     await store.set(goodSet)
     ms = Number.NaN
     await expect(store.set(goodSet)).rejects.toThrow('now: expected milliseconds since the Unix epoch')

@@ -1,19 +1,8 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/format/checkpoint'
-import { account, type CheckpointStorage, type OpenOptions, SecretStore } from '../../src/index'
-import { LevelEngine } from '../../src/storage/level/engine'
-import { failNextWrite } from '../support/engine-writes'
-import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } from '../support/stores'
-
-function decoded(token: string | undefined): Checkpoint {
-  return decodeCheckpoint(token as string) as Checkpoint
-}
-
-function sequenceOf(token: string | undefined): number {
-  return decoded(token).sequence
-}
+import { account, type CheckpointStorage, type OpenOptions, SecretStore } from 'app-secret-store'
+import { describe, expect, test, vi } from '../support/runner'
+import { codeOf, copyStore, directoryDigest, newLocation, openStore, stores, testKey } from '../support/stores'
 
 function set(store: SecretStore, name: string, payload = 'p'): Promise<unknown> {
   return store.set({ scope: account, name, payload })
@@ -117,19 +106,6 @@ describe('a place for checkpoints', () => {
     await store.verify()
     await store.close()
     expect(place.calls).toBe(calls)
-  })
-
-  test('gets one token at a time, each newer than the last, and the last one at the end', async () => {
-    const [location, place] = [await newLocation(), new Place()]
-    const store = await openStore(location, place.options)
-    for (let n = 0; n < 60; n++) await Promise.all([set(store, `${n}`), set(store, `${n + 1}`)])
-    const token = await store.checkpoint()
-    await store.close()
-    expect(place.last).toBe(token)
-    expect(place.mostBusy).toBe(1)
-    const sequences = place.saved.map(sequenceOf)
-    expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b))
-    await openStore(location, { minimum: token })
   })
 
   test('gets a hundred writes that come while it is busy in one', async () => {
@@ -238,19 +214,6 @@ describe('a place for checkpoints', () => {
     expect(await codeOf(() => openStore(location))).toBe('no error')
   })
 
-  test('is not given what is not on disk', async () => {
-    const [location, place] = [await newLocation(), new Place()]
-    const store = await openStore(location, place.options)
-    await set(store, 'n')
-    const token = await store.checkpoint()
-    const commit = failNextWrite(LevelEngine.prototype, new Error('test: disk'))
-    onTestFinished(() => commit.mockRestore())
-    expect(await codeOf(() => set(store, 'lost'))).toBe('ERR_FAILED')
-    await store.close()
-    expect(place.last).toBe(token)
-    await (await openStore(location, place.options)).close()
-  })
-
   test('may answer at once or later, with nothing, or with a token', async () => {
     const location = await newLocation()
     const token = await (await openStore(location)).checkpoint().finally(() => undefined)
@@ -326,7 +289,7 @@ describe('a place for checkpoints', () => {
     for (const bad of [1, 'yes', {}]) {
       await expect(openStore(location, { acceptRollback: bad as boolean })).rejects.toThrow(TypeError)
     }
-    expect(() => SecretStore.memory({ checkpoints: new Place() } as object)).toThrow(TypeError)
+    expect(() => stores.memory({ checkpoints: new Place() } as object)).toThrow(TypeError)
     expect(await readdir(dirname(location))).toEqual([])
   })
 })
@@ -386,31 +349,6 @@ describe('an older state', () => {
 })
 
 describe('acceptRollback', () => {
-  test.each([0, 1, 5, 50])(
-    'opens an older state, and refuses the %i writes that came after it from then on',
-    async (writes) => {
-      const { location, newer, place } = await rolledBack(writes)
-      const abandoned = place.last as string
-      let store = await openStore(location, { ...place.options, acceptRollback: true })
-      expect(await store.get({ scope: account, name: 'n' })).toBe('old')
-      expect(await store.verify()).toEqual({ ok: true, records: 1, problems: [] })
-      const token = await store.checkpoint()
-      await place.until(() => place.last === token)
-      await store.close()
-      if (writes === 0) return void expect(token).toBe(abandoned)
-      expect(sequenceOf(token)).toBeGreaterThan(sequenceOf(abandoned))
-      // What was abandoned has more writes than the state that was accepted had, and is older all the same.
-      expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
-      store = await openStore(location, place.options)
-      expect(await store.get({ scope: account, name: 'n' })).toBe('old')
-      await set(store, 'n', 'goes on')
-      await store.close()
-      store = await openStore(location, { ...place.options, minimum: abandoned })
-      expect(await store.get({ scope: account, name: 'n' })).toBe('goes on')
-      expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
-    },
-  )
-
   test('is not met by files of the future that was abandoned', async () => {
     const { location, newer, place } = await rolledBack()
     await (await openStore(location, { ...place.options, acceptRollback: true })).close()
@@ -424,19 +362,6 @@ describe('acceptRollback', () => {
     expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
     expect(await codeOf(() => openStore(newer))).toBe('ERR_ROLLBACK')
     await openStore(location, place.options)
-  })
-
-  test('goes past a minimum that was given by hand, and past the greater of two', async () => {
-    const { location, place } = await rolledBack(20)
-    const [oldest, latest] = [place.saved[0] as string, place.last as string]
-    for (const options of [{ minimum: latest }, { minimum: oldest, checkpoints: new Place(latest) }]) {
-      const copy = await newLocation()
-      await copyStore(location, copy)
-      const store = await openStore(copy, { ...options, acceptRollback: true })
-      expect(sequenceOf(await store.checkpoint())).toBeGreaterThan(sequenceOf(latest))
-      await store.close()
-      await openStore(copy, { minimum: latest })
-    }
   })
 
   test('of a fork that has had as many writes takes this one', async () => {
@@ -455,23 +380,6 @@ describe('acceptRollback', () => {
     expect(await store.get({ scope: account, name: 'n' })).toBe('two')
     await store.close()
     expect(await codeOf(() => openStore(one, place.options))).toBe('ERR_ROLLBACK')
-  })
-
-  test('with the token of another store makes this one the store of the place', async () => {
-    const { place, newer } = await rolledBack()
-    const location = await newLocation()
-    const other = await openStore(location)
-    await set(other, 'n', 'other')
-    await other.close()
-    expect(await codeOf(() => openStore(location, place.options))).toBe('ERR_ROLLBACK')
-    const store = await openStore(location, { ...place.options, acceptRollback: true })
-    const token = await store.checkpoint()
-    await place.until(() => place.last === token)
-    // It does not go by the numbers of a store that is none of its own.
-    expect(sequenceOf(token)).toBeLessThan(2 ** 32 + 4)
-    await store.close()
-    await (await openStore(location, place.options)).close()
-    expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
   })
 
   test('where there is nothing creates a store, with any token', async () => {
@@ -534,19 +442,6 @@ describe('acceptRollback', () => {
     expect(await codeOf(() => openStore(location, options))).toBe('ERR_CORRUPT')
   })
 
-  test('that is cut short is still to be accepted', async () => {
-    const { location, place } = await rolledBack()
-    const commit = failNextWrite(LevelEngine.prototype, new Error('test: disk'))
-    onTestFinished(() => commit.mockRestore())
-    const options = { ...place.options, acceptRollback: true }
-    expect(await codeOf(() => openStore(location, options))).toBe('ERR_FAILED')
-    expect(await codeOf(() => openStore(location, place.options))).toBe('ERR_ROLLBACK')
-    const store = await openStore(location, options)
-    expect(await store.verify()).toMatchObject({ ok: true, records: 1 })
-    await store.close()
-    await openStore(location, place.options)
-  })
-
   test('takes a restored backup, and refuses what it replaces', async () => {
     const [location, restored, place] = [await newLocation(), await newLocation(), new Place()]
     let store = await openStore(location, place.options)
@@ -562,37 +457,12 @@ describe('acceptRollback', () => {
     expect(await codeOf(() => openStore(location, place.options))).toBe('ERR_ROLLBACK')
     await openStore(restored, place.options)
   })
-
-  test.each([2 ** 40, 2 ** 52, 2 ** 53 - 2, 2 ** 53 - 1])(
-    'with a token of write %i opens again afterwards',
-    async (sequence) => {
-      await acceptForged(sequence)
-    },
-  )
-
-  /** Whoever can write to the place knows the id of the store, and can ask for any number. */
-  async function acceptForged(sequence: number): Promise<void> {
-    const location = await newLocation()
-    let store = await openStore(location)
-    const { storeId, mac } = decoded(await store.checkpoint())
-    await set(store, 'n')
-    await store.close()
-    const minimum = encodeCheckpoint({ storeId, sequence, mac })
-    expect(await codeOf(() => openStore(location, { minimum }))).toBe('ERR_ROLLBACK')
-    store = await openStore(location, { minimum, acceptRollback: true })
-    await set(store, 'n', 'later')
-    await store.close()
-    store = await openStore(location)
-    expect(await store.get({ scope: account, name: 'n' })).toBe('later')
-    expect(await store.verify()).toMatchObject({ ok: true })
-    await store.close()
-  }
 })
 
 test('a place that never answers keeps nothing but the promise of `close` waiting', async () => {
   const location = await newLocation()
   const checkpoints = { load: () => undefined, save: () => new Promise<void>(() => {}) }
-  const store = await SecretStore.open(location, { key: testKey(), checkpoints })
+  const store = await stores.open(location, { key: testKey(), checkpoints })
   await set(store, 'n')
   void store.close()
   await vi.waitFor(async () => (await openStore(location)).get({ scope: account, name: 'n' }))

@@ -1,26 +1,13 @@
-import { describe, expect, test, vi } from 'vitest'
-import { account, type OpenOptions, type Secret, SecretStore, user } from '../../src/index'
-import { engineOf } from '../support/engine-spy'
-import { newLocation, openStore, TestClock } from '../support/stores'
-
-/** Seconds of the fake timers, each with a turn of the event loop: a tick that finds the last run unfinished does nothing. */
-async function passSeconds(count: number): Promise<void> {
-  for (let second = 0; second < count; second++) {
-    await vi.advanceTimersByTimeAsync(1000)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
-async function passSecondsUntil(done: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await done())) await passSeconds(1)
-}
+import { account, type OpenOptions, type SecretStore } from 'app-secret-store'
+import { describe, expect, test, vi } from '../support/runner'
+import { newLocation, openStore, stores, TestClock } from '../support/stores'
 
 const target = { scope: account, name: 'n' }
 
 describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
   async function open(clock: TestClock, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
     const settings = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0, ...options }
-    return engine === 'memory' ? SecretStore.memory(settings) : openStore(await newLocation(), settings)
+    return engine === 'memory' ? stores.memory(settings) : openStore(await newLocation(), settings)
   }
 
   test('a secret is there in the last millisecond before its second and gone from that second on', async () => {
@@ -94,41 +81,6 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
     expect(await store.verify()).toMatchObject({ ok: true, records: 1 })
   })
 
-  test('the sweep deletes what is due in every partition, and nothing else', async () => {
-    const clock = new TestClock()
-    const store = await open(clock)
-    const views = [store, store.view({ livemode: true }), store.view({ account: 'acct_1' })]
-    for (const view of views) {
-      await view.set({ scope: user('u'), name: 'due', payload: 'p', expires_at: clock.seconds + 5 })
-      await view.set({ scope: user('u'), name: 'later', payload: 'p', expires_at: clock.seconds + 6 })
-      await view.set({ scope: user('u'), name: 'never', payload: 'p' })
-    }
-    expect(await store.sweep()).toBe(0)
-    clock.advanceSeconds(5)
-    expect(await store.sweep()).toBe(3)
-    expect(await store.sweep()).toBe(0)
-    expect(await store.verify()).toEqual({ ok: true, records: 6, problems: [] })
-  })
-
-  test('a thousand expiring in the same second go in one sweep', async () => {
-    const clock = new TestClock()
-    const store = await open(clock)
-    const expires_at = clock.seconds + 60
-    await store.batch(
-      Array.from({ length: 1000 }, (_, n) => ({
-        type: 'set',
-        scope: account,
-        name: `n${n}`,
-        payload: 'p',
-        expires_at,
-      })),
-    )
-    await store.set({ scope: account, name: 'kept', payload: 'p' })
-    clock.advanceSeconds(60)
-    expect(await store.sweep()).toBe(1000)
-    expect(await store.verify()).toEqual({ ok: true, records: 1, problems: [] })
-  })
-
   test('a clock that is moved back does not bring back what was deleted, and hides nothing', async () => {
     const clock = new TestClock()
     const store = await open(clock)
@@ -146,53 +98,15 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
     })
     expect((await store.verify()).ok).toBe(true)
   })
-
-  test('the sweep does not read what is not due', async () => {
-    const clock = new TestClock()
-    const store = await open(clock)
-    const later: Promise<Secret>[] = []
-    for (let n = 0; n < 2000; n++) {
-      later.push(store.set({ scope: account, name: `later${n}`, payload: 'p', expires_at: clock.seconds + 1000 + n }))
-    }
-    await Promise.all(later)
-    await store.set({ ...target, payload: 'p', expires_at: clock.seconds + 1 })
-    clock.advanceSeconds(1)
-    const scanned = await engineOf(engine).countScannedRows(() => store.sweep())
-    expect(scanned).toBe(1)
-  })
 })
 
 describe('background work', () => {
-  test('sweeps and compactions run on their intervals, and compaction only when something was deleted', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-    try {
-      const clock = new TestClock()
-      const location = await newLocation()
-      const store = await openStore(location, { now: clock.now, sweepIntervalMs: 1000, compactIntervalMs: 10_000 })
-      const erasures = engineOf('LevelDB').countErasures()
-      await store.set({ ...target, payload: 'p', expires_at: clock.seconds + 5 })
-      await passSeconds(30)
-      expect(erasures.count).toBe(0)
-      clock.advanceSeconds(5)
-      await passSecondsUntil(async () => (await store.verify()).records === 0)
-      await passSecondsUntil(() => erasures.count === 1)
-      await store.checkpoint() // the compaction is over
-      await passSeconds(30)
-      await store.checkpoint()
-      expect(erasures.count).toBe(1)
-      erasures.restore()
-      await store.close()
-    } finally {
-      vi.useRealTimers()
-    }
-  })
-
   test('a failure in the background is told to onError', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     try {
       const errors: unknown[] = []
       let broken = false
-      const store = SecretStore.memory({
+      const store = stores.memory({
         now: () => (broken ? Number.NaN : 1_700_000_000_000),
         onError: (error) => errors.push(error),
         sweepIntervalMs: 1000,
@@ -211,7 +125,7 @@ describe('background work', () => {
     const warning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     try {
       let broken = false
-      const store = SecretStore.memory({ now: () => (broken ? -1 : 0), sweepIntervalMs: 1000 })
+      const store = stores.memory({ now: () => (broken ? -1 : 0), sweepIntervalMs: 1000 })
       broken = true
       await vi.advanceTimersByTimeAsync(1000)
       expect(warning).toHaveBeenCalledWith(expect.stringContaining('now: expected'), 'SecretStoreWarning')

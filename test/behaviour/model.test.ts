@@ -1,17 +1,16 @@
-import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
 import {
   account,
   type BatchOperation,
   type OpenOptions,
   type Scope,
-  SecretStore,
+  type SecretStore,
   SecretStoreError,
   type SecretView,
   user,
-} from '../../src/index'
-import { atLength } from '../support/lengths'
-import { newLocation, openStore, TestClock } from '../support/stores'
+} from 'app-secret-store'
+import fc from 'fast-check'
+import { atLength, describe, expect, test } from '../support/runner'
+import { newLocation, openStore, stores, TestClock } from '../support/stores'
 import { type Holder, type ListQuery, type Outcome, type Place, ReferenceModel } from './reference-model'
 
 const ACCOUNTS = [undefined, 'acct_1', 'acct|1'] as const
@@ -369,7 +368,7 @@ describe.each([
         const location = engine === 'memory' ? undefined : await newLocation()
         const open = async (): Promise<SecretStore> =>
           location === undefined
-            ? SecretStore.memory({ ...options, sweepIntervalMs: 0, compactIntervalMs: 0 })
+            ? stores.memory({ ...options, sweepIntervalMs: 0, compactIntervalMs: 0 })
             : openStore(location, options)
         const store = await open()
         const compare = names === 'plain' ? byUtf8Bytes : await learnOrder(store)

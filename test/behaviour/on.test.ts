@@ -1,9 +1,7 @@
+import { account, type ChangeEvent, type SecretStore, type SecretView, user } from 'app-secret-store'
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { account, type ChangeEvent, SecretStore, type SecretView, user } from '../../src/index'
-import { MemoryEngine } from '../../src/storage/memory-engine'
-import { failNextWrite, interceptWrites } from '../support/engine-writes'
-import { codeOf, newLocation, openStore, TestClock } from '../support/stores'
+import { describe, expect, onTestFinished, test } from '../support/runner'
+import { codeOf, newLocation, openStore, stores, TestClock } from '../support/stores'
 
 const target = { scope: account, name: 'token' }
 
@@ -17,7 +15,7 @@ function heard(view: SecretView): ChangeEvent[] {
 const brief = ({ type, name }: ChangeEvent): string => `${type} ${name}`
 
 function memoryStore(clock = new TestClock(), onError?: (error: unknown) => void): SecretStore {
-  const store = SecretStore.memory({ now: clock.now, sweepIntervalMs: 0, ...(onError && { onError }) })
+  const store = stores.memory({ now: clock.now, sweepIntervalMs: 0, ...(onError && { onError }) })
   onTestFinished(() => store.close())
   return store
 }
@@ -110,7 +108,7 @@ describe('what is told', () => {
           { maxLength: 30 },
         ),
         async (steps) => {
-          const store = SecretStore.memory()
+          const store = stores.memory()
           const changes = heard(store)
           const calls: Promise<unknown>[] = []
           const there = new Set<string>()
@@ -133,38 +131,6 @@ describe('what is told', () => {
 })
 
 describe('when', () => {
-  test('not before it is durable, and never if the write fails', async () => {
-    const store = memoryStore()
-    const changes = heard(store)
-    let release = (): void => {}
-    const held = new Promise<void>((resolve) => {
-      release = resolve
-    })
-    const spy = interceptWrites(
-      MemoryEngine.prototype,
-      async (_, write) => {
-        const isWritten = await write()
-        await held
-        return isWritten
-      },
-      1,
-    )
-    onTestFinished(() => spy.mockRestore())
-    const writing = store.set({ ...target, payload: 'x' })
-    for (let turn = 0; turn < 50; turn++) await undefined
-    expect(spy.count).toBe(1)
-    expect(changes).toEqual([])
-    release()
-    await writing
-    expect(changes.map(brief)).toEqual(['set token'])
-
-    spy.mockRestore()
-    const failing = failNextWrite(MemoryEngine.prototype, new Error('no space'))
-    onTestFinished(() => failing.mockRestore())
-    expect(await codeOf(() => store.delete(target))).toBe('ERR_FAILED')
-    expect(changes).toHaveLength(1)
-  })
-
   test('what was begun before the end of the store is told of, and nothing after it', async () => {
     const store = await openStore(await newLocation())
     const changes = heard(store)

@@ -1,4 +1,4 @@
-import type { DeletedSecret, Scope, Secret } from '../../src/index'
+import type { DeletedSecret, Scope, Secret } from 'app-secret-store'
 
 /** Where a secret is, in the words of the public interface. */
 export interface Place {

@@ -1,7 +1,6 @@
-import { expect, test } from 'vitest'
-import { account, type BatchOperation, SecretStore } from '../../src/index'
-import { Draws } from '../support/campaign'
-import { newLocation, openStore, TestClock } from '../support/stores'
+import { account, type BatchOperation, type SecretStore } from 'app-secret-store'
+import { Draws, expect, test } from '../support/runner'
+import { newLocation, openStore, stores, TestClock } from '../support/stores'
 
 // Everything goes on while a store is verified.
 
@@ -67,7 +66,7 @@ test.each([1, 2, 3])(
 )
 
 test('a write does not wait for the end of it', async () => {
-  const store = SecretStore.memory()
+  const store = stores.memory()
   await filled(store, 3000)
   let ended = false
   const verifying = store.verify().then((report) => {
@@ -80,7 +79,7 @@ test('a write does not wait for the end of it', async () => {
 })
 
 test('closing the store ends it', async () => {
-  const store = SecretStore.memory()
+  const store = stores.memory()
   await filled(store, 3000)
   const verifying = store.verify()
   await store.close()

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { onTestFinished } from 'vitest'
-import { type OpenOptions, rawKey, SecretStore, type SecretStoreErrorCode } from '../../src/index'
+import { type MemoryOptions, type OpenOptions, rawKey, SecretStore, type SecretStoreErrorCode } from 'app-secret-store'
+import { onTestFinished } from './runner'
 
 /** A key for tests: every byte is `fill`. */
 export function testKey(fill = 7): ReturnType<typeof rawKey> {
@@ -22,9 +22,21 @@ export async function newLocation(): Promise<string> {
   return join(await temporaryDirectory(), 'secrets')
 }
 
+/**
+ * Where every store of test/behaviour comes from, with its options as they are: what is to hold of stores that are opened
+ * in another way (as a follower, over a network) is run by having them opened so here.
+ */
+export const stores: {
+  open(location: string, options: OpenOptions): Promise<SecretStore>
+  memory(options?: MemoryOptions): SecretStore
+} = {
+  open: (location, options) => SecretStore.open(location, options),
+  memory: (options) => (options === undefined ? SecretStore.memory() : SecretStore.memory(options)),
+}
+
 /** Opens a store without background timers; it is closed with the test if it is still open then. */
 export async function openStore(location: string, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
-  const store = await SecretStore.open(location, {
+  const store = await stores.open(location, {
     key: testKey(),
     sweepIntervalMs: 0,
     compactIntervalMs: 0,

@@ -1,2 +1,2 @@
 // At full length (test/support/lengths.ts).
-import '../../behaviour/backup.test'
+import '../../unit/care/rekey/rotate.test'

@@ -1,2 +1,2 @@
 // At full length (test/support/lengths.ts).
-import '../../behaviour/rotate.test'
+import '../../unit/care/backup/backup.test'

@@ -1,8 +1,9 @@
-import { describe, expect, test } from 'vitest'
-import { account, type Progress, SecretStore } from '../../src/index'
+import { account, type Progress, type SecretStore } from 'app-secret-store'
+import { describe, expect, test } from '../support/runner'
+import { stores } from '../support/stores'
 
 async function filled(count: number): Promise<SecretStore> {
-  const store = SecretStore.memory()
+  const store = stores.memory()
   await store.batch(
     Array.from({ length: count }, (_, n) => ({ type: 'set', scope: account, name: `${n}`, payload: 'p' }) as const),
   )
@@ -42,7 +43,7 @@ describe('verify', () => {
   })
 
   test('refuses what is no option', async () => {
-    const store = SecretStore.memory()
+    const store = stores.memory()
     await expect(store.verify({ progress: 1 } as never)).rejects.toThrow(
       "verify: expected only onProgress, signal, got 'progress'",
     )

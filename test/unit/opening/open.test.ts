@@ -1,11 +1,11 @@
-import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { describe, expect, test, vi } from 'vitest'
-import { account, type BatchOperation, SecretStoreError } from '../../src/index'
-import { LevelEngine } from '../../src/storage/level/engine'
-import { allRows, editRows, flipped, writeRow } from '../support/raw-rows'
-import { codeOf, directoryDigest, newLocation, openStore, testKey } from '../support/stores'
+import { account, type BatchOperation, SecretStoreError } from '../../../src/index'
+import { LevelEngine } from '../../../src/storage/level/engine'
+import { allRows, editRows, flipped, writeRow } from '../../support/raw-rows'
+import { codeOf, newLocation, openStore } from '../../support/stores'
 
 // What opening finds out by itself, and with `verify`.
 
@@ -85,16 +85,6 @@ test('an altered payload is found out with verify: true, which gives the store b
   await openStore(location)
 })
 
-test('a whole store is opened with verify: true', async () => {
-  const location = await storeOf(60)
-  const store = await openStore(location, { verify: true })
-  expect((await store.status()).records).toBe(60)
-})
-
-test('verify is true or false', async () => {
-  await expect(openStore(await newLocation(), { verify: 'yes' as never })).rejects.toThrow('verify: expected')
-})
-
 describe('damage that LevelDB passes over in its log', () => {
   async function logOf(location: string): Promise<string> {
     const names = await readdir(join(location, 'data'))
@@ -146,28 +136,6 @@ describe('damage that LevelDB passes over in its log', () => {
     await openStore(location, { onError: (error) => errors.push(error) })
     expect(errors).toHaveLength(1)
   })
-})
-
-test('a wrong key finds nothing out and changes nothing', async () => {
-  const location = await storeOf(3)
-  const digest = await directoryDigest(location)
-  expect(await codeOf(() => openStore(location, { key: testKey(8), verify: true }))).toBe('ERR_WRONG_KEY')
-  expect(await directoryDigest(location)).toBe(digest)
-})
-
-test('a log that cannot be read is ERR_IO, and is still there afterwards', async () => {
-  const location = await storeOf(5)
-  const names = (await readdir(join(location, 'data'))).filter((name) => name.endsWith('.log'))
-  const [log] = names
-  const path = join(location, 'data', log as string)
-  const bytes = await readFile(path)
-  // What no user, not even root, can read.
-  await rm(path)
-  await mkdir(path)
-  expect(await codeOf(() => openStore(location))).toBe('ERR_IO')
-  await rmdir(path)
-  await writeFile(path, bytes)
-  expect((await (await openStore(location)).status()).records).toBe(5)
 })
 
 test('a refusal by the system, while everything is read, is no damage', async () => {

@@ -1,0 +1,36 @@
+import { account, type SecretStore, user } from 'app-secret-store'
+import { describe, expect, test } from '../support/runner'
+import { newLocation, openStore, stores, TestClock } from '../support/stores'
+
+const LARGE = 'x'.repeat(5000)
+
+describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
+  async function open(clock = new TestClock()): Promise<SecretStore> {
+    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
+    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
+  }
+
+  test('find, get and getBytes, with and without a promise', async () => {
+    const store = await open()
+    const target = { scope: user('usr_1'), name: 'n' }
+    const secret = await store.set({ ...target, payload: LARGE })
+    expect(await store.find(target)).toEqual(secret)
+    expect(store.findSync(target)).toEqual(secret)
+    expect(await store.find({ ...target, expand: ['payload'] })).toEqual({ ...secret, payload: LARGE })
+    expect(store.findSync({ ...target, expand: ['payload'] })).toEqual({ ...secret, payload: LARGE })
+    expect(await store.get(target)).toBe(LARGE)
+    expect(store.getSync(target)).toBe(LARGE)
+    expect(new TextDecoder().decode(await store.getBytes(target))).toBe(LARGE)
+    for (const missing of [
+      { ...target, name: 'm' },
+      { ...target, scope: account },
+    ]) {
+      expect(await store.find(missing)).toBeUndefined()
+      expect(await store.get(missing)).toBeUndefined()
+      expect(await store.getBytes(missing)).toBeUndefined()
+      expect(store.findSync(missing)).toBeUndefined()
+      expect(store.getSync(missing)).toBeUndefined()
+      expect(await store.delete(missing)).toBeUndefined()
+    }
+  })
+})

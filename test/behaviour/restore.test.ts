@@ -1,0 +1,241 @@
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Writable } from 'node:stream'
+import {
+  account,
+  generateRecoveryCode,
+  type LongOptions,
+  type NameMode,
+  passphrase,
+  recoveryCode,
+  type Secret,
+  SecretStore,
+  user,
+} from 'app-secret-store'
+import { describe, expect, onTestFinished, test } from '../support/runner'
+import { codeOf, directoryDigest, newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
+
+const LARGE = 'L'.repeat(3000)
+const key = testKey()
+
+function memory(options: { names?: NameMode; now?: () => number } = {}): SecretStore {
+  const store = stores.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
+  onTestFinished(() => store.close())
+  return store
+}
+
+async function fill(store: SecretStore, count: number): Promise<void> {
+  for (let start = 0; start < count; start += 500) {
+    await store.batch(
+      Array.from({ length: Math.min(500, count - start) }, (_, index) => ({
+        type: 'set' as const,
+        scope: account,
+        name: `${start + index}`,
+        payload: index % 10 === 0 ? LARGE : `${start + index}`,
+      })),
+    )
+  }
+}
+
+/** Every secret of the account scope, with its payload as bytes. */
+async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
+  const found = new Map<string, Secret & { bytes: string }>()
+  for await (const secret of store.list({ scope: account })) {
+    const bytes = (await store.getBytes({ scope: account, name: secret.name })) as Uint8Array
+    found.set(secret.name, { ...secret, bytes: Buffer.from(bytes).toString('latin1') })
+  }
+  return found
+}
+
+/** A Node stream that keeps what it is given, and takes no more while it is stalled. */
+class Kept extends Writable {
+  readonly pieces: Buffer[] = []
+  /** Stalls with the piece of this number, counted from 1. */
+  stallAt = Number.POSITIVE_INFINITY
+  #waiting: (() => void) | undefined
+  #reached: (() => void) | undefined
+  stalled: Promise<void> = this.#next()
+
+  override _write(piece: Buffer, _: string, done: () => void): void {
+    this.pieces.push(Buffer.from(piece))
+    if (this.pieces.length < this.stallAt) done()
+    else {
+      this.#waiting = done
+      this.#reached?.()
+    }
+  }
+
+  goOn(stallAt: number = Number.POSITIVE_INFINITY): void {
+    this.stallAt = stallAt
+    this.stalled = this.#next()
+    this.#waiting?.()
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#reached = resolve
+    })
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.pieces)
+  }
+}
+
+async function backupOf(store: SecretStore, options?: LongOptions): Promise<Buffer> {
+  const kept = new Kept()
+  const { bytes } = await store.backup(kept, options)
+  expect(kept.bytes).toHaveLength(bytes)
+  return kept.bytes
+}
+
+async function* pieces(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (let start = 0, n = 0; start < bytes.length; n++) {
+    const length = lengths[n % lengths.length] as number
+    yield bytes.subarray(start, start + length)
+    start += length
+  }
+}
+
+/** What stands beside a path, hidden or not. */
+function beside(path: string): Promise<string[]> {
+  return readdir(dirname(path))
+}
+
+describe.each<NameMode>(['plain', 'sealed'])('a store with %s names', (names) => {
+  test('is restored as it was: partitions, scopes, ids, times, payloads, slots, and goes on', async () => {
+    const clock = new TestClock()
+    const [location, restored] = [await newLocation(), await newLocation()]
+    const code = generateRecoveryCode()
+    const keys = [key, testKey(2), passphrase('p', { N: 16_384 }), recoveryCode(code)] as const
+    const source = await openStore(location, { names, now: clock.now })
+    for (const one of keys.slice(1)) await source.addKey(one)
+    const expires_at = clock.seconds + 100
+    await fill(source, 150)
+    clock.advanceSeconds(5)
+    const live = source.view({ account: 'acct_1', livemode: true })
+    await source.set({ scope: account, name: 'expiring', payload: 'e', expires_at })
+    await source.set({ scope: account, name: 'bytes', payload: Buffer.alloc(2000, 7), expires_at: expires_at + 100 })
+    await source.set({ scope: user('usr|1'), name: 'a|b', payload: '\u{1f600}' })
+    await live.set({ scope: user('usr|1'), name: 'a|b', payload: 'live' })
+    await source.delete({ scope: account, name: '3' })
+    await source.set({ scope: account, name: '4', payload: 'replaced' })
+    clock.advanceSeconds(5)
+    const before = await everything(source)
+    const file = `${restored}.backup`
+    const report = await source.backup(file)
+    expect(report).toEqual({ records: 153, bytes: (await stat(file)).size })
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+    const minimum = await source.checkpoint()
+
+    for (const [n, one] of keys.entries()) {
+      const at = `${restored}-${n}`
+      expect(await SecretStore.restore(file, at, { key: one })).toEqual(report)
+      const store = await openStore(at, { key: one, now: clock.now, minimum, names })
+      expect(await everything(store)).toEqual(before)
+      expect(await store.view({ account: 'acct_1', livemode: true }).get({ scope: user('usr|1'), name: 'a|b' })).toBe(
+        'live',
+      )
+      expect(await store.get({ scope: user('usr|1'), name: 'a|b' })).toBe('\u{1f600}')
+      expect(await store.verify()).toEqual({ ok: true, records: 153, problems: [] })
+      expect(await store.checkpoint()).toBe(minimum)
+      expect(store.keys()).toEqual(source.keys())
+      expect((await stat(at)).mode & 0o777).toBe(0o700)
+    }
+    const store = await openStore(`${restored}-0`, { now: clock.now }).catch(() => undefined)
+    expect(store).toBeUndefined()
+  })
+
+  test('works on once restored: writes, expiry, compaction, keys, rotation, backups of backups', async () => {
+    const clock = new TestClock()
+    const restored = await newLocation()
+    const source = memory({ names, now: clock.now })
+    await source.addKey(key)
+    await fill(source, 100)
+    await source.set({ scope: account, name: 'expiring', payload: 'e', expires_at: clock.seconds + 100 })
+    // With sealed names any can be the first; what is to expire must not be set again.
+    const { data } = await source.list({ scope: account, limit: 2 })
+    const first = data.find(({ name }) => name !== 'expiring') as Secret
+    let bytes = await backupOf(source)
+    for (let time = 0; time < 3; time++) {
+      const at = `${restored}-${time}`
+      await SecretStore.restore(pieces(bytes, [1000]), at, { key })
+      const store = await openStore(at, { now: clock.now })
+      await store.set({ scope: account, name: 'more', payload: `${time}` })
+      const replaced = await store.set({ scope: account, name: first.name, payload: LARGE })
+      expect(replaced).toMatchObject({ id: first.id, created: first.created })
+      const next = await store.list({ scope: account, limit: 5, starting_after: first.id })
+      expect(next.data).toHaveLength(5)
+      await store.compact()
+      expect(await store.rotate()).toMatchObject({ dataKey: time + 2, records: 102 })
+      expect(await store.verify()).toEqual({ ok: true, records: 102, problems: [] })
+      bytes = await backupOf(store)
+      await store.close()
+    }
+    const at = `${restored}-last`
+    expect(await SecretStore.restore(pieces(bytes, [1000]), at, { key })).toMatchObject({ records: 102 })
+    clock.advanceSeconds(100)
+    const last = await openStore(at, { now: clock.now })
+    expect(await last.sweep()).toBe(1)
+    expect(await last.get({ scope: account, name: 'more' })).toBe('2')
+    expect(await last.verify()).toMatchObject({ ok: true, records: 101 })
+  })
+})
+
+describe('what is there already', () => {
+  test('is never overwritten by a restoration', async () => {
+    const at = await newLocation()
+    const store = await openStore(`${at}-source`)
+    await fill(store, 20)
+    await store.backup(`${at}.backup`)
+    const before = await directoryDigest(`${at}-source`)
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-source`, { key }))).toBe('ERR_EXISTS')
+    expect(await directoryDigest(`${at}-source`)).toBe(before)
+    await mkdir(`${at}-other`)
+    await writeFile(join(`${at}-other`, 'file'), 'precious')
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-other`, { key }))).toBe('ERR_NOT_A_STORE')
+    expect(await readdir(`${at}-other`)).toEqual(['file'])
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}.backup`, { key }))).toBe('ERR_NOT_A_STORE')
+    // Or if it comes meanwhile: two of them, of which one is the first.
+    const codes = await Promise.all(
+      [1, 2].map(() => codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-both`, { key }))),
+    )
+    expect(codes.sort()).toEqual(['ERR_EXISTS', 'no error'])
+    expect(await (await openStore(`${at}-both`)).verify()).toMatchObject({ ok: true, records: 20 })
+    await mkdir(`${at}-empty`)
+    expect(await codeOf(() => SecretStore.restore(`${at}.backup`, `${at}-empty`, { key }))).toBe('no error')
+    expect((await beside(at)).filter((name) => name.startsWith('.'))).toEqual([])
+  })
+})
+
+describe('what is ended early', () => {
+  test.each([30, 100_000])('by its signal while its source stalls after %i bytes', async (length) => {
+    const [store, at] = [await openStore(await newLocation()), await newLocation()]
+    await fill(store, 1500)
+    const bytes = await backupOf(store)
+    let goOn = (): void => {}
+    const gate = new Promise<void>((resolve) => (goOn = resolve))
+    let reach = (): void => {}
+    const stalled = new Promise<void>((resolve) => (reach = resolve))
+    async function* source(): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(0, length)
+      reach()
+      await gate
+      yield bytes.subarray(length)
+    }
+    const controller = new AbortController()
+    const order: string[] = []
+    const reason = new Error('test: enough')
+    const restoring = SecretStore.restore(source(), at, { key, signal: controller.signal }).catch((error) => {
+      order.push('rejected')
+      return error
+    })
+    await stalled
+    controller.abort(reason)
+    for (let n = 0; n < 20; n++) await store.set({ scope: account, name: `${n}`, payload: 'p' })
+    order.push('goes on')
+    goOn()
+    expect(await restoring).toBe(reason)
+    expect(order).toEqual(['rejected', 'goes on'])
+  })
+})

@@ -1,0 +1,49 @@
+import { account, type SecretStore, user } from 'app-secret-store'
+import { describe, expect, test } from '../support/runner'
+import { codeOf, newLocation, openStore, stores, TestClock } from '../support/stores'
+
+describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
+  async function open(clock = new TestClock()): Promise<SecretStore> {
+    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
+    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
+  }
+
+  test('partitions never meet', async () => {
+    const store = await open()
+    const views = [
+      store.view({}),
+      store.view({ livemode: true }),
+      store.view({ account: 'acct_1' }),
+      store.view({ account: 'acct_1', livemode: true }),
+    ]
+    for (const [index, view] of views.entries()) await view.set({ scope: account, name: 'n', payload: `${index}` })
+    for (const [index, view] of views.entries()) {
+      expect(await view.get({ scope: account, name: 'n' })).toBe(`${index}`)
+      expect(await view.list({ scope: account })).toMatchObject({ data: [{ livemode: index % 2 === 1 }] })
+    }
+    expect(store.getSync({ scope: account, name: 'n' })).toBe('0')
+  })
+
+  test("a user's view reaches the account scope and its own, by every verb", async () => {
+    const store = await open()
+    const view = store.view({ user: 'usr_1' })
+    await view.set({ scope: account, name: 'n', payload: 'a' })
+    await view.set({ scope: user('usr_1'), name: 'n', payload: 'u' })
+    expect(await view.get({ scope: user('usr_1'), name: 'n' })).toBe('u')
+    const foreign = { scope: user('usr_2'), name: 'n' }
+    await store.set({ ...foreign, payload: 'theirs' })
+    const attempts = [
+      () => view.set({ ...foreign, payload: 'p' }),
+      () => view.find(foreign),
+      () => view.get(foreign),
+      () => view.getBytes(foreign),
+      () => view.findSync(foreign),
+      () => view.getSync(foreign),
+      () => view.delete(foreign),
+      () => view.list({ scope: foreign.scope }),
+      () => view.batch([{ type: 'delete', ...foreign }]),
+    ]
+    for (const attempt of attempts) expect(await codeOf(attempt)).toBe('ERR_ACCESS_DENIED')
+    expect(await store.get(foreign)).toBe('theirs')
+  })
+})

@@ -1,0 +1,213 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../../src/format/checkpoint'
+import { account, type CheckpointStorage, type OpenOptions, type SecretStore } from '../../../src/index'
+import { LevelEngine } from '../../../src/storage/level/engine'
+import { failNextWrite } from '../../support/engine-writes'
+import { codeOf, copyStore, newLocation, openStore } from '../../support/stores'
+
+function decoded(token: string | undefined): Checkpoint {
+  return decodeCheckpoint(token as string) as Checkpoint
+}
+
+function sequenceOf(token: string | undefined): number {
+  return decoded(token).sequence
+}
+
+function set(store: SecretStore, name: string, payload = 'p'): Promise<unknown> {
+  return store.set({ scope: account, name, payload })
+}
+
+/** A place for checkpoints that can be made slow, and made to fail. */
+class Place implements CheckpointStorage {
+  readonly saved: string[] = []
+  readonly onError: ReturnType<typeof vi.fn<(error: unknown) => void>> = vi.fn<(error: unknown) => void>()
+  /** What the next saves fail with. */
+  failures: unknown[] = []
+  loads = 0
+  calls = 0
+  busy = 0
+  mostBusy = 0
+  #gate: Promise<void> | undefined
+  #open: (() => void) | undefined
+  #waiting: (() => void)[] = []
+
+  constructor(token?: string) {
+    if (token !== undefined) this.saved.push(token)
+  }
+
+  get last(): string | undefined {
+    return this.saved.at(-1)
+  }
+
+  load(): string | undefined {
+    this.loads++
+    return this.last
+  }
+
+  async save(token: string): Promise<void> {
+    this.calls++
+    this.busy++
+    this.mostBusy = Math.max(this.mostBusy, this.busy)
+    for (const wake of this.#waiting.splice(0)) wake()
+    await this.#gate
+    this.busy--
+    if (this.failures.length > 0) throw this.failures.shift()
+    this.saved.push(token)
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  hold(): void {
+    this.#gate = new Promise((resolve) => (this.#open = resolve))
+  }
+
+  release(): void {
+    this.#open?.()
+    this.#gate = undefined
+  }
+
+  /** Resolves when something has happened that makes it true. */
+  async until(happened: () => boolean): Promise<void> {
+    while (!happened()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  get options(): Partial<OpenOptions> {
+    return { checkpoints: this, onError: this.onError }
+  }
+}
+
+describe('a place for checkpoints', () => {
+  test('gets one token at a time, each newer than the last, and the last one at the end', async () => {
+    const [location, place] = [await newLocation(), new Place()]
+    const store = await openStore(location, place.options)
+    for (let n = 0; n < 60; n++) await Promise.all([set(store, `${n}`), set(store, `${n + 1}`)])
+    const token = await store.checkpoint()
+    await store.close()
+    expect(place.last).toBe(token)
+    expect(place.mostBusy).toBe(1)
+    const sequences = place.saved.map(sequenceOf)
+    expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b))
+    await openStore(location, { minimum: token })
+  })
+
+  test('is not given what is not on disk', async () => {
+    const [location, place] = [await newLocation(), new Place()]
+    const store = await openStore(location, place.options)
+    await set(store, 'n')
+    const token = await store.checkpoint()
+    const commit = failNextWrite(LevelEngine.prototype, new Error('test: disk'))
+    onTestFinished(() => commit.mockRestore())
+    expect(await codeOf(() => set(store, 'lost'))).toBe('ERR_FAILED')
+    await store.close()
+    expect(place.last).toBe(token)
+    await (await openStore(location, place.options)).close()
+  })
+})
+
+/** A store whose directory was put back to an earlier state, and what its place had by then. */
+async function rolledBack(writes = 5): Promise<{ location: string; newer: string; place: Place }> {
+  const [location, older, newer, place] = [await newLocation(), await newLocation(), await newLocation(), new Place()]
+  let store = await openStore(location, place.options)
+  await set(store, 'n', 'old')
+  await store.close()
+  await copyStore(location, older)
+  store = await openStore(location, place.options)
+  for (let n = 0; n < writes; n++) await set(store, 'n', `new ${n}`)
+  await store.close()
+  await copyStore(location, newer)
+  return { location: older, newer, place }
+}
+
+describe('acceptRollback', () => {
+  test.each([0, 1, 5, 50])(
+    'opens an older state, and refuses the %i writes that came after it from then on',
+    async (writes) => {
+      const { location, newer, place } = await rolledBack(writes)
+      const abandoned = place.last as string
+      let store = await openStore(location, { ...place.options, acceptRollback: true })
+      expect(await store.get({ scope: account, name: 'n' })).toBe('old')
+      expect(await store.verify()).toEqual({ ok: true, records: 1, problems: [] })
+      const token = await store.checkpoint()
+      await place.until(() => place.last === token)
+      await store.close()
+      if (writes === 0) return void expect(token).toBe(abandoned)
+      expect(sequenceOf(token)).toBeGreaterThan(sequenceOf(abandoned))
+      // What was abandoned has more writes than the state that was accepted had, and is older all the same.
+      expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
+      store = await openStore(location, place.options)
+      expect(await store.get({ scope: account, name: 'n' })).toBe('old')
+      await set(store, 'n', 'goes on')
+      await store.close()
+      store = await openStore(location, { ...place.options, minimum: abandoned })
+      expect(await store.get({ scope: account, name: 'n' })).toBe('goes on')
+      expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
+    },
+  )
+
+  test('goes past a minimum that was given by hand, and past the greater of two', async () => {
+    const { location, place } = await rolledBack(20)
+    const [oldest, latest] = [place.saved[0] as string, place.last as string]
+    for (const options of [{ minimum: latest }, { minimum: oldest, checkpoints: new Place(latest) }]) {
+      const copy = await newLocation()
+      await copyStore(location, copy)
+      const store = await openStore(copy, { ...options, acceptRollback: true })
+      expect(sequenceOf(await store.checkpoint())).toBeGreaterThan(sequenceOf(latest))
+      await store.close()
+      await openStore(copy, { minimum: latest })
+    }
+  })
+
+  test('with the token of another store makes this one the store of the place', async () => {
+    const { place, newer } = await rolledBack()
+    const location = await newLocation()
+    const other = await openStore(location)
+    await set(other, 'n', 'other')
+    await other.close()
+    expect(await codeOf(() => openStore(location, place.options))).toBe('ERR_ROLLBACK')
+    const store = await openStore(location, { ...place.options, acceptRollback: true })
+    const token = await store.checkpoint()
+    await place.until(() => place.last === token)
+    // It does not go by the numbers of a store that is none of its own.
+    expect(sequenceOf(token)).toBeLessThan(2 ** 32 + 4)
+    await store.close()
+    await (await openStore(location, place.options)).close()
+    expect(await codeOf(() => openStore(newer, place.options))).toBe('ERR_ROLLBACK')
+  })
+
+  test('that is cut short is still to be accepted', async () => {
+    const { location, place } = await rolledBack()
+    const commit = failNextWrite(LevelEngine.prototype, new Error('test: disk'))
+    onTestFinished(() => commit.mockRestore())
+    const options = { ...place.options, acceptRollback: true }
+    expect(await codeOf(() => openStore(location, options))).toBe('ERR_FAILED')
+    expect(await codeOf(() => openStore(location, place.options))).toBe('ERR_ROLLBACK')
+    const store = await openStore(location, options)
+    expect(await store.verify()).toMatchObject({ ok: true, records: 1 })
+    await store.close()
+    await openStore(location, place.options)
+  })
+
+  test.each([2 ** 40, 2 ** 52, 2 ** 53 - 2, 2 ** 53 - 1])(
+    'with a token of write %i opens again afterwards',
+    async (sequence) => {
+      await acceptForged(sequence)
+    },
+  )
+
+  /** Whoever can write to the place knows the id of the store, and can ask for any number. */
+  async function acceptForged(sequence: number): Promise<void> {
+    const location = await newLocation()
+    let store = await openStore(location)
+    const { storeId, mac } = decoded(await store.checkpoint())
+    await set(store, 'n')
+    await store.close()
+    const minimum = encodeCheckpoint({ storeId, sequence, mac })
+    expect(await codeOf(() => openStore(location, { minimum }))).toBe('ERR_ROLLBACK')
+    store = await openStore(location, { minimum, acceptRollback: true })
+    await set(store, 'n', 'later')
+    await store.close()
+    store = await openStore(location)
+    expect(await store.get({ scope: account, name: 'n' })).toBe('later')
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+  }
+})
