@@ -44,7 +44,7 @@ export class ByteWriter {
     return this
   }
 
-  /** UTF-8 behind its length in 2 bytes. */
+  /** UTF-8 after its length in 2 bytes. */
   text16(text: string): this {
     const start = this.#advance(2 + MOST_UTF8_BYTES * text.length)
     const { written } = encoder.encodeInto(text, this.#buffer.subarray(start + 2))

@@ -56,7 +56,7 @@ export class Sorted<T extends Keyed> {
   }
 }
 
-/** A place in a `Sorted`: at an item, or behind the last, or before the first. */
+/** A place in a `Sorted`: at an item, after the last, or before the first. */
 export class Cursor<T extends Keyed> {
   readonly #chunks: readonly (readonly T[])[]
   chunk: number

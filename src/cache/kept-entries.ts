@@ -44,7 +44,7 @@ export class KeptEntries {
   }
 
   /**
-   * From now on what is there is not answered, even if it cannot be read now and can be later.
+   * From now on an entry that is there is no answer, even if it cannot be read now and can be later.
    *
    * @returns Whether something is there.
    * @throws {SecretStoreError} If it may be a secret of the app: nobody may overwrite or delete it.

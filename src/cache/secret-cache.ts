@@ -117,6 +117,7 @@ export class SecretCache implements AsyncDisposable {
     return this.#closing
   }
 
+  /** The same as `close`, at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
@@ -139,7 +140,7 @@ export class SecretCache implements AsyncDisposable {
     })
   }
 
-  /** Damage is told of, and does not keep the source from being asked: nothing is overwritten on the strength of it. */
+  /** `onError` gets damage, and the source is asked all the same: damage alone overwrites nothing. */
   async #read(activity: Activity): Promise<Kept> {
     await activity.invalidation
     const { changes, target } = activity

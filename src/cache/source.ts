@@ -65,7 +65,7 @@ export class Source {
     return flight.dropped ? { type: 'dropped' } : { type: 'loaded', entry }
   }
 
-  /** Tells of what nobody else is told of; a listener that throws is no reason for anything else to fail. */
+  /** Gives `onError` an error that reaches nobody else. If `onError` throws, nothing else fails. */
   report(error: unknown, target: Target): void {
     try {
       this.#settings.onError(error, target)
@@ -74,7 +74,7 @@ export class Source {
     }
   }
 
-  /** Whatever the caller's own functions do, the failure of the source is the one that is told of. */
+  /** Whatever the caller's own functions do, callers get the failure of the source. */
   #failed(target: Target, cause: unknown): void {
     this.report(new SecretStoreError('ERR_UNAVAILABLE', 'load: expected an answer, got a failure', { cause }), target)
     try {

@@ -99,7 +99,7 @@ function checkOne(flags: readonly unknown[], options: string): void {
 
 const MOST_BYTES = 64 * 1024
 
-/** Without the line end that a shell's `echo` puts behind it. */
+/** Without the line end that a shell's `echo` puts after it. */
 function readPassphrase(fd: number): string | Uint8Array {
   const bytes = readAll(fd, `--passphrase-fd ${fd}`)
   let end = bytes.length

@@ -9,7 +9,7 @@ import { type GlobalOptions, Session } from './session'
 /**
  * Runs one command line.
  *
- * @param argv - What stands behind the program's name.
+ * @param argv - The arguments after the program's name.
  * @returns The exit code.
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
@@ -95,7 +95,7 @@ async function explain(error: unknown, io: Io, argv: readonly string[]): Promise
   }
 }
 
-/** Before `--`, what is behind it is another command's. */
+/** Those before `--`: the others are another command's. */
 function isJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   return argv.slice(0, end === -1 ? argv.length : end).includes('--json')

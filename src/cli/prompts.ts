@@ -16,7 +16,7 @@ export async function askHidden(io: Io, message: string, otherwise: string, hint
   const stop = new AbortController()
   const watch = (chunk: Uint8Array | string): void => {
     const typed = chunk.toString()
-    // Enter is a carriage return; all that comes at once with more behind it is pasted.
+    // Enter is a carriage return; text that comes at once with more after it is pasted.
     if (/\n|\r[^\r\n]/.test(typed)) stop.abort(severalLines(message))
     else if (typed.includes(CTRL_D)) stop.abort(new Interrupted())
   }

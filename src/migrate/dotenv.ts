@@ -136,7 +136,7 @@ function unread(text: string, at: number): TypeError {
 
 /**
  * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it,
- * would reach into the lines behind it.
+ * would reach into the lines after it.
  */
 function assignmentOf(name: string, payload: string): string | undefined {
   const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')

@@ -32,6 +32,7 @@ export interface ElectronStoreOptions {
   readonly decode?: (value: unknown, key: string) => Decoded | Promise<Decoded>
 }
 
+/** @inline */
 type Decoded = string | Uint8Array | undefined
 
 const OPTIONS = ['keys', 'accessPropertiesByDotNotation', 'decode'] as const

@@ -29,7 +29,7 @@ const BATCH_UNITS: number = 4 * 1024 * 1024
 
 /**
  * Sets what a source has. The source is read as a whole first, and never changed; then everything is written in
- * batches. Stopped at any point, another call does the rest: what is there already is `unchanged`.
+ * batches. Stopped at any point, another call does the rest: secrets that are there already are `unchanged`.
  *
  * @param store - A store or a view of one. Nothing else should be writing the same names meanwhile.
  * @throws {TypeError} On bad options, before anything is touched.

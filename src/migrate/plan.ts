@@ -85,7 +85,7 @@ export function isRefusal(error: unknown): error is TypeError | RangeError {
   return error instanceof TypeError || error instanceof RangeError
 }
 
-/** Compares with what is there. An expiry counts only if the source has one; if not, the one that is there is kept. */
+/** Compares with the secret of the same name. If the source has no expiry, that secret keeps its own. */
 export async function decide(store: SecretView, { request }: Candidate, replace: boolean): Promise<Decision> {
   const { scope, name, payload, expires_at } = request
   const there = await store.find({ scope, name })

@@ -8,6 +8,7 @@ export type SourceEntry =
   | {
       /** Where it is in the source; its name in the store, unless `rename` gives it another. */
       readonly name: string
+      /** Text or bytes, not empty. */
       readonly payload: string | Uint8Array
       /** Unix **seconds**, or `null` for never. @defaultValue none: the source says nothing about it */
       readonly expires_at?: number | null
@@ -15,12 +16,21 @@ export type SourceEntry =
       readonly scope?: Scope
     }
   | {
+      /** The place of the entry in the source. */
       readonly name: string
       /** Why it cannot be read. It gets into the report as it is: it must repeat nothing secret. */
       readonly problem: string
+      /** @defaultValue the scope of the import */
       readonly scope?: Scope
     }
-  | { readonly name: string; readonly skipped: true; readonly scope?: Scope }
+  | {
+      /** The place of the entry in the source. */
+      readonly name: string
+      /** Always `true`: the source leaves the entry out on purpose. */
+      readonly skipped: true
+      /** @defaultValue the scope of the import */
+      readonly scope?: Scope
+    }
 
 /** Where secrets come from. It is read, and never changed. */
 export interface SecretSource {

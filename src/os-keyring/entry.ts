@@ -53,8 +53,9 @@ export class SecretEntry {
 
   /**
    * As `read`; but where there is no such entry, it is made. That is one question: no turn of another lies between the
-   * look and the write, nor another program's that `alone` keeps out. A locked keyring says "none" without a prompt, so that it is the write that waits at one; past
-   * `timeoutMs` it is not begun any more, but one that has begun goes on, and may be done much later.
+   * look and the write, nor another program's that `alone` keeps out. A locked system keyring says "none" without a
+   * prompt, so the write is what waits at one. After `timeoutMs` no write begins, but one that has begun goes on, and
+   * may be done much later.
    *
    * @returns `undefined` if it was made.
    */

@@ -26,8 +26,8 @@ export interface OsKeyringOptions {
   /** A name for the slot, shown by tools, never secret. 1 to 200 characters. @defaultValue the name of the back end */
   readonly label?: string
   /**
-   * How long the keyring may take to answer, in milliseconds: it may have to ask somebody to unlock it. `0` for no
-   * limit. The making of an entry that has begun goes on behind the error, and may be done later.
+   * How long the system keyring may take to answer, in milliseconds: it may have to ask somebody to unlock it. `0` for no
+   * limit. An entry that is being made may still be made after the error.
    *
    * @defaultValue `60_000`
    */
@@ -145,7 +145,7 @@ async function findOrMakeSecret(entry: SecretEntry, { pause, alone }: Surroundin
   await pause(SETTLE_MS)
   const standing = await entry.read()
   if (standing !== undefined) return standing
-  throw new SecretStoreError('ERR_NO_KEYRING', `${entry.name}: expected it to be kept, got none behind the writing`)
+  throw new SecretStoreError('ERR_NO_KEYRING', `${entry.name}: expected it to be kept, got none after the writing`)
 }
 
 function noEntry(name: string, backend: SystemKeyringBackend, made: string): SecretStoreError {

@@ -9,7 +9,7 @@ const RETRY_MS = 20
 /**
  * Runs `work` while no other process of this user, on this machine, runs one of this name. The lock is a socket's name
  * in no file system (Linux, unix(7), "abstract"; Windows, a named pipe), so that it goes with the process that holds
- * it. Best effort: on other systems, and behind 5 seconds of waiting, the work is done all the same.
+ * it. Best effort: on other systems, and after 5 seconds of waiting, the work is done all the same.
  */
 export async function aloneOnMachine<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const address = addressOf(name)

@@ -3,7 +3,7 @@ export function warn(message: string): void {
   process.emitWarning(message, 'SecretStoreWarning')
 }
 
-/** The same of an error that nobody else is told of. */
+/** As `warn`, for an error that reaches nobody else. */
 export function warnOf(error: unknown): void {
   warn(error instanceof Error ? error.message : 'secret-store: something failed in the background')
 }

@@ -1,5 +1,5 @@
 import { concat, fromMapKey, fromUtf8, mapKey, successor, utf8Name } from '../base/bytes'
-import { ROW } from '../format/constants'
+import { PLAIN_KEY, ROW } from '../format/constants'
 import type { NameMode } from '../format/keyring-file'
 import type { Address, Partition, Scope } from '../model'
 
@@ -59,7 +59,7 @@ export function keyspace(keyring: {
 
 const RECORD: string = String.fromCharCode(ROW.record)
 const ID: string = String.fromCharCode(ROW.id)
-const USER = 'user:'
+const { test: TEST, live: LIVE, account: ACCOUNT, user: USER } = PLAIN_KEY
 
 /** `r`, the partition, `|`, the scope, `|`, the name: in order of the name's UTF-8 bytes. */
 const plainKeyspace: Keyspace = {
@@ -84,8 +84,8 @@ function sealedKeyspace(nameHash: (composite: Uint8Array) => Uint8Array): Keyspa
 
 /** Ends in the second of its two bars; since no part of it can contain one, nothing that follows can blur it. */
 function composite({ account, livemode }: Partition, scope: Scope): string {
-  const mode = livemode ? 'l' : 't'
-  const who = scope.type === 'account' ? 'account' : USER + escapeBars(scope.user)
+  const mode = livemode ? LIVE : TEST
+  const who = scope.type === 'account' ? ACCOUNT : USER + escapeBars(scope.user)
   return `${mode}${account === undefined ? '' : escapeBars(account)}|${who}|`
 }
 
@@ -105,9 +105,9 @@ export function addressOf(rowKey: Uint8Array): Address | undefined {
   const [partition, who, name] = parts
   const mode = partition[0]
   const scope = scopeOf(who)
-  if ((mode !== 'l' && mode !== 't') || scope === undefined || name === '') return undefined
+  if ((mode !== LIVE && mode !== TEST) || scope === undefined || name === '') return undefined
   const account = partition.length === 1 ? undefined : unescapeBars(partition.slice(1))
-  return { partition: { account, livemode: mode === 'l' }, scope, name }
+  return { partition: { account, livemode: mode === LIVE }, scope, name }
 }
 
 function partsOf(rowKey: Uint8Array): [partition: string, who: string, name: string] | undefined {
@@ -124,7 +124,7 @@ function partsOf(rowKey: Uint8Array): [partition: string, who: string, name: str
 }
 
 function scopeOf(who: string): Scope | undefined {
-  if (who === 'account') return { type: 'account' }
+  if (who === ACCOUNT) return { type: 'account' }
   if (!who.startsWith(USER) || who === USER) return undefined
   return { type: 'user', user: unescapeBars(who.slice(USER.length)) }
 }

@@ -61,7 +61,7 @@ export function authenticator(apiKeys: readonly (string | ApiKey)[]): Authentica
 /**
  * Who is asking, by a key that is accepted and the account the request names, `''` for none.
  *
- * @param context - As in `Stripe-Context`: an account behind those it belongs to, with slashes between.
+ * @param context - As in `Stripe-Context`: an account after those it belongs to, with slashes between.
  * @throws {ApiError} 403 if the key is not for that account, or it is none.
  */
 export function callerOf(key: KnownKey, account: string, context: string): Caller {

@@ -20,6 +20,7 @@ export interface RawStripeError {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** @inline */
 type ErrorClass =
   | 'StripeAPIError'
   | 'StripeAuthenticationError'

@@ -75,7 +75,7 @@ export class StripeFixture implements AsyncDisposable {
   readonly liveApiKey = 'sk_live_fixture'
   /** The clock of the store and of the service. */
   readonly clock: FixtureClock
-  /** What is behind it, to look at and to change without a client. */
+  /** The store of the service, to look at and to change without a client. */
   readonly store: SecretStore
   /** The same calls without HTTP, and without the faults: test mode, the account's own secrets. */
   readonly secrets: StripeSecrets
@@ -144,6 +144,7 @@ export class StripeFixture implements AsyncDisposable {
     await this.store.close()
   }
 
+  /** The same as `close`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -3,7 +3,14 @@ import { account, type Scope, user } from '../model'
 import type { SecretStore } from '../store'
 
 /** A payload, or one with more to it. */
-export type SeedSecret = string | { readonly payload: string; readonly expires_at?: number }
+export type SeedSecret =
+  | string
+  | {
+      /** Text, not empty. */
+      readonly payload: string
+      /** Unix **seconds**, in the future. @defaultValue never */
+      readonly expires_at?: number
+    }
 
 /** Secrets by name. */
 export interface SeedSecrets {

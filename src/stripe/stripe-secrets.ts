@@ -64,9 +64,13 @@ export interface StripeListParams extends Omit<StripeFindParams, 'name'> {
 
 /** With what the official client adds to each answer; not among the fields that are listed or written as JSON. */
 export type StripeAnswer<T> = T & {
+  /** The reply that the answer would have come in. */
   readonly lastResponse: {
+    /** The headers of the reply, of which only `request-id` is there. */
     readonly headers: Record<string, string>
+    /** The id of the request, `req_…`. */
     readonly requestId: string
+    /** The HTTP status of the reply. */
     readonly statusCode: number
   }
 }

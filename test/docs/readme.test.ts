@@ -9,7 +9,9 @@ import { temporaryDirectory } from '../support/stores'
 import { expectedOutput, readmeBlocks } from '../system/package/readme-blocks.mjs'
 
 const readme = await readFile(fromRoot('README.md'), 'utf8')
-const scripts: Record<string, string> = JSON.parse(await readFile(fromRoot('package.json'), 'utf8')).scripts
+const { scripts, version }: { scripts: Record<string, string>; version: string } = JSON.parse(
+  await readFile(fromRoot('package.json'), 'utf8'),
+)
 
 describe.each([
   ['README.md', readme],
@@ -38,6 +40,11 @@ describe('README.md', () => {
     const missing = named.filter((name) => !builtIn.has(name) && !(name in scripts))
     expect(named).toContain('demo')
     expect(missing).toEqual([])
+  })
+
+  test('installs the tarball of this version', () => {
+    expect(readme).toContain(`app-secret-store-${version}.tgz`)
+    expect(readme.match(/app-secret-store-[\d.]+\.tgz/g)).toEqual(Array(2).fill(`app-secret-store-${version}.tgz`))
   })
 
   test('links to files that exist', async () => {

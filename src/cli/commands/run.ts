@@ -17,7 +17,7 @@ export const addRunCommand: AddCommands = (program, run) => {
   program
     .command('run')
     .description("run a command with a scope's secrets as environment variables: `stripe.api-key` is STRIPE_API_KEY")
-    .argument('<command...>', 'behind `--`')
+    .argument('<command...>', 'after `--`')
     .option('--prefix <text>', 'in front of every name', '')
     .option('--only <name...>', 'these secrets alone')
     .option('--override', 'replace variables that are in the environment already (default: refuse)')

@@ -39,7 +39,7 @@ export const addSecretCommands: AddCommands = (program, run) => {
     .command('get')
     .description("write a secret's payload to stdout, as it is")
     .argument('<name>')
-    .addHelpText('after', jsonHelp('the secret, with "payload", or "payload_base64" for what is no UTF-8.'))
+    .addHelpText('after', jsonHelp('the secret, with "payload", or "payload_base64" if it is not UTF-8.'))
     .action(run(getSecret))
 
   program
@@ -54,7 +54,7 @@ export const addSecretCommands: AddCommands = (program, run) => {
     .description('show the secrets of a scope, in order of name')
     .option('--limit <n>', 'so many, 1 to 100 (default: 10)', integer(1, 100))
     .option('--all', 'every one')
-    .option('--starting-after <id>', 'those behind the secret of this id')
+    .option('--starting-after <id>', 'those after the secret of this id')
     .option('--ending-before <id>', 'those before the secret of this id')
     .addHelpText('after', jsonHelp('{"object": "list", "url", "has_more", "data": [secrets without payloads]}.'))
     .action(run(listSecrets))

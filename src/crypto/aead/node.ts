@@ -3,7 +3,7 @@ import { KEY_BYTES, NONCE_BYTES } from '../../format/constants'
 import type { ChaCha20Poly1305 } from '../../platform/chacha20-poly1305'
 import type { Aead } from './aead'
 
-/** HChaCha20 takes this much of the nonce; the rest, behind four zeros, is the nonce of ChaCha20 (RFC 8439). */
+/** HChaCha20 takes this much of the nonce; the rest, after four zeros, is the nonce of ChaCha20 (RFC 8439). */
 const HCHACHA_NONCE_BYTES = 16
 const CHACHA_NONCE_BYTES = 12
 

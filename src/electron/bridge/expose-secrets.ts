@@ -116,7 +116,7 @@ class Bridge {
     return value
   }
 
-  /** None, if the app's own condition fails: the grants behind it may allow more. */
+  /** `undefined` if the app's own condition throws: the grants after it may allow more. */
   #accessOf(sender: Sender): Access | undefined {
     try {
       return this.#grants.find((grant) => grant.matches(sender))
@@ -138,7 +138,7 @@ function payloadBytes(params: unknown): number {
   return ArrayBuffer.isView(payload) ? payload.byteLength : 0
 }
 
-/** What a renderer is told of an error: what the library says, and of others that there was one. */
+/** A renderer gets the message of an error of the library; of any other error, only that there was one. */
 function told(error: unknown): Extract<Answer, { error: unknown }>['error'] {
   const code =
     (error instanceof SecretStoreError && error.code) ||

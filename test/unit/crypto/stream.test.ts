@@ -2,7 +2,7 @@ import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ByteStreamReader } from '../../../src/base/byte-stream'
-import { concat, utf8 } from '../../../src/base/bytes'
+import { concat, concatAll, utf8 } from '../../../src/base/bytes'
 import { ChunkSealer, openChunks } from '../../../src/crypto/stream'
 import {
   type BackupEntry,
@@ -42,7 +42,8 @@ function readerOf(bytes: Uint8Array, lengths: readonly number[] = [1 << 30]): By
 function sealed(plaintext: Uint8Array, lengths: readonly number[] = [1 << 30], key = KEY): Uint8Array {
   const sealer = new ChunkSealer(key.slice())
   const out = [...cut(plaintext, lengths)].map((piece) => sealer.push(piece))
-  return concat(...out, sealer.end())
+  // A call takes only so many arguments.
+  return concatAll([...out, sealer.end()])
 }
 
 /** STREAM as age's specification has it, in as few words as possible. */

@@ -159,7 +159,7 @@ describe('an entry', () => {
     const location = await newLocation()
     const key = provider(keyring, {}, async () => keyring.entries.clear())
     expect(await toldBy(() => openStore(location, { key }))).toBe(
-      "ERR_NO_KEYRING keyring entry 'app/main': expected it to be kept, got none behind the writing",
+      "ERR_NO_KEYRING keyring entry 'app/main': expected it to be kept, got none after the writing",
     )
     expect(await codeOf(() => openStore(location, { key: provider(new FakeKeyring()), createIfMissing: false }))).toBe(
       'ERR_NOT_FOUND',
