@@ -1,24 +1,17 @@
-import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { fromRoot } from '../support/paths'
+import { runShown } from '../support/shown-programs'
 import { temporaryDirectory } from '../support/stores'
 import { expectedOutput, readmeBlocks } from '../system/package/readme-blocks.mjs'
 
-const fromRoot = (path: string): URL => new URL(`../../${path}`, import.meta.url)
 const page = await readFile(fromRoot('docs/key-provider.md'), 'utf8')
 
 test.each(readmeBlocks(page))(
   'the program of docs/key-provider.md at line $line prints what it says',
   async ({ code }) => {
-    const directory = await temporaryDirectory()
-    const program = join(directory, 'program.mjs')
-    await writeFile(program, code.replaceAll("'app-secret-store'", `'${fromRoot('src/index.ts').href}'`))
-    const args = ['--import', import.meta.resolve('tsx'), program]
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: directory })
     expect(expectedOutput(code)).not.toEqual([])
-    expect(stdout.trimEnd().split('\n')).toEqual(expectedOutput(code))
+    expect(await runShown(code, await temporaryDirectory())).toEqual(expectedOutput(code))
   },
 )
 

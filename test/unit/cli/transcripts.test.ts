@@ -10,7 +10,7 @@ const folder = fromRoot('test/unit/cli/transcripts')
 vi.mock('../../../src/keys/passphrase', async (original) => {
   const real = await original<typeof import('../../../src/keys/passphrase')>()
   const passphrase: typeof real.passphrase = (secret, options = {}) =>
-    real.passphrase(secret, options.kdf === 'argon2id' ? options : { N: 16_384, ...options })
+    real.passphrase(secret, { ...(options.kdf === 'argon2id' ? { m: 19_456, t: 2 } : { N: 16_384 }), ...options })
   return { ...real, passphrase }
 })
 

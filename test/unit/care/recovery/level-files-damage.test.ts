@@ -296,7 +296,7 @@ test('all that LevelDB can repair is found, and more', async () => {
     const names = readdirSync(original).filter((name) => /^(CURRENT|MANIFEST|.*\.(log|ldb)$)/.test(name))
     const repairer = new Repairer()
     const figures = { cases: 0, same: 0, more: 0, 'rows more': 0, 'not opened after repair': 0, aborted: 0 }
-    const rounds = atLength(16, 16, 200)
+    const rounds = atLength(12, 16, 200)
     const progress = progressOf('repairs')
     for (let round = 0; round < rounds; round++) {
       progress(round, rounds)
