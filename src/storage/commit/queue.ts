@@ -109,7 +109,7 @@ export class CommitQueue {
   /** Commits a head of its own, inside `exclusive`. */
   async commitHead(head: Head): Promise<void> {
     const isWritten = await this.#write((batch) => fillHead(batch, this.#keyring, head))
-    if (!isWritten) throw this.fail(corrupt('head: expected the one planned on, got a newer one'))
+    if (!isWritten) throw this.fail(notNewer())
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -252,14 +252,15 @@ export class CommitQueue {
   async #goOnFromNewerHead(): Promise<void> {
     this.#known.forget()
     const value = await this.#engine.get(HEAD_ROW)
-    if (value === undefined) throw this.fail(corrupt('head: expected one, got none (data is missing)'))
-    const head = openHead(this.#keyring, value)
-    if (head.sequence <= this.#head.sequence) {
-      throw this.fail(corrupt(`head: expected write ${this.#head.sequence + 1} at least, got ${head.sequence}`))
-    }
+    const head = value && openHead(this.#keyring, value)
+    if (head === undefined || head.sequence <= this.#head.sequence) throw this.fail(notNewer())
     this.#head = head
-    this.#headValue = value
+    this.#headValue = value as Uint8Array
   }
+}
+
+function notNewer(): SecretStoreError {
+  return corrupt('head: expected the one planned on, or a newer one, got another')
 }
 
 function attempt(transaction: Transaction, { operation, resolve, reject }: Pending): Result {
