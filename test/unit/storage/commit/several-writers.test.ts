@@ -383,7 +383,10 @@ describe('several writers of one medium', () => {
   test('end all writing if no newer head is there to go on from', async () => {
     for (const [head, message] of [
       [undefined, 'head: expected the one planned on, or a newer one, got another'],
-      [sealHead(newKeyring(), { ...EMPTY_HEAD, sequence: 1 }), 'head: expected the one planned on, or a newer one, got another'],
+      [
+        sealHead(newKeyring(), { ...EMPTY_HEAD, sequence: 1 }),
+        'head: expected the one planned on, or a newer one, got another',
+      ],
     ] as const) {
       const { engine, one } = twoWriters()
       await one.queue.submit(incrementing('a'))
