@@ -28,7 +28,6 @@ const only = (name, from, to) => ({ name, severity: 'error', from: { path: '^src
 const onDemand = [
   '^src/care/',
   '^src/base/(byte-stream|shortlist)\\.ts$',
-  '^src/input/restore-options\\.ts$',
   '^src/keys/wrap\\.ts$',
   '^src/storage/((tally|write-alone|keyspace-inverse)\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',

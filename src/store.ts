@@ -18,7 +18,13 @@ import {
   type ViewOptions,
 } from './input/options'
 import { checkBackupTarget, checkLocation, checkSlotId } from './input/params'
-import type { RecoverOptions, RestoreOptions } from './input/restore-options'
+import {
+  checkBackupSource,
+  parseRecoverOptions,
+  parseRestoreOptions,
+  type RecoverOptions,
+  type RestoreOptions,
+} from './input/restore-options'
 import type { KeyProvider } from './keys/provider'
 import { type KeySlotInfo, slotInfo } from './keys/slot-info'
 import { checkpointToken } from './opening/checkpoints'
@@ -210,7 +216,10 @@ export class SecretStore extends SecretView {
    *   `ERR_UNSUPPORTED_VERSION`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
    */
   static async restore(source: BackupSource, location: string, options: RestoreOptions): Promise<RestoreReport> {
-    return (await onDemand()).restore(source, location, options)
+    const plan = parseRestoreOptions(options)
+    checkBackupSource(source)
+    const path = checkLocation(location)
+    return (await onDemand()).restore(source, path, plan)
   }
 
   /**
@@ -225,7 +234,9 @@ export class SecretStore extends SecretView {
    *   the destination.
    */
   static async recover(location: string, options: RecoverOptions): Promise<RecoveryReport> {
-    return (await onDemand()).recover(location, options)
+    const path = checkLocation(location)
+    const plan = parseRecoverOptions(options)
+    return (await onDemand()).recover(path, plan)
   }
 
   /**

@@ -4,7 +4,6 @@
  */
 export { backup } from './backup/backup'
 export { restore } from './backup/restore'
-export { compact } from './compact'
 export { createStore } from './create'
 export { recover } from './recovery/recover'
 export { makeNewest } from './rekey/make-newest'

@@ -3,7 +3,7 @@ import type { KeyProvider } from '../keys/provider'
 import { checkProvider, checkSodium, LONG_NAMES, type LongOptions, longOptions, type Progress } from './options'
 import { checkLocation, isPath } from './params'
 
-/** What makes a store of something else takes. It is loaded when it is needed. */
+/** What makes a store of something else takes. */
 
 /** What `SecretStore.restore` takes. */
 export interface RestoreOptions extends LongOptions {

@@ -1,3 +1,4 @@
+import { equal } from '../base/bytes'
 import { every } from '../base/timer'
 import { Turns } from '../base/waiting'
 import type { StoreContext } from '../context'
@@ -7,7 +8,7 @@ import type { MemorySettings, OpenSettings } from '../input/options'
 import type { SecretRecord } from '../model'
 import { warn } from '../platform/warn'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
-import type { RowKey } from '../storage/keyspace'
+import { HEAD_ROW, type RowKey } from '../storage/keyspace'
 import type { StoreParts } from '../storage/store-parts'
 import { expireOperation, sweep } from '../verbs/expiry'
 import { CheckpointKeeper } from './checkpoints'
@@ -82,8 +83,19 @@ export class OpenStore implements StoreContext {
 
   async compact(): Promise<void> {
     await sweep(this)
-    const { compact } = await import('../care/index')
-    await compact(this)
+    await this.queue.exclusive(async () => {
+      try {
+        await this.engine.erase()
+        const headValue = await this.engine.get(HEAD_ROW)
+        if (headValue === undefined || !equal(headValue, this.queue.headValue)) {
+          throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got a write by another')
+        }
+      } catch (cause) {
+        throw this.queue.fail(cause)
+      }
+      const { head } = this.queue
+      if (head.superseded > 0) await this.queue.commitHead({ ...head, sequence: head.sequence + 1, superseded: 0 })
+    })
   }
 
   close(): Promise<void> {

@@ -3,13 +3,7 @@ import { streamKey } from '../../crypto/keyring'
 import { openChunks } from '../../crypto/stream'
 import { corrupt } from '../../errors'
 import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../../format/backup'
-import { checkLocation } from '../../input/params'
-import {
-  checkBackupSource,
-  parseRestoreOptions,
-  type RestoreOptions,
-  type RestoreSettings,
-} from '../../input/restore-options'
+import type { RestoreSettings } from '../../input/restore-options'
 import { type Unlocked, unlockKeyring } from '../../keys/unlock'
 import { filePieces } from '../../platform/files'
 import { buildStore } from '../../storage/directory/build'
@@ -34,10 +28,7 @@ export interface RestoreReport {
  * Makes a store of a backup. It is built under another name, held against its own head, and renamed: until all of the file
  * has proved right there is nothing at the location.
  */
-export async function restore(source: BackupSource, path: string, options: RestoreOptions): Promise<RestoreReport> {
-  const plan = parseRestoreOptions(options)
-  checkBackupSource(source)
-  checkLocation(path)
+export async function restore(source: BackupSource, path: string, plan: RestoreSettings): Promise<RestoreReport> {
   plan.signal?.throwIfAborted()
   const location = await examine(path)
   if (location.state === 'store') throw alreadyThere('location')

@@ -1,7 +1,6 @@
 import { toBase64url } from '../../base/bytes'
 import { systemRandom } from '../../crypto/random'
-import { checkLocation } from '../../input/params'
-import { parseRecoverOptions, type RecoverOptions, type RecoverSettings } from '../../input/restore-options'
+import type { RecoverSettings } from '../../input/restore-options'
 import { type Unlocked, unlockKeyring } from '../../keys/unlock'
 import { joinPath } from '../../platform/files'
 import { makeSibling } from '../../platform/new-files'
@@ -22,9 +21,7 @@ import { damagedDirectory, readDamagedData, readDamagedKeyring } from './source'
  *
  * The new store has the damaged one's id and keys, so that the same keys open it, and a head past all that was found.
  */
-export async function recover(path: string, options: RecoverOptions): Promise<RecoveryReport> {
-  checkLocation(path)
-  const plan = parseRecoverOptions(options)
+export async function recover(path: string, plan: RecoverSettings): Promise<RecoveryReport> {
   plan.signal?.throwIfAborted()
   const target = await examine(plan.destination)
   if (target.state === 'store') throw alreadyThere('destination')

@@ -189,7 +189,8 @@ export class CommitQueue {
           ? await this.#write((batch) => transaction.fill(batch, this.#head))
           : !results.some(({ threw }) => threw) || (await this.#isHeadNewest())
         if (isDone) {
-          if (transaction.told.length > 0) this.#tell(transaction.told)
+          const { told } = transaction
+          if (told.length > 0) for (const listener of [...this.#changeListeners]) listener(told)
         } else {
           results = []
           await this.#goOnFromNewerHead()
@@ -204,10 +205,6 @@ export class CommitQueue {
     for (const { settle } of results) settle()
   }
 
-  #tell(changes: readonly SecretChange[]): void {
-    for (const listener of [...this.#changeListeners]) listener(changes)
-  }
-
   /**
    * Fills a batch and writes it.
    *
@@ -219,19 +216,13 @@ export class CommitQueue {
     try {
       const commit = fill(batch)
       this.#known.begin(commit.replacements)
-      const isWritten = await this.#orFail(batch.write(this.#headValue))
+      const isWritten = await batch.write(this.#headValue).catch((cause) => {
+        throw this.fail(cause)
+      })
       if (isWritten) this.#acknowledge(commit)
       return isWritten
     } finally {
       await batch.close()
-    }
-  }
-
-  async #orFail<T>(write: Promise<T>): Promise<T> {
-    try {
-      return await write
-    } catch (cause) {
-      throw this.fail(cause)
     }
   }
 
