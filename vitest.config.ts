@@ -5,21 +5,35 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 
 const MINUTE_MS = 60_000
 
+const QUICK = ['unit', 'behaviour', 'contract', 'attacks', 'format', 'support']
+/** Files of the quick suite that exchange modules. All others of it share one copy of the sources in each worker. */
+const EXCHANGE_MODULES = [
+  'test/attacks/{backup,keyring}.test.ts',
+  'test/contract/aead.test.ts',
+  'test/unit/care/index.test.ts',
+  'test/unit/care/rekey/*.test.ts',
+  'test/unit/cli/transcripts.test.ts',
+  'test/unit/crypto/portable-scrypt.test.ts',
+  'test/unit/keys/keys.test.ts',
+  'test/unit/os-keyring/os-keyring.test.ts',
+]
+const included = (folders: readonly string[]): string[] => folders.map((folder) => `test/${folder}/**/*.test.ts`)
+
 /** No test is to fail on a slow machine: a limit only ends a run that hangs. */
 function project(
   name: string,
-  folders: readonly string[],
+  include: string[],
   timeoutMs: number,
-  env: Readonly<Record<string, string>> = {},
+  more: TestProjectInlineConfiguration['test'] = {},
 ): TestProjectInlineConfiguration {
   return {
     extends: true,
     test: {
       name,
-      include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
+      include,
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
-      env,
+      ...more,
     },
   }
 }
@@ -39,9 +53,10 @@ export default defineConfig({
     // Left to itself it takes one core fewer than there are, which on two is no parallel run at all.
     maxWorkers: 2,
     projects: [
-      project('quick', ['unit', 'behaviour', 'contract', 'attacks', 'format', 'support'], 10 * MINUTE_MS),
-      project('system', ['system', 'docs'], 10 * MINUTE_MS),
-      project('campaigns', ['campaigns'], 60 * MINUTE_MS, { FAULTS: process.env['FAULTS'] ?? 'short' }),
+      project('quick', included(QUICK), 10 * MINUTE_MS, { exclude: EXCHANGE_MODULES, isolate: false }),
+      project('quick-isolated', EXCHANGE_MODULES, 10 * MINUTE_MS),
+      project('system', included(['system', 'docs']), 10 * MINUTE_MS),
+      project('campaigns', included(['campaigns']), 60 * MINUTE_MS, { env: { FAULTS: process.env['FAULTS'] ?? 'short' } }),
     ],
     // Of the quick suite. That of all suites has all of src, and a higher threshold (package.json).
     coverage: {

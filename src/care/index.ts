@@ -1,6 +1,6 @@
 /**
  * What is loaded when it is first called: all that is not needed to open a store and to use what is in it. Nothing imports
- * this file, or those behind it, in any other way than by `import()`.
+ * this file, or what it exports, in any other way than by `import()`.
  */
 export { backup } from './backup/backup'
 export { restore } from './backup/restore'

@@ -9,11 +9,16 @@ const RETRY_MS = 20
 /**
  * Runs `work` while no other process of this user, on this machine, runs one of this name. The lock is a socket's name
  * in no file system (Linux, unix(7), "abstract"; Windows, a named pipe), so that it goes with the process that holds
- * it. Best effort: on other systems, and after 5 seconds of waiting, the work is done all the same.
+ * it. Best effort: on other systems, and after `patienceMs` (5 seconds), the work is done all the same.
  */
-export async function aloneOnMachine<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+export async function aloneOnMachine<T>(
+  name: string,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+  patienceMs: number = PATIENCE_MS,
+): Promise<T> {
   const address = addressOf(name)
-  const lock = address === undefined ? undefined : await acquire(address, signal)
+  const lock = address === undefined ? undefined : await acquire(address, signal, patienceMs)
   try {
     signal.throwIfAborted()
     return await work()
@@ -29,8 +34,8 @@ function addressOf(name: string): string | undefined {
   return undefined
 }
 
-async function acquire(address: string, signal: AbortSignal): Promise<Server | undefined> {
-  for (let waited = 0; waited < PATIENCE_MS && !signal.aborted; waited += RETRY_MS) {
+async function acquire(address: string, signal: AbortSignal, patienceMs: number): Promise<Server | undefined> {
+  for (let waited = 0; waited < patienceMs && !signal.aborted; waited += RETRY_MS) {
     const server = await listen(address)
     if (server !== undefined) return server
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))

@@ -103,3 +103,14 @@ function tableCells(): string {
   const section = readme.slice(readme.indexOf('## The API at a glance'), readme.indexOf('## Which key?'))
   return [...section.matchAll(/^\| (.*?) +\|/gm)].map(([, cell]) => cell).join('\n')
 }
+
+test('the core in an hour is 17 files, and as many lines as README says', async () => {
+  const section = readme.slice(readme.indexOf('## Reading the source'), readme.indexOf('## Benchmark'))
+  const files = [...section.matchAll(/^\| \[[^\]]+\]\((src\/[^)]+)\)/gm)].map(([, path]) => path as string)
+  expect(files).toHaveLength(17)
+  const texts = await Promise.all(files.map((path) => readFile(fromRoot(path), 'utf8')))
+  const lines = texts.reduce((sum, text) => sum + text.split('\n').length - 1, 0)
+  const said = Number(/17 files, ([\d,]+) lines/.exec(section)?.[1]?.replaceAll(',', ''))
+  expect(Math.abs(lines - said)).toBeLessThanOrEqual(20)
+  expect(lines).toBeLessThanOrEqual(2200)
+})

@@ -21,7 +21,7 @@ interface Step {
 }
 
 /**
- * Copies a store at work. It walks over the records in steps, between which writes go on; what changes behind it is
+ * Copies a store at work. It walks over the records in steps, between which writes go on; what changes after it was passed is
  * copied again, the last of it in one step with the head. No snapshot of LevelDB is held, which would keep what is
  * deleted meanwhile on disk.
  *

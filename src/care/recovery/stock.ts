@@ -14,7 +14,7 @@ export interface Stock {
   readonly lastRevision: number
   readonly lost: Shortlist<RecoveredSecret>
   readonly lostSum: RecordSum
-  /** How many of those may have been written behind the head. */
+  /** How many of those may have been written after the head. */
   readonly lostSince: number
   readonly deleted: number
 }

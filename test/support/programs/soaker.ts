@@ -2,7 +2,7 @@
  * Lives a whole working life with one store in one process: a bit of everything, under a clock that spans years and is
  * put back at times. Each answer is held against a model. Between stretches of work it says what it takes up.
  */
-import { createReadStream, createWriteStream, readdirSync, statSync } from 'node:fs'
+import { createReadStream, createWriteStream, type Dirent, readdirSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { account, rawKey, type Scope, type Secret, SecretStore, user } from '../../../src/index'
@@ -54,14 +54,24 @@ function expectEqual(what: string, expected: unknown, got: unknown): void {
   if (one !== other) throw new Error(`${what}: expected ${one?.slice(0, 300)}, got ${other?.slice(0, 300)}`)
 }
 
-/** What is in the directory may be moved by LevelDB while it is looked at. */
+/** What is in the directory may be moved, or removed, while it is looked at. Then it is looked at once more. */
 function directoryOf(location: string): { bytes: number; files: number } {
-  const sizes = readdirSync(location, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+  const sizes = entriesOf(location).flatMap((entry) => {
     if (!entry.isFile()) return []
     const size = statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size
     return size === undefined ? [] : [size]
   })
   return { bytes: sizes.reduce((sum, size) => sum + size, 0), files: sizes.length }
+}
+
+function entriesOf(location: string): Dirent[] {
+  for (;;) {
+    try {
+      return readdirSync(location, { recursive: true, withFileTypes: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
 }
 
 function descriptors(): number | undefined {

@@ -51,10 +51,10 @@ test('each reader of files gives the content, and says in its own way that there
     for await (const piece of filePieces(at(name))) all.push(piece)
     return Buffer.concat(all)
   }
-  expect(await readRegularFile(at('file'), CONTENT.length)).toEqual(new Uint8Array(CONTENT))
+  expect(CONTENT.equals((await readRegularFile(at('file'), CONTENT.length)) ?? new Uint8Array())).toBe(true)
   expect(await readRegularFile(at('file'), 9)).toEqual(new Uint8Array(CONTENT.subarray(0, 10)))
   for (const name of ['absent', 'link', ...irregular]) expect(await readRegularFile(at(name), 9)).toBeUndefined()
-  expect([await pieces('file'), await pieces('link')]).toEqual([CONTENT, CONTENT])
+  for (const name of ['file', 'link']) expect([name, CONTENT.equals(await pieces(name))]).toEqual([name, true])
   for (const name of irregular) {
     expect(await readSourceFile(at(name))).toBeUndefined()
     await expect(pieces(name)).rejects.toMatchObject({ code: NOT_REGULAR })

@@ -47,7 +47,7 @@ export class Cursor {
     return this.bytes.subarray(this.at - length, this.at)
   }
 
-  /** Bytes behind their length. */
+  /** Bytes after their length. */
   slice(): Uint8Array {
     return this.take(this.varint())
   }

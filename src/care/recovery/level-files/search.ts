@@ -5,7 +5,7 @@ import { type EntryPlace, KEY_TAG_BYTES, keyOf, placeEntry, SORT } from './block
 import { Cursor } from './coding'
 import { canBeValue, isForeignKey, looksLikeWrite } from './shape'
 
-/** How many rows that were found may lie over one another: a damaged length makes a row reach over those behind it. */
+/** How many rows that were found may lie over one another: a damaged length makes a row reach over those after it. */
 const MOST_OVERLAPS = 32
 /** How many keys that were found last may lend their beginning to one that does not name its whole key. */
 const MOST_LENDERS = 3
@@ -62,7 +62,7 @@ class Search {
     return found
   }
 
-  /** Forgets what ends before, and gives the keys of what ends here: an entry behind one of these goes on from its key. */
+  /** Forgets what ends before, and gives the keys of what ends here: an entry after one of these goes on from its key. */
   #pass(at: number): readonly Uint8Array[] {
     const before = this.#open.flatMap(({ end, key }) => (end === at && key !== undefined ? [key] : []))
     this.#open = this.#open.filter(({ end }) => end > at)
@@ -70,7 +70,7 @@ class Search {
     return before
   }
 
-  /** A write in a batch: its tag, then key and value behind their lengths. */
+  /** A write in a batch: its tag, then key and value after their lengths. */
   #writeAt(at: number): readonly Write[] {
     const cursor = new Cursor(this.#bytes, at + 1)
     const length = cursor.varint()

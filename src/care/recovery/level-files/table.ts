@@ -8,7 +8,7 @@ import { damaged, type Stretch, sound } from './stretch'
 /** Two handles, zeros, and the magic number. */
 const FOOTER_BYTES = 48
 const MAGIC: readonly number[] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb]
-/** Type and checksum, behind each block. */
+/** Type and checksum, after each block. */
 const TRAILER_BYTES = 5
 const UNCOMPRESSED = 0
 const RESTART_BYTES = 4
