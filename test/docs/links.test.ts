@@ -12,8 +12,6 @@ const PAGES = [
 ]
 /** A line of a table that is longer than this is unreadable as text. */
 const TABLE_LINE = 160
-/** Lists of runs, whose lines are longer still. */
-const WIDE = new Set(['docs/mutation.md', 'docs/testing.md'])
 
 /** A page without its programs and transcripts. */
 function prose(page: string): string {
@@ -54,13 +52,12 @@ describe.each(PAGES)('%s', (page) => {
     expect(dead).toEqual([])
   })
 
-  if (!WIDE.has(page))
-    test(`has no line of a table above ${TABLE_LINE} characters`, () => {
-      const long = prose(page)
-        .split('\n')
-        .flatMap((line, index) => (line.startsWith('|') && [...line].length > TABLE_LINE ? [`line ${index + 1}`] : []))
-      expect(long).toEqual([])
-    })
+  test(`has no line of a table above ${TABLE_LINE} characters`, () => {
+    const long = prose(page)
+      .split('\n')
+      .flatMap((line, index) => (line.startsWith('|') && [...line].length > TABLE_LINE ? [`line ${index + 1}`] : []))
+    expect(long).toEqual([])
+  })
 
   test('names files of src, test, scripts and examples that exist', () => {
     const named = [...prose(page).matchAll(/`((?:src|test|scripts|examples|bench)\/[\w./-]*)`/g)].map(
