@@ -56,7 +56,9 @@ export default defineConfig({
       project('quick', included(QUICK), 10 * MINUTE_MS, { exclude: EXCHANGE_MODULES, isolate: false }),
       project('quick-isolated', EXCHANGE_MODULES, 10 * MINUTE_MS),
       project('system', included(['system', 'docs']), 10 * MINUTE_MS),
-      project('campaigns', included(['campaigns']), 60 * MINUTE_MS, { env: { FAULTS: process.env['FAULTS'] ?? 'short' } }),
+      project('campaigns', included(['campaigns']), 60 * MINUTE_MS, {
+        env: { FAULTS: process.env['FAULTS'] ?? 'short' },
+      }),
     ],
     // Of the quick suite. That of all suites has all of src, and a higher threshold (package.json).
     coverage: {

@@ -36,7 +36,7 @@ export interface RotationReport {
 }
 
 /** Bounds one write: writers wait for no more than that. */
-const RESEAL: StepLimits = { rows: 8, bytes: 1024 * 1024 }
+const RESEAL: StepLimits = { rows: 12, bytes: 1024 * 1024 }
 const PROOF: StepLimits = { rows: 64, bytes: 1024 * 1024 }
 const WALK_ROWS = 256
 
