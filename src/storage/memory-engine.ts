@@ -56,9 +56,7 @@ export class MemoryEngine implements Engine {
         for (const change of changes) this.#apply(change)
         return true
       },
-      close: async () => {
-        changes.length = 0
-      },
+      close: async () => {},
     }
   }
 

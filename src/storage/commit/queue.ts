@@ -109,7 +109,7 @@ export class CommitQueue {
   /** Commits a head of its own, inside `exclusive`. */
   async commitHead(head: Head): Promise<void> {
     const isWritten = await this.#write((batch) => fillHead(batch, this.#keyring, head))
-    if (!isWritten) throw this.fail(notNewer())
+    if (!isWritten) throw this.#failNotNewer()
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -133,6 +133,10 @@ export class CommitQueue {
     )
     this.#stopped ??= this.#failure
     return this.#failure
+  }
+
+  #failNotNewer(): SecretStoreError {
+    return this.fail(corrupt('head: expected a newer one, got another'))
   }
 
   #enqueue(task: Task): void {
@@ -187,7 +191,9 @@ export class CommitQueue {
         results = group.map((pending) => attempt(transaction, pending))
         isDone = transaction.changes
           ? await this.#write((batch) => transaction.fill(batch, this.#head))
-          : !results.some(({ threw }) => threw) || (await this.#isHeadNewest())
+          : // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
+            !results.some(({ threw }) => threw) ||
+            equal((await getNow(this.#engine, HEAD_ROW)) ?? this.#headValue, this.#headValue)
         if (isDone) {
           const { told } = transaction
           if (told.length > 0) for (const listener of [...this.#changeListeners]) listener(told)
@@ -233,25 +239,15 @@ export class CommitQueue {
     for (const listener of this.#listeners) listener(replacements)
   }
 
-  /** What an operation throws on an older state, half known and half read, may be no fault of the newest one. */
-  async #isHeadNewest(): Promise<boolean> {
-    const value = await getNow(this.#engine, HEAD_ROW)
-    return value === undefined || equal(value, this.#headValue)
-  }
-
   /** Another writer has committed: what was known and planned before is worth nothing any more. */
   async #goOnFromNewerHead(): Promise<void> {
     this.#known.forget()
     const value = await this.#engine.get(HEAD_ROW)
     const head = value && openHead(this.#keyring, value)
-    if (head === undefined || head.sequence <= this.#head.sequence) throw this.fail(notNewer())
+    if (head === undefined || head.sequence <= this.#head.sequence) throw this.#failNotNewer()
     this.#head = head
     this.#headValue = value as Uint8Array
   }
-}
-
-function notNewer(): SecretStoreError {
-  return corrupt('head: expected the one planned on, or a newer one, got another')
 }
 
 function attempt(transaction: Transaction, { operation, resolve, reject }: Pending): Result {

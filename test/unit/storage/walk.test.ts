@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '../../../src/base/bytes'
-import type { Range } from '../../../src/storage/engine'
+import type { Range, Row } from '../../../src/storage/engine'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
-import { walkKeys, walkRows } from '../../../src/storage/walk'
+import { walkRows } from '../../../src/storage/walk'
 import { writeTo } from '../../support/engine-writes'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+
+const keyText = ({ key }: Row): string => text(key)
 
 /** Notes what it is asked for. */
 class AskedEngine extends MemoryEngine {
@@ -41,8 +43,7 @@ describe('a walk', () => {
     [5, ['b b\0 c d']],
   ])('of pages of %i meets every row of the span once, and no other', async (pageRows, pages) => {
     const engine = filled('a', 'b', 'b\0', 'c', 'd', 'e')
-    expect(await pagesOf(walkKeys(engine, span('b', 'e'), pageRows), text)).toEqual(pages)
-    expect(await pagesOf(walkRows(engine, span('b', 'e'), pageRows), ({ key }) => text(key))).toEqual(pages)
+    expect(await pagesOf(walkRows(engine, span('b', 'e'), pageRows), keyText)).toEqual(pages)
     expect(await pagesOf(walkRows(engine, span('b', 'e'), pageRows), ({ value }) => text(value).slice(9))).toEqual(
       pages,
     )
@@ -56,7 +57,7 @@ describe('a walk', () => {
 
   test('of a span that ends right behind the last row of a page is over with it', async () => {
     const engine = filled('a', 'b')
-    expect(await pagesOf(walkKeys(engine, span('a', 'b\0'), 2), text)).toEqual(['a b'])
+    expect(await pagesOf(walkRows(engine, span('a', 'b\0'), 2), keyText)).toEqual(['a b'])
     expect(engine.asked).toEqual(['a..b\0 2'])
   })
 
@@ -65,19 +66,19 @@ describe('a walk', () => {
     ['c', 'b'],
   ])('from %s to below %s asks for nothing', async (gte, lt) => {
     const engine = filled('a', 'b', 'c')
-    expect(await pagesOf(walkKeys(engine, span(gte, lt), 2), text)).toEqual([])
+    expect(await pagesOf(walkRows(engine, span(gte, lt), 2), keyText)).toEqual([])
     expect(engine.asked).toEqual([])
   })
 
   test('of nothing is one empty page', async () => {
-    expect(await pagesOf(walkKeys(filled(), span('a', 'z'), 2), text)).toEqual([''])
+    expect(await pagesOf(walkRows(filled(), span('a', 'z'), 2), keyText)).toEqual([''])
   })
 
   test('meets what is written ahead of it', async () => {
     const engine = filled('a', 'b', 'd')
     const seen: string[] = []
-    for await (const page of walkKeys(engine, span('a', 'z'), 2)) {
-      seen.push(page.map(text).join(' '))
+    for await (const page of walkRows(engine, span('a', 'z'), 2)) {
+      seen.push(page.map(keyText).join(' '))
       if (seen.length === 1) {
         const put = (key: string) => ({ type: 'put', key: utf8(key), value: utf8('') }) as const
         expect(await writeTo(engine, [put('a\0'), put('c')], undefined)).toBe(true)

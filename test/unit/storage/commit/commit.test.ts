@@ -82,7 +82,7 @@ describe('a write that fails', () => {
     const write = set(store, 'a')
     await expect(write).rejects.toMatchObject({
       code: 'ERR_FAILED',
-      cause: { code: 'ERR_CORRUPT', message: 'head: expected the one planned on, or a newer one, got another' },
+      cause: { code: 'ERR_CORRUPT', message: 'head: expected a newer one, got another' },
     })
     expect(fault.count).toBe(1)
     fault.mockRestore()
