@@ -16,11 +16,10 @@ import {
   type TargetParams,
 } from './input/params'
 import { type ChangeEvent, type DeletedSecret, type Secret, toSecret } from './model'
-import { type Lookup, read, readNow } from './storage/lookup'
 import { payloadText } from './storage/records'
 import { Listing } from './verbs/listing'
 import type { Place, Reach, Restriction } from './verbs/reach'
-import { findPayload, findRecord } from './verbs/reads'
+import { findPayload, findRecord, type Lookup, read, readNow } from './verbs/reads'
 import { batchOperation, deleteOperation, setOperation } from './verbs/writes'
 
 /** What a view is made of. */

@@ -3,10 +3,9 @@ import { corrupt } from '../errors'
 import type { BackupEntry } from '../format/backup'
 import { ROW } from '../format/constants'
 import type { Head } from '../format/head'
-import { replacementChanges } from '../storage/commit/changes'
-import { type Change, type Engine, getNow } from '../storage/engine'
+import type { Change, Engine } from '../storage/engine'
 import { HEAD_ROW, RowKey } from '../storage/keyspace'
-import { openPayload, openRecord, type SealedRecord } from '../storage/records'
+import { openPayload, openRecord, replacementChanges, type SealedRecord } from '../storage/records'
 import { storeParts } from '../storage/store-parts'
 import { writeAlone } from '../storage/write-alone'
 import { verify } from './verify/verify'
@@ -46,7 +45,7 @@ export class StoreWriter {
     // What a commit is planned on must be there already.
     const full = this.#touched.has(key) || this.#touched.size >= COMMIT_ROWS || this.#bytes >= COMMIT_BYTES
     if (full) await this.#commit()
-    const value = await getNow(this.#engine, rowKey)
+    const value = await this.#engine.get(rowKey)
     const previous = value && this.#sealed(rowKey, value, undefined)
     const next = entry.type === 'put' ? this.#sealed(rowKey, entry.value, entry.payloadValue) : undefined
     this.#changes.push(...replacementChanges(rowKey, previous?.record, next))

@@ -3,7 +3,7 @@ import { equalConstantTime } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { INDEX_KEY_ID, LABEL } from '../format/constants'
 import { blankEnvelope, decodeEnvelope, RowContext, SEALED_OFFSET, SetElement } from '../format/envelope'
-import { encodeSetHash, type Head } from '../format/head'
+import { decodeSetHash, encodeSetHash, type Head } from '../format/head'
 import {
   decodeKeyringFile,
   encodeKeyringFile,
@@ -18,7 +18,6 @@ import { activeKeyId, unwrapKey } from './data-keys'
 import { derive, mac, sha256 } from './derive'
 import type { Random } from './random'
 import { open, SEAL_BYTES, seal } from './seal'
-import { elementHash } from './set-hash'
 
 /**
  * The keys of one open store. Opaque: bytes go in and come out sealed or opened. It is one object for as long as the
@@ -132,7 +131,7 @@ export class Keyring {
   /** The record's summand in the set hash of the head. */
   elementHash(rowKey: Uint8Array, value: Uint8Array): bigint {
     this.#checkOpen()
-    return elementHash(this.#setHashKey, this.#setElement.of(rowKey, value))
+    return decodeSetHash(mac(this.#setHashKey, this.#setElement.of(rowKey, value)))
   }
 
   /** What a checkpoint says of a head without saying anything. 32 bytes. */

@@ -72,3 +72,33 @@ export function decodeSetHash(bytes: Uint8Array): bigint {
   for (let word = 0; word < 4; word++) hash = (hash << 64n) | view.getBigUint64(word * 8)
   return hash
 }
+
+/**
+ * MSet-Add-Hash (Clarke, Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003, §5):
+ * the sum of HMAC-SHA256 of every element, modulo 2^256. Adding and removing an element are one addition each.
+ *
+ * The paper blinds the sum with a random nonce because it publishes the hash. Here the sum only ever stands inside the
+ * sealed head, and a checkpoint carries an HMAC of it, so there is nothing to blind.
+ */
+const MODULUS_MASK = (1n << 256n) - 1n
+
+/** Count and set hash of some records; of all of them, it is the head's. */
+export interface RecordSum {
+  readonly count: number
+  readonly setHash: bigint
+}
+
+export const NO_RECORDS: RecordSum = { count: 0, setHash: 0n }
+
+export function withElement({ count, setHash }: RecordSum, element: bigint): RecordSum {
+  return { count: count + 1, setHash: (setHash + element) & MODULUS_MASK }
+}
+
+/** The inverse of `withElement`. */
+export function withoutElement({ count, setHash }: RecordSum, element: bigint): RecordSum {
+  return { count: count - 1, setHash: (setHash - element) & MODULUS_MASK }
+}
+
+export function isSameSum(one: RecordSum, other: RecordSum): boolean {
+  return one.count === other.count && one.setHash === other.setHash
+}

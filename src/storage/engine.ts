@@ -53,7 +53,8 @@ export interface Engine {
   canReadSync(): boolean
   /** @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY`. */
   getSync(key: Uint8Array): Uint8Array | undefined
-  get(key: Uint8Array): Promise<Uint8Array | undefined>
+  /** At once, without a thread hop, where the engine can. */
+  get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>
   getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>
   /** One bounded page, in bytewise order of the keys; nothing is held open afterwards. */
   scan(range: Range): Promise<readonly Row[]>
@@ -73,9 +74,4 @@ export function addTo(batch: Batch, changes: Iterable<Change>): void {
     if (change.type === 'put') batch.put(change.key, change.value)
     else batch.del(change.key)
   }
-}
-
-/** One row, without a thread hop where the engine can. */
-export function getNow(engine: Engine, key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
-  return engine.canReadSync() ? engine.getSync(key) : engine.get(key)
 }

@@ -26,7 +26,7 @@ export class MemoryEngine implements Engine {
     return row !== undefined && equal(row.key, key) ? row.value : undefined
   }
 
-  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+  get(key: Uint8Array): Uint8Array | undefined {
     return this.getSync(key)
   }
 

@@ -15,7 +15,8 @@ import {
 } from '../format/record'
 import type { Payload, SecretRecord } from '../model'
 import { asciiText } from '../platform/text'
-import { payloadRow } from './keyspace'
+import type { Change } from './engine'
+import { expiryRow, idRow, payloadRow, type RowKey } from './keyspace'
 
 /** The values of a record's rows: its own, and that of its payload if it is large. */
 export interface SealedRecord {
@@ -23,6 +24,20 @@ export interface SealedRecord {
   readonly value: Uint8Array
   /** Only when it was sealed just now. */
   readonly payloadValue?: Uint8Array
+}
+
+/** What a commit needs to know of a record that stands in its row, before it or after it. */
+export interface WrittenRecord {
+  readonly record: KnownRecord
+  /** Its summand in the set hash. */
+  readonly element: bigint
+}
+
+/** One row, before and after a commit. */
+export interface Replacement {
+  readonly rowKey: RowKey
+  readonly previous: WrittenRecord | undefined
+  readonly next: WrittenRecord | undefined
 }
 
 /** Record and payload → rows. A large payload gets its own, so that listing never reads it. */
@@ -95,6 +110,43 @@ export function openPayload(
   }
   const plaintext = keyring.openRow(payloadRow(rowKey), value)
   return { type: payload.type, bytes: decodePayload(plaintext, payload.lengthBytes) }
+}
+
+/** The most rows that a commit puts or deletes for one record: one of each sort, and the id and expiry rows before it. */
+export const MOST_CHANGES = 6
+
+/**
+ * The rows of one record, from what they are to what they become: the record, its payload, its secondary rows. Rows that
+ * stay as they are are left out.
+ */
+export function replacementChanges(
+  rowKey: Uint8Array,
+  before: KnownRecord | undefined,
+  next: SealedRecord | undefined,
+): Change[] {
+  const changes: Change[] = []
+  const after = next?.record
+  const keepsId = before?.id === after?.id
+  const keepsExpiry = keepsId && before?.expires_at === after?.expires_at
+  if (before !== undefined) {
+    if (!keepsId) changes.push({ type: 'del', key: idRow(before.id) })
+    if (!keepsExpiry && before.expires_at !== null) {
+      changes.push({ type: 'del', key: expiryRow(before.expires_at, before.id) })
+    }
+    const keepsPayloadRow = after !== undefined && 'tag' in after.payload
+    if ('tag' in before.payload && !keepsPayloadRow) changes.push({ type: 'del', key: payloadRow(rowKey) })
+    if (after === undefined) changes.push({ type: 'del', key: rowKey })
+  }
+  if (next !== undefined && after !== undefined) {
+    changes.push({ type: 'put', key: rowKey, value: next.value })
+    if (!keepsId) changes.push({ type: 'put', key: idRow(after.id), value: rowKey })
+    if (!keepsExpiry && after.expires_at !== null) {
+      changes.push({ type: 'put', key: expiryRow(after.expires_at, after.id), value: rowKey })
+    }
+    if (next.payloadValue !== undefined)
+      changes.push({ type: 'put', key: payloadRow(rowKey), value: next.payloadValue })
+  }
+  return changes
 }
 
 /** A payload of bytes was asked for as text. */

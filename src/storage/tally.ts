@@ -1,10 +1,10 @@
 import { compare, keyAfter } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
-import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../crypto/set-hash'
+import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../format/head'
 import type { CommitQueue } from './commit/queue'
 import type { Engine, Row } from './engine'
 import { RECORD_ROWS, RowKey } from './keyspace'
-import type { Replacement } from './replacement'
+import type { Replacement } from './records'
 
 /** Bounds one step of a walk: how long writers wait for it, and how much it holds in memory. */
 export interface StepLimits {

@@ -4,8 +4,8 @@ import { isExpired, type SecretRecord } from '../model'
 import type { Operation } from '../storage/commit/transaction'
 import type { Row } from '../storage/engine'
 import { expiryPrefix, expiryRow, RowKey } from '../storage/keyspace'
-import { lookUpRecord, read } from '../storage/lookup'
 import { walkRows } from '../storage/walk'
+import { lookUpRecord, read } from './reads'
 
 /** Deletes a record if, at its turn, it is still the one that was seen, and expired. Returns whether it did. */
 export function expireOperation(

@@ -4,12 +4,10 @@ import { corrupt, SecretStoreError } from '../errors'
 import type { KnownRecord, StoredRecord } from '../format/record'
 import { type ListCursor, MAX_PAGE } from '../input/params'
 import { isExpired, type Partition, type Payload, type Scope } from '../model'
-import { getNow } from '../storage/engine'
 import { idRow, prefixRange, RowKey } from '../storage/keyspace'
 import type { KnownRange, KnownRow } from '../storage/known/known-records'
-import { lookUpPayload, lookUpRecord, lookUpStored, read } from '../storage/lookup'
 import { openKnown, openRecord } from '../storage/records'
-import { unlessExpired } from './reads'
+import { lookUpPayload, lookUpRecord, lookUpStored, read, unlessExpired } from './reads'
 
 /** A record met on a walk that has not expired, and the text of its row key. */
 export interface Listed {
@@ -39,13 +37,13 @@ export async function locateCursor(
   maySee?: MaySee,
 ): Promise<Position> {
   const parameter = cursor.direction === 'after' ? 'starting_after' : 'ending_before'
-  const idValue = await getNow(context.engine, idRow(cursor.id))
+  const idValue = await context.engine.get(idRow(cursor.id))
   if (idValue === undefined) throw noCursor(parameter)
   const rowKey = RowKey.of(idValue)
   const record = await read(context.engine, lookUpRecord(context, rowKey))
   if (record?.id !== cursor.id) {
     // Deleted between the two reads, or is the id row wrong?
-    const still = await getNow(context.engine, idRow(cursor.id))
+    const still = await context.engine.get(idRow(cursor.id))
     if (still === undefined || !equal(still, idValue)) throw noCursor(parameter)
     throw corrupt('id row: expected it to lead to its secret, got another or none')
   }

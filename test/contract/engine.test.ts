@@ -255,7 +255,7 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, onStale
     test('reads that meet an erasing wait for it', async () => {
       const engine = await filled()
       const erasing = engine.erase()
-      const reads: Promise<unknown>[] = []
+      const reads: unknown[] = []
       let erased = false
       const done = erasing.then(() => {
         erased = true
@@ -277,7 +277,7 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, onStale
       const engine = await filled()
       await engine.close()
       for (const work of [
-        () => engine.get(utf8('k3')),
+        async () => engine.get(utf8('k3')),
         () => engine.getSync(utf8('k3')),
         () => engine.getMany([utf8('k3')]),
         () => engine.scan(range('a', 'z')),

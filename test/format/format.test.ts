@@ -15,12 +15,14 @@ import {
   type UnverifiedKeyringFile,
   WRAPPED_KEY_BYTES,
 } from '../../src/format/keyring-file'
-import { isPadded, pad, padmeLength } from '../../src/format/padding'
 import {
   decodePayload,
   decodeRecord,
   encodePayload,
   encodeRecord,
+  isPadded,
+  pad,
+  padmeLength,
   type StoredRecord,
   withoutPayload,
 } from '../../src/format/record'

@@ -25,13 +25,12 @@ import {
 import { RowContext, SetElement } from '../../src/format/envelope'
 import { decodeHead, EMPTY_HEAD, encodeHead, encodeSetHash } from '../../src/format/head'
 import type { KeySlot } from '../../src/format/keyring-file'
-import { padmeLength } from '../../src/format/padding'
-import { encodePayload, encodeRecord } from '../../src/format/record'
+import { encodePayload, encodeRecord, padmeLength } from '../../src/format/record'
 import type { Payload, SecretRecord } from '../../src/model'
-import { nextHead } from '../../src/storage/commit/changes'
+import { nextHead } from '../../src/storage/head'
 import { expiryRow, HEAD_ROW, idRow, keyspace, payloadRow, type RowKey } from '../../src/storage/keyspace'
+import type { Replacement, WrittenRecord } from '../../src/storage/records'
 import { openPayload, openRecord, type SealedRecord, sealRecord } from '../../src/storage/records'
-import type { Replacement, WrittenRecord } from '../../src/storage/replacement'
 import { fromRoot } from '../support/paths'
 
 /**

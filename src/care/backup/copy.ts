@@ -1,7 +1,7 @@
 import type { StoreContext } from '../../context'
 import { corrupt } from '../../errors'
 import type { BackupEntry } from '../../format/backup'
-import { getNow, type Row } from '../../storage/engine'
+import type { Row } from '../../storage/engine'
 import { payloadRow, type RowKey } from '../../storage/keyspace'
 import { openPayload, openRecord } from '../../storage/records'
 import { RecordTally } from '../../storage/tally'
@@ -97,7 +97,7 @@ export class StoreCopy {
       if (entries.length >= STEP_ROWS * factor || bytes >= STEP_BYTES * factor) return { entries, complete: false }
       this.#changed.delete(text)
       const { bytes: key } = rowKey
-      const value = await getNow(this.#context.engine, key)
+      const value = await this.#context.engine.get(key)
       const entry =
         value === undefined ? ({ type: 'delete', rowKey: key } as const) : await this.#putEntry({ key, value })
       entries.push(entry)
@@ -115,7 +115,7 @@ export class StoreCopy {
     const { keyring, engine } = this.#context
     const record = openRecord(keyring, rowKey, value)
     if (!('tag' in record.payload)) return { type: 'put', rowKey, value, payloadValue: new Uint8Array() }
-    const payloadValue = await getNow(engine, payloadRow(rowKey))
+    const payloadValue = await engine.get(payloadRow(rowKey))
     openPayload(keyring, rowKey, record, payloadValue)
     return { type: 'put', rowKey, value, payloadValue: payloadValue as Uint8Array }
   }

@@ -1,7 +1,7 @@
 import { Shortlist } from '../../base/shortlist'
-import { isSameSum, NO_RECORDS, type RecordSum, withElement } from '../../crypto/set-hash'
 import { corrupt } from '../../errors'
 import type { Head } from '../../format/head'
+import { isSameSum, NO_RECORDS, type RecordSum, withElement } from '../../format/head'
 import type { KeyringFile } from '../../format/keyring-file'
 import type { Unlocked } from '../../keys/unlock'
 import type { Engine } from '../../storage/engine'

@@ -1,6 +1,6 @@
 import { Shortlist } from '../../base/shortlist'
-import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../../crypto/set-hash'
 import type { Head } from '../../format/head'
+import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../../format/head'
 import type { RecoveredSecret } from './report'
 import type { Fate, Survivor } from './survivors'
 

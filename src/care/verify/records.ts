@@ -2,7 +2,7 @@ import { equal, toBase64url } from '../../base/bytes'
 import type { Shortlist } from '../../base/shortlist'
 import type { Head } from '../../format/head'
 import type { StoredRecord } from '../../format/record'
-import { getNow, type Row } from '../../storage/engine'
+import type { Row } from '../../storage/engine'
 import { payloadRow } from '../../storage/keyspace'
 import { openPayload, openRecord } from '../../storage/records'
 import { RecordTally, type StepLimits } from '../../storage/tally'
@@ -72,7 +72,7 @@ export class RecordCheck {
   /** Every record has its id row and its expiry row. */
   async #checkSecondaryRows(row: Row, record: StoredRecord): Promise<void> {
     for (const { what, key } of leadingRows(record)) {
-      const value = await getNow(this.#context.engine, key)
+      const value = await this.#context.engine.get(key)
       if (value !== undefined && equal(value, row.key)) continue
       this.absent[what]++
       const message = `${what} row: expected one that leads to its secret, got another or none`
@@ -84,7 +84,7 @@ export class RecordCheck {
   async #checkPlace(row: Row, record: StoredRecord): Promise<void> {
     const altered = (message: string): void => this.#add(row, record, { kind: 'altered', what: 'record', message })
     // A damaged index of a table, or its filter, can hide from a look-up what a walk meets.
-    const lookedUp = await getNow(this.#context.engine, row.key)
+    const lookedUp = await this.#context.engine.get(row.key)
     if (lookedUp === undefined || !equal(lookedUp, row.value)) {
       altered('record: expected to find it by its key, too, got another or none')
     }
@@ -99,7 +99,7 @@ export class RecordCheck {
   /** @returns How many bytes were read. */
   async #checkPayload(row: Row, record: StoredRecord): Promise<number> {
     if (!('tag' in record.payload)) return 0
-    const value = await getNow(this.#context.engine, payloadRow(row.key))
+    const value = await this.#context.engine.get(payloadRow(row.key))
     try {
       openPayload(this.#context.keyring, row.key, record, value)
     } catch (error) {

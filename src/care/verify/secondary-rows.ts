@@ -2,7 +2,7 @@ import { compare, equal } from '../../base/bytes'
 import { ROW } from '../../format/constants'
 import type { KnownRecord } from '../../format/record'
 import { expiryRow, idRow, payloadRow, RowKey } from '../../storage/keyspace'
-import type { Replacement } from '../../storage/replacement'
+import type { Replacement } from '../../storage/records'
 
 /** The rows that a record has besides its own. */
 export type Secondary = 'id' | 'expiry' | 'payload'

@@ -1,7 +1,6 @@
 import { concat, equal, keyAfter, toBase64url } from '../../base/bytes'
 import type { Shortlist } from '../../base/shortlist'
 import { ROW } from '../../format/constants'
-import { getNow } from '../../storage/engine'
 import { ERASURE_ROWS, HEAD_ROW, prefixRange, type Span } from '../../storage/keyspace'
 import { openKnown } from '../../storage/records'
 import type { VerifyProblem } from './report'
@@ -95,9 +94,8 @@ export class StrayWalk {
 
   async #belongsToNone(key: Uint8Array): Promise<boolean> {
     const { engine, keyring } = this.#context
-    const rowKey =
-      this.#what === 'payload' ? concat(Uint8Array.of(ROW.record), key.subarray(1)) : await getNow(engine, key)
-    const value = rowKey && (await getNow(engine, rowKey))
+    const rowKey = this.#what === 'payload' ? concat(Uint8Array.of(ROW.record), key.subarray(1)) : await engine.get(key)
+    const value = rowKey && (await engine.get(rowKey))
     if (rowKey === undefined || value === undefined) return true
     // A secondary row that leads to no record belongs to none.
     if (rowKey[0] !== ROW.record) return true

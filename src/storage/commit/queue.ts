@@ -3,12 +3,12 @@ import type { Keyring } from '../../crypto/keyring'
 import { corrupt, SecretStoreError } from '../../errors'
 import type { Head } from '../../format/head'
 import type { SecretChange } from '../../model'
-import { type Batch, type Engine, getNow } from '../engine'
+import type { Batch, Engine } from '../engine'
 import { openHead } from '../head'
 import { HEAD_ROW } from '../keyspace'
 import type { KnownRecords } from '../known/known-records'
-import type { Replacement } from '../replacement'
-import { MOST_CHANGES } from './changes'
+import type { Replacement } from '../records'
+import { MOST_CHANGES } from '../records'
 import { readCommitted } from './committed'
 import { type Commit, fillHead, type Operation, Transaction } from './transaction'
 
@@ -188,12 +188,15 @@ export class CommitQueue {
           this.#known,
         )
         const transaction = new Transaction(this.#keyring, this.#head.sequence + 1, committed)
-        results = group.map((pending) => attempt(transaction, pending))
-        isDone = transaction.changes
-          ? await this.#write((batch) => transaction.fill(batch, this.#head))
-          : // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
-            !results.some(({ threw }) => threw) ||
-            equal((await getNow(this.#engine, HEAD_ROW)) ?? this.#headValue, this.#headValue)
+        const attempted = group.map((pending) => attempt(transaction, pending))
+        if (transaction.changes) {
+          results = attempted
+          isDone = await this.#write((batch) => transaction.fill(batch, this.#head))
+        } else {
+          // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
+          isDone = !attempted.some(({ threw }) => threw) || (await this.#isAtNewestHead())
+          results = attempted
+        }
         if (isDone) {
           const { told } = transaction
           if (told.length > 0) for (const listener of [...this.#changeListeners]) listener(told)
@@ -237,6 +240,11 @@ export class CommitQueue {
     this.#headValue = headValue
     this.#known.settle(replacements)
     for (const listener of this.#listeners) listener(replacements)
+  }
+
+  async #isAtNewestHead(): Promise<boolean> {
+    const value = await this.#engine.get(HEAD_ROW)
+    return value === undefined || equal(value, this.#headValue)
   }
 
   /** Another writer has committed: what was known and planned before is worth nothing any more. */

@@ -1,7 +1,7 @@
 import { Sorted } from '../../base/sorted'
 import { type KnownRecord, withoutPayload } from '../../format/record'
 import { type Address, samePartition, sameScope } from '../../model'
-import type { Replacement } from '../replacement'
+import type { Replacement } from '../records'
 import { type Moment, RecentCommits } from './recent-commits'
 
 /** What is known of a record without reading it. */

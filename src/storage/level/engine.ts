@@ -75,8 +75,8 @@ export class LevelEngine implements Engine {
     }
   }
 
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#read(async (database) => plain(await database.get(key)))
+  get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    return this.canReadSync() ? this.getSync(key) : this.#read(async (database) => plain(await database.get(key)))
   }
 
   getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {

@@ -8,8 +8,16 @@ import { formatRecoveryCode, parseRecoveryCode } from '../../../src/crypto/recov
 import { decodeCheckpoint, encodeCheckpoint } from '../../../src/format/checkpoint'
 import { decodeEnvelope, encodeEnvelope } from '../../../src/format/envelope'
 import { decodeHead, encodeHead } from '../../../src/format/head'
-import { isPadded, pad, padmeLength } from '../../../src/format/padding'
-import { decodePayload, decodeRecord, encodePayload, encodeRecord, type StoredRecord } from '../../../src/format/record'
+import {
+  decodePayload,
+  decodeRecord,
+  encodePayload,
+  encodeRecord,
+  isPadded,
+  pad,
+  padmeLength,
+  type StoredRecord,
+} from '../../../src/format/record'
 import { decodeKeyringEntry, encodeKeyringEntry } from '../../../src/os-keyring/entry-secret'
 import { openHead } from '../../../src/storage/head'
 import { HEAD_ROW } from '../../../src/storage/keyspace'

@@ -3,18 +3,18 @@ import { fromUtf8, utf8 } from '../../../../src/base/bytes'
 import { createKeyringFile } from '../../../../src/crypto/data-keys'
 import { Keyring } from '../../../../src/crypto/keyring'
 import { systemRandom } from '../../../../src/crypto/random'
-import { NO_RECORDS, type RecordSum, withElement } from '../../../../src/crypto/set-hash'
 import { SecretStoreError } from '../../../../src/errors'
-import { EMPTY_HEAD, type Head } from '../../../../src/format/head'
+import { EMPTY_HEAD, type Head, NO_RECORDS, type RecordSum, withElement } from '../../../../src/format/head'
 import type { Payload, SecretChange, SecretRecord } from '../../../../src/model'
 import { CommitQueue } from '../../../../src/storage/commit/queue'
 import type { Operation, Transaction } from '../../../../src/storage/commit/transaction'
+import type { Engine } from '../../../../src/storage/engine'
 import { openHead, sealHead } from '../../../../src/storage/head'
 import { expiryRow, HEAD_ROW, idRow, payloadRow, RECORD_ROWS, RowKey } from '../../../../src/storage/keyspace'
 import { KnownRecords } from '../../../../src/storage/known/known-records'
-import { lookUpRecord, readNow } from '../../../../src/storage/lookup'
 import { MemoryEngine } from '../../../../src/storage/memory-engine'
 import { openPayload, openRecord } from '../../../../src/storage/records'
+import { lookUpRecord, readNow } from '../../../../src/verbs/reads'
 import { interceptWrites } from '../../../support/engine-writes'
 import { numbers } from '../../../support/numbers'
 
@@ -169,7 +169,7 @@ function disturb(engine: MemoryEngine, below: (end: number) => number): void {
   }
   const { get, getMany } = MemoryEngine.prototype
   vi.spyOn(engine, 'canReadSync').mockImplementation(() => below(2) === 0)
-  vi.spyOn(engine, 'get').mockImplementation(async (key) => {
+  vi.spyOn(engine as Engine, 'get').mockImplementation(async (key) => {
     await wait()
     return get.call(engine, key)
   })
@@ -410,7 +410,7 @@ describe('several writers of one medium', () => {
         },
       }
       const cause = new SecretStoreError('ERR_IO', 'no')
-      vi.spyOn(engine, 'get').mockRejectedValueOnce(cause)
+      vi.spyOn(engine as Engine, 'get').mockRejectedValueOnce(cause)
       const operations: Operation<unknown>[] = isWriting ? [throwing, incrementing('b')] : [throwing]
       const outcomes = await Promise.allSettled(operations.map((operation) => one.queue.submit(operation)))
       for (const outcome of outcomes) expect(outcome).toEqual({ status: 'rejected', reason: cause })

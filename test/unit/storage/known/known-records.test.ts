@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { KnownRecord, StoredRecord } from '../../../../src/format/record'
 import { RowKey } from '../../../../src/storage/keyspace'
 import { type KnownRange, KnownRecords, type KnownRow } from '../../../../src/storage/known/known-records'
-import type { Replacement, WrittenRecord } from '../../../../src/storage/replacement'
+import type { Replacement, WrittenRecord } from '../../../../src/storage/records'
 import { atLength } from '../../../support/lengths'
 import { numbers } from '../../../support/numbers'
 

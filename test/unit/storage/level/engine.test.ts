@@ -135,11 +135,11 @@ describe('an error of LevelDB', () => {
   ])('in reading with the code %s is %s, with its cause', async (code, expected) => {
     const { engine } = await newEngine()
     const cause = coded(code)
-    vi.spyOn(Level.prototype, 'get').mockRejectedValueOnce(cause)
+    vi.spyOn(Level.prototype, 'getMany').mockRejectedValueOnce(cause)
     vi.spyOn(Level.prototype as unknown as { getSync(): unknown }, 'getSync').mockImplementationOnce(() => {
       throw cause
     })
-    await expect(engine.get(utf8('a'))).rejects.toMatchObject({ code: expected, cause })
+    await expect(engine.getMany([utf8('a')])).rejects.toMatchObject({ code: expected, cause })
     expect(() => engine.getSync(utf8('a'))).toThrow(expect.objectContaining({ code: expected, cause }))
   })
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { equal, mapKey, utf8 } from '../../../../src/base/bytes'
-import { EMPTY_HEAD } from '../../../../src/format/head'
-import { type StoredRecord, withoutPayload } from '../../../../src/format/record'
-import { MOST_CHANGES, nextHead, replacementChanges } from '../../../../src/storage/commit/changes'
-import { expiryRow, idRow, payloadRow, RowKey } from '../../../../src/storage/keyspace'
-import type { SealedRecord } from '../../../../src/storage/records'
-import type { Replacement, WrittenRecord } from '../../../../src/storage/replacement'
+import { equal, mapKey, utf8 } from '../../../src/base/bytes'
+import { EMPTY_HEAD } from '../../../src/format/head'
+import { type StoredRecord, withoutPayload } from '../../../src/format/record'
+import { nextHead } from '../../../src/storage/head'
+import { expiryRow, idRow, payloadRow, RowKey } from '../../../src/storage/keyspace'
+import type { Replacement, SealedRecord, WrittenRecord } from '../../../src/storage/records'
+import { MOST_CHANGES, replacementChanges } from '../../../src/storage/records'
 
 /** What one commit makes of the rows of a record, held against the rows that the records before and after it have. */
 
