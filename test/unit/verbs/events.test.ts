@@ -1,25 +1,11 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { account, type ChangeEvent, SecretStore, type SecretView } from '../../../src/index'
+import { account } from '../../../src/index'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
+import { brief, heard } from '../../support/behaviour/changes'
 import { failNextWrite, interceptWrites } from '../../support/engine-writes'
-import { codeOf, TestClock } from '../../support/stores'
+import { codeOf, memoryStore } from '../../support/stores'
 
 const target = { scope: account, name: 'token' }
-
-/** What a view tells of, as it comes. */
-function heard(view: SecretView): ChangeEvent[] {
-  const changes: ChangeEvent[] = []
-  view.on('change', (change) => changes.push(change))
-  return changes
-}
-
-const brief = ({ type, name }: ChangeEvent): string => `${type} ${name}`
-
-function memoryStore(clock = new TestClock(), onError?: (error: unknown) => void): SecretStore {
-  const store = SecretStore.memory({ now: clock.now, sweepIntervalMs: 0, ...(onError && { onError }) })
-  onTestFinished(() => store.close())
-  return store
-}
 
 describe('when', () => {
   test('not before it is durable, and never if the write fails', async () => {
