@@ -2,7 +2,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { account, type CheckpointStorage, SecretStore } from 'app-secret-store'
 import { Place, rolledBack, set } from '../support/behaviour/checkpoints'
-import { describe, expect, test, vi } from '../support/runner'
+import { describe, eventually, expect, test, turnOfLoop, vi } from '../support/runner'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, stores, testKey } from '../support/stores'
 
 describe('a place for checkpoints', () => {
@@ -105,7 +105,7 @@ describe('a place for checkpoints', () => {
       await set(store, `${n}`)
       // Two turns of the event loop later it has been tried.
       const before = place.onError.mock.calls.length
-      while (place.onError.mock.calls.length === before) await new Promise((resolve) => setImmediate(resolve))
+      while (place.onError.mock.calls.length === before) await turnOfLoop()
     }
     for (const [error] of place.onError.mock.calls) expect(error).toEqual(new Error('test: the place is lost'))
     expect(place.saved).toEqual([])
@@ -126,7 +126,7 @@ describe('a place for checkpoints', () => {
     const [location, place] = [await newLocation(), new Place()]
     place.failures = [new Error('test: once')]
     const store = await openStore(location, place.options)
-    while (place.onError.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    while (place.onError.mock.calls.length === 0) await turnOfLoop()
     const token = await store.checkpoint()
     await store.close()
     expect(place.saved).toEqual([token])
@@ -147,7 +147,7 @@ describe('a place for checkpoints', () => {
     place.failures = [new Error('test: the place is lost'), new Error('test: the place is lost')]
     const closing = codeOf(() => store.close())
     // The end has come as far as to wait for the place.
-    for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
+    for (let n = 0; n < 20; n++) await turnOfLoop()
     place.release()
     await closing
     expect(await codeOf(() => openStore(location))).toBe('no error')
@@ -390,7 +390,7 @@ test('a place that never answers keeps nothing but the promise of `close` waitin
   const store = await stores.open(location, { key: testKey(), checkpoints })
   await set(store, 'n')
   void store.close()
-  await vi.waitFor(async () => (await openStore(location)).get({ scope: account, name: 'n' }))
+  await eventually(async () => (await openStore(location)).get({ scope: account, name: 'n' }))
 })
 
 test('what was written after the last checkpoint is abandoned, too', async () => {

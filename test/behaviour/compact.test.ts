@@ -1,5 +1,5 @@
 import { account, user } from 'app-secret-store'
-import { describe, expect, test } from '../support/runner'
+import { describe, expect, test, turnOfLoop } from '../support/runner'
 import { codeOf, filesOf, newLocation, openOver, openStore, setMany, TestClock } from '../support/stores'
 
 /** Which of the texts stand in any file of a store. */
@@ -45,7 +45,7 @@ describe.each(['LevelDB', 'memory'] as const)('compact over %s', (engine) => {
       () => store.set({ scope: account, name: 'n', payload: 'b' }),
       () => store.delete({ scope: account, name: 'n' }),
     ]) {
-      await change()
+      expect(await after(change)).toBe(true)
       expect(await after(() => store.compact())).toBe(true)
       expect(await after(() => store.compact())).toBe(false)
     }
@@ -173,7 +173,7 @@ test('synchronous reads while a store on disk compacts are answered or ERR_BUSY,
   const seen = new Set<unknown>()
   while (!isOver) {
     seen.add(await codeOf(() => expect(store.getSync(target)).toBe('p')))
-    await new Promise((resolve) => setImmediate(resolve))
+    await turnOfLoop()
   }
   await compacting
   expect([...seen].sort()).toEqual(['ERR_BUSY', 'no error'])

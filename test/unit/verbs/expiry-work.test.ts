@@ -2,12 +2,13 @@ import { describe, expect, test, vi } from 'vitest'
 import { account, type Secret } from '../../../src/index'
 import { engineOf } from '../../support/engine-spy'
 import { newLocation, openOver, openStore, TestClock } from '../../support/stores'
+import { turnOfLoop } from '../../support/waiting'
 
 /** Seconds of the fake timers, each with a turn of the event loop: a tick that finds the last run unfinished does nothing. */
 async function passSeconds(count: number): Promise<void> {
   for (let second = 0; second < count; second++) {
     await vi.advanceTimersByTimeAsync(1000)
-    await new Promise((resolve) => setImmediate(resolve))
+    await turnOfLoop()
   }
 }
 

@@ -14,6 +14,7 @@ import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { atLength } from '../../../support/lengths'
 import { allRows, flipped, plainRow, readRow, writeRow } from '../../../support/raw-rows'
 import { codeOf, newLocation, openOver, openStore, TestClock, testKey } from '../../../support/stores'
+import { turnOfLoop } from '../../../support/waiting'
 
 const recordRow = (name: string, scope: Scope = account): Uint8Array =>
   plainRow({
@@ -24,7 +25,7 @@ const recordRow = (name: string, scope: Scope = account): Uint8Array =>
 
 /** Lets everything else have its turn. What is in memory is done before the next turn of the event loop. */
 async function turn(engine: string): Promise<void> {
-  if (engine === 'LevelDB') await new Promise((resolve) => setImmediate(resolve))
+  if (engine === 'LevelDB') await turnOfLoop()
   else for (let n = 0; n < 20; n++) await undefined
 }
 

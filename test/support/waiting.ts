@@ -1,0 +1,14 @@
+import { vi } from 'vitest'
+
+/** So long that only what hangs takes it: a thousand times what anything here takes. */
+export const HANGS_MS = 120_000
+
+/** One turn of the event loop: everything that can happen without time passing has happened. */
+export function turnOfLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Waits until `work` throws no more, however slow the machine is. @returns What it returned then. */
+export function eventually<T>(work: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(work, { timeout: HANGS_MS, interval: 5 })
+}
