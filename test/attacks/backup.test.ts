@@ -36,7 +36,7 @@ import {
   type SlotJson,
   signed,
 } from '../support/tamper'
-import { turnOfLoop } from '../support/waiting'
+import { newGate, turnOfLoop } from '../support/waiting'
 
 vi.mock('../../src/platform/scrypt', { spy: true })
 
@@ -1009,18 +1009,17 @@ describe('streams, signals and races', () => {
     for (const length of [10, backup.length - 1]) {
       const directory = await temporaryDirectory()
       const stopped = new AbortController()
-      let goOn = (): void => {}
+      const [stalled, gate] = [newGate(), newGate()]
       const source = async function* (): AsyncGenerator<Uint8Array, void> {
         yield backup.subarray(0, length)
-        await new Promise<void>((resolve) => {
-          goOn = resolve
-        })
+        stalled.open()
+        await gate.opened
       }
       const plan = { key: testKey(), signal: stopped.signal }
       const restoring = SecretStore.restore(source(), join(directory, 'restored'), plan)
-      setTimeout(() => stopped.abort(new Error('waited long enough')), 100)
+      void stalled.opened.then(() => stopped.abort(new Error('waited long enough')))
       outcomes.push([await outcomeOf(restoring), await readdir(directory)])
-      goOn()
+      gate.open()
       await codeOf(() => restoring)
     }
     expect(outcomes).toEqual([

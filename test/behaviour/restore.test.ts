@@ -11,7 +11,7 @@ import {
   user,
 } from 'app-secret-store'
 import { backupOf, beside, everything, fill, LARGE, pieces } from '../support/behaviour/backups'
-import { describe, expect, test } from '../support/runner'
+import { describe, expect, newGate, test } from '../support/runner'
 import { codeOf, directoryDigest, memoryStore, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
 const key = testKey()
@@ -127,14 +127,11 @@ describe('what is ended early', () => {
     const [store, at] = [await openStore(await newLocation()), await newLocation()]
     await fill(store, 1500)
     const bytes = await backupOf(store)
-    let goOn = (): void => {}
-    const gate = new Promise<void>((resolve) => (goOn = resolve))
-    let reach = (): void => {}
-    const stalled = new Promise<void>((resolve) => (reach = resolve))
+    const [stalled, gate] = [newGate(), newGate()]
     async function* source(): AsyncGenerator<Uint8Array> {
       yield bytes.subarray(0, length)
-      reach()
-      await gate
+      stalled.open()
+      await gate.opened
       yield bytes.subarray(length)
     }
     const controller = new AbortController()
@@ -144,11 +141,11 @@ describe('what is ended early', () => {
       order.push('rejected')
       return error
     })
-    await stalled
+    await stalled.opened
     controller.abort(reason)
     for (let n = 0; n < 20; n++) await store.set({ scope: account, name: `${n}`, payload: 'p' })
     order.push('goes on')
-    goOn()
+    gate.open()
     expect(await restoring).toBe(reason)
     expect(order).toEqual(['rejected', 'goes on'])
   })

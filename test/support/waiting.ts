@@ -12,3 +12,17 @@ export function turnOfLoop(): Promise<void> {
 export function eventually<T>(work: () => T | Promise<T>): Promise<T> {
   return vi.waitFor(work, { timeout: HANGS_MS, interval: 5 })
 }
+
+/** Something to wait for, until it is let go on. */
+export interface Gate {
+  readonly opened: Promise<void>
+  open(): void
+}
+
+export function newGate(): Gate {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open }
+}

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { exposeInPreload, exposeSecrets, type Grant } from '../../../src/electron'
 import { account, type ChangeEvent, type Secret, SecretStore, SecretStoreError, user } from '../../../src/index'
 import { brief } from '../../support/behaviour/changes'
-import { eventually, turnOfLoop } from '../../support/waiting'
+import { eventually, newGate, turnOfLoop } from '../../support/waiting'
 import { APP, everything, expose, type FakePage, type World } from './fakes'
 
 const token = { scope: account, name: 'token' }
@@ -25,17 +25,14 @@ async function listening(page: FakePage): Promise<ChangeEvent[]> {
 
 /** A store whose reads and writes wait until they are let go. */
 function held(world: World, begun: (name: string) => void = () => {}): { letGo(): void } {
-  let letGo: () => void = () => {}
-  const waiting = new Promise<void>((resolve) => {
-    letGo = resolve
-  })
+  const gate = newGate()
   const prototype = Object.getPrototypeOf(SecretStore.prototype)
   for (const name of ['get', 'getBytes', 'find', 'set', 'delete'] as const) {
     const original = prototype[name]
     prototype[name] = async function (this: unknown, ...args: unknown[]) {
       if (this !== world.store) {
         begun(name)
-        await waiting
+        await gate.opened
       }
       return original.apply(this, args)
     }
@@ -43,7 +40,7 @@ function held(world: World, begun: (name: string) => void = () => {}): { letGo()
       prototype[name] = original
     })
   }
-  return { letGo }
+  return { letGo: gate.open }
 }
 
 describe('window.secrets', () => {

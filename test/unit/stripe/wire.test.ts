@@ -27,7 +27,7 @@ import {
   send,
   TEST_KEY,
 } from '../../support/stripe-requests'
-import { turnOfLoop } from '../../support/waiting'
+import { newGate, turnOfLoop } from '../../support/waiting'
 
 const run = promisify(execFile)
 const clock = new TestClock()
@@ -1035,14 +1035,11 @@ describe('over a socket', () => {
   })
 
   test('closing lets a request end, closes what is idle, and lets nobody in', async () => {
-    let arrived = (): void => {}
     let answer = (_: Response): void => {}
-    const isThere = new Promise<void>((resolve) => {
-      arrived = resolve
-    })
+    const arrived = newGate()
     const server = await listen((request) => {
       if (new URL(request.url).pathname !== '/slow') return new Response('quick')
-      arrived()
+      arrived.open()
       return new Promise((resolve) => {
         answer = resolve
       })
@@ -1059,7 +1056,7 @@ describe('over a socket', () => {
       })
     expect(await ask('/')).toBe('quick')
     const slow = ask('/slow')
-    await isThere
+    await arrived.opened
     const closed = server.close()
     expect(server.close()).toBe(closed)
     await expect(fetch(server.url)).rejects.toThrow('fetch failed')
@@ -1097,12 +1094,9 @@ describe('over a socket', () => {
   })
 
   test('closing lets a request end whose body is still on its way, and answers it on a connection that closes', async () => {
-    let arrived = (): void => {}
-    const isThere = new Promise<void>((resolve) => {
-      arrived = resolve
-    })
+    const arrived = newGate()
     const server = await listen((request) => {
-      arrived()
+      arrived.open()
       return bare(request)
     })
     const socket = connect(server.port, server.host)
@@ -1111,7 +1105,7 @@ describe('over a socket', () => {
       text += data
     })
     socket.write(`POST ${SECRETS} HTTP/1.1\r\n${AUTHORIZED}Content-Length: ${SET.length}\r\n\r\n${SET.slice(0, 9)}`)
-    await isThere
+    await arrived.opened
     const closed = server.close()
     socket.write(SET.slice(9))
     await Promise.all([closed, once(socket, 'close')])
@@ -1169,17 +1163,14 @@ describe('over a socket', () => {
   })
 
   test('closing waits no longer than it was told to', async () => {
-    let arrived = (): void => {}
-    const isThere = new Promise<void>((resolve) => {
-      arrived = resolve
-    })
+    const arrived = newGate()
     const never = (): Promise<Response> => {
-      arrived()
+      arrived.open()
       return new Promise(() => {})
     }
     const server = await listen(never, { closeTimeoutMs: 50 })
     const hanging = fetch(server.url).catch((error: Error) => error.message)
-    await isThere
+    await arrived.opened
     await server.close()
     expect(await hanging).toBe('fetch failed')
   })

@@ -4,6 +4,7 @@ import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { brief, heard } from '../../support/behaviour/changes'
 import { failNextWrite, interceptWrites } from '../../support/engine-writes'
 import { codeOf, memoryStore } from '../../support/stores'
+import { newGate } from '../../support/waiting'
 
 const target = { scope: account, name: 'token' }
 
@@ -11,15 +12,12 @@ describe('when', () => {
   test('not before it is durable, and never if the write fails', async () => {
     const store = memoryStore()
     const changes = heard(store)
-    let release = (): void => {}
-    const held = new Promise<void>((resolve) => {
-      release = resolve
-    })
+    const gate = newGate()
     const spy = interceptWrites(
       MemoryEngine.prototype,
       async (_, write) => {
         const isWritten = await write()
-        await held
+        await gate.opened
         return isWritten
       },
       1,
@@ -29,7 +27,7 @@ describe('when', () => {
     for (let turn = 0; turn < 50; turn++) await undefined
     expect(spy.count).toBe(1)
     expect(changes).toEqual([])
-    release()
+    gate.open()
     await writing
     expect(changes.map(brief)).toEqual(['set token'])
 

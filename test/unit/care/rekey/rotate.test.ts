@@ -14,7 +14,7 @@ import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { atLength } from '../../../support/lengths'
 import { allRows, flipped, plainRow, readRow, writeRow } from '../../../support/raw-rows'
 import { codeOf, newLocation, openOver, openStore, TestClock, testKey } from '../../../support/stores'
-import { turnOfLoop } from '../../../support/waiting'
+import { newGate, turnOfLoop } from '../../../support/waiting'
 
 const recordRow = (name: string, scope: Scope = account): Uint8Array =>
   plainRow({
@@ -214,10 +214,7 @@ const NOTHING_KNOWN = { indexBytes: 0 }
 describe('reads that began under a key that was destroyed meanwhile', () => {
   /** Holds back what the engine has read for the first caller until it is let go. */
   function hold(method: 'scan' | 'get', skip = 0): { readonly held: Promise<void>; release(): void } {
-    let release = (): void => {}
-    let reached = (): void => {}
-    const gate = new Promise<void>((resolve) => (release = resolve))
-    const held = new Promise<void>((resolve) => (reached = resolve))
+    const [reached, gate] = [newGate(), newGate()]
     const original = LevelEngine.prototype[method] as (...args: unknown[]) => Promise<unknown>
     let calls = 0
     const spy = vi.spyOn(LevelEngine.prototype, method as 'get').mockImplementation(async function (
@@ -226,13 +223,13 @@ describe('reads that began under a key that was destroyed meanwhile', () => {
     ) {
       const found = await original.apply(this, args)
       if (calls++ === skip) {
-        reached()
-        await gate
+        reached.open()
+        await gate.opened
       }
       return found as never
     })
     onTestFinished(() => spy.mockRestore())
-    return { held, release }
+    return { held: reached.opened, release: gate.open }
   }
 
   test('a page that was read before is opened after', async () => {

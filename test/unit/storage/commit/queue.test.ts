@@ -18,7 +18,7 @@ import { Draws } from '../../../support/campaign'
 import { failNextWrite, interceptWrites } from '../../../support/engine-writes'
 import { recordOf, rowOf } from '../../../support/records'
 import { codeOf } from '../../../support/stores'
-import { turnOfLoop } from '../../../support/waiting'
+import { newGate, turnOfLoop } from '../../../support/waiting'
 
 const MIB = 1024 * 1024
 
@@ -61,15 +61,6 @@ function newQueue(
 }
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, n) => `n${n}`)
-
-/** A promise, and what settles it. */
-function held(): { readonly until: Promise<void>; release(): void } {
-  let release = (): void => {}
-  const until = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  return { until, release }
-}
 
 describe('a group', () => {
   test('takes a thousand operations and more, and what goes beyond 7000 rows waits', async () => {
@@ -402,16 +393,16 @@ describe('the end', () => {
   test('waits for all that is under way, and for nothing if nothing is', async () => {
     const { queue, commits } = newQueue()
     await queue.drain()
-    const { until, release } = held()
+    const gate = newGate()
     let drained = false
-    void queue.exclusive(() => until)
+    void queue.exclusive(() => gate.opened)
     void queue.submit(setting('a'))
     const draining = queue.drain().then(() => {
       drained = true
     })
     await turnOfLoop()
     expect(drained).toBe(false)
-    release()
+    gate.open()
     await draining
     expect(commits).toEqual([1])
   })

@@ -20,7 +20,7 @@ import { Draws } from '../../../support/campaign'
 import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { atLength } from '../../../support/lengths'
 import { codeOf, newLocation, openStore, TestClock } from '../../../support/stores'
-import { turnOfLoop } from '../../../support/waiting'
+import { newGate, turnOfLoop } from '../../../support/waiting'
 
 const LARGE = 'L'.repeat(3000)
 const names = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n).padStart(4, '0'))
@@ -279,26 +279,23 @@ function readSlowly(): void {
 
 /** Holds back one answer of the engine: the next one, from now on. */
 function hold(method: 'scan' | 'get' | 'getMany' | 'write', when: 'before' | 'after' = 'after') {
-  let release = (): void => {}
-  let reached = (): void => {}
-  const gate = new Promise<void>((resolve) => (release = resolve))
-  const held = new Promise<void>((resolve) => (reached = resolve))
+  const [reached, gate] = [newGate(), newGate()]
   let isFirst = true
   interposeOn(method, async (work) => {
     const isHeld = isFirst
     isFirst = false
     if (isHeld && when === 'before') {
-      reached()
-      await gate
+      reached.open()
+      await gate.opened
     }
     const answer = await work()
     if (isHeld && when === 'after') {
-      reached()
-      await gate
+      reached.open()
+      await gate.opened
     }
     return answer
   })
-  return { held, release }
+  return { held: reached.opened, release: gate.open }
 }
 
 /** Stands between the engine and those who await one of its answers, until the end of the test. */
