@@ -14,8 +14,6 @@ import {
 
 describe.each<{ engine: 'LevelDB' | 'memory'; names: NameMode }>([
   { engine: 'LevelDB', names: 'plain' },
-  { engine: 'LevelDB', names: 'sealed' },
-  { engine: 'memory', names: 'plain' },
   { engine: 'memory', names: 'sealed' },
 ])('status over $engine with $names names', ({ engine, names }) => {
   test('tells everything of a new store', async () => {
@@ -57,15 +55,15 @@ describe.each<{ engine: 'LevelDB' | 'memory'; names: NameMode }>([
   test('counts the records under each data key while a rotation goes on, and after it', async () => {
     const clock = new TestClock()
     const store = await openOver(engine, { names, now: clock.now })
-    await setMany(store, 1300, (n) => ({ scope: account, name: `${n}`, payload: 'p' }))
+    await setMany(store, 700, (n) => ({ scope: account, name: `${n}`, payload: 'p' }))
     const created = clock.seconds
     clock.advanceSeconds(5)
     const during: Promise<StoreStatus>[] = []
     await store.rotate({ onProgress: () => void during.push(store.status()) })
-    expect(during.length).toBeGreaterThan(3)
+    expect(during.length).toBeGreaterThan(2)
     const under: number[][] = []
     for (const { records, dataKeys } of await Promise.all(during)) {
-      expect(records).toBe(1300)
+      expect(records).toBe(700)
       // At its end the old key is gone.
       if (dataKeys.length === 1) continue
       expect(dataKeys).toMatchObject([
@@ -75,7 +73,7 @@ describe.each<{ engine: 'LevelDB' | 'memory'; names: NameMode }>([
       under.push(dataKeys.map((key) => key.records))
     }
     expect(under.some(([first, second]) => (first as number) > 0 && (second as number) > 0)).toBe(true)
-    expect((await store.status()).dataKeys).toEqual([{ id: 2, created: clock.seconds, active: true, records: 1300 }])
+    expect((await store.status()).dataKeys).toEqual([{ id: 2, created: clock.seconds, active: true, records: 700 }])
   })
 })
 

@@ -5,17 +5,10 @@ import { account, type BackupSource, SecretStore } from '../../../../src/index'
 import { expiryRow, idRow, payloadRow } from '../../../../src/storage/keyspace'
 import { backupOf, beside, everything, fill, Kept, LARGE, pieces } from '../../../support/behaviour/backups'
 import { atLength } from '../../../support/lengths'
-import { flipped, plainRow, readRow, writeRow } from '../../../support/raw-rows'
+import { flipped, readRow, recordRow, writeRow } from '../../../support/raw-rows'
 import { codeOf, memoryStore, newLocation, openStore, testKey } from '../../../support/stores'
 
 const key = testKey()
-
-const recordRow = (name: string): Uint8Array =>
-  plainRow({
-    partition: { account: undefined, livemode: false },
-    scope: account,
-    name,
-  })
 
 describe('beside writers', () => {
   /** Writes in waves, each of which is one commit; knows the state and the token after each. */

@@ -12,16 +12,9 @@ import { everything, fill, filled, payloadOf, SCOPES, scopeOf } from '../../../s
 import { spyOnCommits } from '../../../support/engine-spy'
 import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { atLength } from '../../../support/lengths'
-import { allRows, flipped, plainRow, readRow, writeRow } from '../../../support/raw-rows'
+import { allRows, flipped, readRow, recordRow, writeRow } from '../../../support/raw-rows'
 import { codeOf, newLocation, openOver, openStore, TestClock, testKey } from '../../../support/stores'
 import { newGate, turnOfLoop } from '../../../support/waiting'
-
-const recordRow = (name: string, scope: Scope = account): Uint8Array =>
-  plainRow({
-    partition: { account: undefined, livemode: false },
-    scope,
-    name,
-  })
 
 /** Lets everything else have its turn. What is in memory is done before the next turn of the event loop. */
 async function turn(engine: string): Promise<void> {
