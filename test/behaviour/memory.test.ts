@@ -42,7 +42,7 @@ test('what a store in memory held is gone when it is closed, and a listener hear
   expect(heard).toHaveLength(1)
 })
 
-test('a store in memory has one slot, whose key nobody has: a backup needs a key that was added, and opens with that alone', async () => {
+test('the slot of a store in memory has a key that nobody has: a backup needs one that was added', async () => {
   const clock = new TestClock()
   const store = memoryStore({ now: clock.now })
   expect(store.keys()).toEqual([{ id: expect.any(String), kind: 'memory', label: null, created: clock.seconds }])

@@ -29,7 +29,7 @@ describe.each<{ engine: 'LevelDB' | 'memory'; names: NameMode }>([
     expect(store.keys()).toHaveLength(1)
   })
 
-  test('counts the records of every partition and scope, and those that have expired, until they are swept', async () => {
+  test('counts the records of every partition and scope, expired ones until they are swept', async () => {
     const clock = new TestClock()
     const store = await openOver(engine, { names, now: clock.now })
     const counts = async (): Promise<unknown[]> => {

@@ -63,7 +63,7 @@ export function memoryStore(options: MemoryOptions = {}): SecretStore {
 }
 
 /**
- * A new store over one of the two engines, without background timers, whose clock stands still unless it is given another.
+ * A new store over one of the two engines, without background timers. Its clock stands still unless given another.
  *
  * @param location - Of a store of LevelDB. @defaultValue a new one
  */
@@ -84,7 +84,7 @@ export async function setMany(store: SecretStore, count: number, secretOf: (n: n
   }
 }
 
-/** A closed store of secrets `'name-0'`, `'name-1'`, …, of which every fiftieth is too large for the record's own row. */
+/** A closed store of `'name-0'`, `'name-1'`, …, of which every fiftieth is too large for the record's own row. */
 export async function closedStoreOf(count: number): Promise<string> {
   const location = await newLocation()
   const store = await openStore(location)
