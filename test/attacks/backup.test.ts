@@ -27,7 +27,7 @@ import {
   forEachOf,
   keyringPath,
   leakyKey,
-  outcomeWithin,
+  outcomeOf,
   PAYLOAD,
   range,
   readJson,
@@ -36,6 +36,7 @@ import {
   type SlotJson,
   signed,
 } from '../support/tamper'
+import { newGate, turnOfLoop } from '../support/waiting'
 
 vi.mock('../../src/platform/scrypt', { spy: true })
 
@@ -576,7 +577,7 @@ describe('what is no backup', () => {
       await symlink(path('nothing'), path('dangling'))
       for (const name of ['directory', 'fifo', 'missing', 'dangling', 'directory/missing']) {
         const restoring = SecretStore.restore(path(name), join(directory, 'restored'), { key: testKey() })
-        expect([name, await outcomeWithin(5000, restoring)]).toEqual([name, 'ERR_IO'])
+        expect([name, await outcomeOf(restoring)]).toEqual([name, 'ERR_IO'])
         expect(await readdir(directory)).toEqual([])
       }
     },
@@ -822,8 +823,8 @@ describe('streams, signals and races', () => {
 
   /** Afterwards keys can be changed and the store be closed: nothing holds it up. */
   async function expectFree(store: SecretStore): Promise<void> {
-    expect(await outcomeWithin(2000, store.addKey(testKey(8)))).toBe('no error')
-    expect(await outcomeWithin(2000, store.close())).toBe('no error')
+    expect(await outcomeOf(store.addKey(testKey(8)))).toBe('no error')
+    expect(await outcomeOf(store.close())).toBe('no error')
   }
 
   test('a signal that was aborted before is met before anything is touched', async () => {
@@ -908,7 +909,7 @@ describe('streams, signals and races', () => {
     const closed = new WritableStream<Uint8Array>()
     await closed.close()
     for (const stream of [destroyed, ended, locked, closed]) {
-      expect(await outcomeWithin(2000, store.backup(stream))).not.toMatch(/no error|still waiting/)
+      expect(await outcomeOf(store.backup(stream))).not.toMatch(/no error|still waiting/)
     }
     await expectFree(store)
   })
@@ -918,7 +919,7 @@ describe('streams, signals and races', () => {
       const store = await smallStore()
       // It takes a piece and never says that it has.
       const stream = new Writable({ write: () => void setImmediate(() => stream.destroy(error)) })
-      const outcome = await outcomeWithin(1000, store.backup(stream))
+      const outcome = await outcomeOf(store.backup(stream))
       await store.close()
       expect([error?.message, outcome]).not.toEqual([error?.message, 'still waiting'])
       expect(outcome).not.toBe('no error')
@@ -936,7 +937,7 @@ describe('streams, signals and races', () => {
       const stopped = new AbortController()
       const backing = store.backup(stalled, { signal: stopped.signal })
       setImmediate(() => stopped.abort(reason))
-      outcomes.push(await outcomeWithin(1000, backing))
+      outcomes.push(await outcomeOf(backing))
       if (outcomes.at(-1) === 'still waiting') break
     }
     await store.close()
@@ -952,8 +953,8 @@ describe('streams, signals and races', () => {
       const store = await smallStore()
       const backing = codeOf(() => store.backup(stalled))
       const adding = codeOf(() => store.addKey(testKey(8)))
-      await new Promise((resolve) => setImmediate(resolve))
-      expect(await outcomeWithin(2000, store.close())).toBe('no error')
+      await turnOfLoop()
+      expect(await outcomeOf(store.close())).toBe('no error')
       expect(await Promise.all([backing, adding])).toEqual(['ERR_CLOSED', 'ERR_CLOSED'])
     }
   })
@@ -974,7 +975,7 @@ describe('streams, signals and races', () => {
       const destroyed: Readable = new Readable({ read: () => {} })
       destroyed.push(start)
       setImmediate(() => destroyed.destroy())
-      const code = await outcomeWithin(2000, SecretStore.restore(destroyed, location, { key: testKey() }))
+      const code = await outcomeOf(SecretStore.restore(destroyed, location, { key: testKey() }))
       expect([length, code]).toEqual([length, 'ERR_STREAM_PREMATURE_CLOSE'])
       const web = new ReadableStream<Uint8Array>({
         start(controller) {
@@ -1008,18 +1009,17 @@ describe('streams, signals and races', () => {
     for (const length of [10, backup.length - 1]) {
       const directory = await temporaryDirectory()
       const stopped = new AbortController()
-      let goOn = (): void => {}
+      const [stalled, gate] = [newGate(), newGate()]
       const source = async function* (): AsyncGenerator<Uint8Array, void> {
         yield backup.subarray(0, length)
-        await new Promise<void>((resolve) => {
-          goOn = resolve
-        })
+        stalled.open()
+        await gate.opened
       }
       const plan = { key: testKey(), signal: stopped.signal }
       const restoring = SecretStore.restore(source(), join(directory, 'restored'), plan)
-      setTimeout(() => stopped.abort(new Error('waited long enough')), 100)
-      outcomes.push([await outcomeWithin(1000, restoring), await readdir(directory)])
-      goOn()
+      void stalled.opened.then(() => stopped.abort(new Error('waited long enough')))
+      outcomes.push([await outcomeOf(restoring), await readdir(directory)])
+      gate.open()
       await codeOf(() => restoring)
     }
     expect(outcomes).toEqual([
@@ -1061,7 +1061,7 @@ describe('streams, signals and races', () => {
         ...range(20).map((n) => codeOf(() => store.delete({ scope: account, name: `n${n}` }))),
         codeOf(() => store.rotate({ root: true, keys: [testKey()] })),
       ]
-      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+      for (let turn = 0; turn < turns; turn++) await turnOfLoop()
       await store.close()
       const codes = await Promise.all(work)
       for (const code of codes) expect(['no error', 'ERR_CLOSED']).toContain(code)

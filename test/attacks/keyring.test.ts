@@ -41,7 +41,7 @@ import {
   keyringPath,
   leakyKey,
   naive,
-  outcomeWithin,
+  outcomeOf,
   PAYLOAD,
   range,
   readJson,
@@ -54,6 +54,7 @@ import {
   type Victim,
   victimAt,
 } from '../support/tamper'
+import { turnOfLoop } from '../support/waiting'
 
 // The real ones, with their calls counted: the bounds must hold before any work is done.
 vi.mock('../../src/platform/scrypt', { spy: true })
@@ -147,7 +148,7 @@ describe('what is no keyring.json', () => {
     const file = await open(keyringPath(victim.location), 'w')
     await file.truncate(2 ** 40)
     await file.close()
-    expect(await outcomeWithin(5000, openStore(victim.location))).toBe('ERR_CORRUPT')
+    expect(await outcomeOf(openStore(victim.location))).toBe('ERR_CORRUPT')
     await expectUnharmed(victim, testKey())
   })
 
@@ -168,7 +169,7 @@ describe('what is no keyring.json', () => {
       for (const [what, plant, code] of plants) {
         await rm(path, { recursive: true, force: true })
         await plant()
-        expect([what, await outcomeWithin(5000, openStore(victim.location))]).toEqual([what, code])
+        expect([what, await outcomeOf(openStore(victim.location))]).toEqual([what, code])
         expect(await directoryDigest(join(victim.location, 'data'))).toBe(victim.dataDigest)
       }
       await rm(path)
@@ -1421,9 +1422,9 @@ describe('key providers that do not behave', () => {
     )
     adding.catch(() => {}) // looked at below, but it may be over before
     const found = {
-      writing: await outcomeWithin(500, store.set({ ...SECRET, payload: PAYLOAD })),
-      closing: await outcomeWithin(500, store.close()),
-      adding: await outcomeWithin(500, adding),
+      writing: await outcomeOf(store.set({ ...SECRET, payload: PAYLOAD })),
+      closing: await outcomeOf(store.close()),
+      adding: await outcomeOf(adding),
     }
     answer({})
     expect(found).toEqual({ writing: 'no error', closing: 'no error', adding: 'ERR_CLOSED' })
@@ -1501,7 +1502,7 @@ describe('races', () => {
         codeOf(() => store.rotate({ root: true, keys: [testKey(1)] })),
         codeOf(() => store.removeKey(store.keys()[1]?.id as string)),
       ]
-      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+      for (let turn = 0; turn < turns; turn++) await turnOfLoop()
       await store.close()
       for (const code of await Promise.all(changes)) {
         expect(['no error', 'ERR_CLOSED', 'ERR_UNKNOWN_KEY', 'ERR_LAST_KEY']).toContain(code)

@@ -16,10 +16,7 @@ import { unwrapRootKey, wrapRootKey } from '../../src/crypto/slot'
 import { INDEX_KEY_ID, LABEL } from '../../src/format/constants'
 import type { KeyringFile } from '../../src/format/keyring-file'
 import { codeOf } from '../support/stores'
-
-/** A key that is no longer needed is overwritten, and one that still is is not: what is overwritten is watched here. */
-
-const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+import { toHex } from '../support/vectors'
 
 /** What byte arrays held when they were filled with zeros, from now on. */
 function watchOverwriting(): Set<string> {

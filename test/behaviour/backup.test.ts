@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import {
@@ -7,101 +7,15 @@ import {
   type BackupSource,
   type BackupTarget,
   type LongOptions,
-  type NameMode,
   type Progress,
   type RestoreOptions,
-  type Secret,
   SecretStore,
 } from 'app-secret-store'
-import { describe, expect, onTestFinished, test } from '../support/runner'
-import { codeOf, newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
+import { backupOf, beside, everything, fill, Kept, LARGE, pieces } from '../support/behaviour/backups'
+import { describe, expect, test } from '../support/runner'
+import { codeOf, memoryStore, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
-const LARGE = 'L'.repeat(3000)
 const key = testKey()
-
-function memory(options: { names?: NameMode; now?: () => number } = {}): SecretStore {
-  const store = stores.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
-  onTestFinished(() => store.close())
-  return store
-}
-
-async function fill(store: SecretStore, count: number): Promise<void> {
-  for (let start = 0; start < count; start += 500) {
-    await store.batch(
-      Array.from({ length: Math.min(500, count - start) }, (_, index) => ({
-        type: 'set' as const,
-        scope: account,
-        name: `${start + index}`,
-        payload: index % 10 === 0 ? LARGE : `${start + index}`,
-      })),
-    )
-  }
-}
-
-/** Every secret of the account scope, with its payload as bytes. */
-async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
-  const found = new Map<string, Secret & { bytes: string }>()
-  for await (const secret of store.list({ scope: account })) {
-    const bytes = (await store.getBytes({ scope: account, name: secret.name })) as Uint8Array
-    found.set(secret.name, { ...secret, bytes: Buffer.from(bytes).toString('latin1') })
-  }
-  return found
-}
-
-/** A Node stream that keeps what it is given, and takes no more while it is stalled. */
-class Kept extends Writable {
-  readonly pieces: Buffer[] = []
-  /** Stalls with the piece of this number, counted from 1. */
-  stallAt = Number.POSITIVE_INFINITY
-  #waiting: (() => void) | undefined
-  #reached: (() => void) | undefined
-  stalled: Promise<void> = this.#next()
-
-  override _write(piece: Buffer, _: string, done: () => void): void {
-    this.pieces.push(Buffer.from(piece))
-    if (this.pieces.length < this.stallAt) done()
-    else {
-      this.#waiting = done
-      this.#reached?.()
-    }
-  }
-
-  goOn(stallAt: number = Number.POSITIVE_INFINITY): void {
-    this.stallAt = stallAt
-    this.stalled = this.#next()
-    this.#waiting?.()
-  }
-
-  #next(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#reached = resolve
-    })
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.pieces)
-  }
-}
-
-async function backupOf(store: SecretStore, options?: LongOptions): Promise<Buffer> {
-  const kept = new Kept()
-  const { bytes } = await store.backup(kept, options)
-  expect(kept.bytes).toHaveLength(bytes)
-  return kept.bytes
-}
-
-async function* pieces(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
-  for (let start = 0, n = 0; start < bytes.length; n++) {
-    const length = lengths[n % lengths.length] as number
-    yield bytes.subarray(start, start + length)
-    start += length
-  }
-}
-
-/** What stands beside a path, hidden or not. */
-function beside(path: string): Promise<string[]> {
-  return readdir(dirname(path))
-}
 
 describe('targets and sources', () => {
   test('of every sort hold the same store', async () => {
@@ -154,7 +68,7 @@ describe('targets and sources', () => {
     'cut into pieces of %j are read all the same',
     async (lengths) => {
       const at = await newLocation()
-      const source = memory()
+      const source = memoryStore()
       await source.addKey(key)
       await fill(source, 60)
       const bytes = await backupOf(source)

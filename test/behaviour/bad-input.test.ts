@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm'
-import { account, type OpenOptions, type SecretStore, type SecretView, user } from 'app-secret-store'
+import { account, type OpenOptions, type SecretView, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
+import { newLocation, openOver, openStore, stores, TestClock, testKey } from '../support/stores'
 
 const HUNDRED_YEARS = 3_155_760_000
 const NOW = new TestClock().seconds
@@ -275,14 +275,8 @@ async function caught(work: () => unknown): Promise<unknown> {
 }
 
 describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
-  async function open(options: Partial<OpenOptions> = {}): Promise<SecretStore> {
-    const settings = { now: new TestClock().now, ...options }
-    if (engine === 'LevelDB') return openStore(await newLocation(), settings)
-    return stores.memory({ ...settings, sweepIntervalMs: 0, compactIntervalMs: 0 })
-  }
-
   test('every wrong parameter is refused with its own message, and leaves the store as it was', async () => {
-    const store = await open({ maxPayloadBytes: 2000 })
+    const store = await openOver(engine, { maxPayloadBytes: 2000 })
     await store.set(goodSet)
     const before = [await store.checkpoint(), await store.verify()]
     for (const [verb, params, type, message] of refusals) {
@@ -298,7 +292,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   })
 
   test('a walk refuses what a page refuses', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     for (const [verb, params, type, message] of refusals) {
       if (verb !== 'list') continue
       const walk = (): Promise<unknown> =>
@@ -311,7 +305,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   })
 
   test('the bounds themselves are accepted', async () => {
-    const store = await open({ maxPayloadBytes: 2000 })
+    const store = await openOver(engine, { maxPayloadBytes: 2000 })
     for (const payload of ['x'.repeat(2000), '\u{e9}'.repeat(1000), new Uint8Array(2000), 'x', Uint8Array.of(0)]) {
       await store.set({ ...good, payload })
       expect(await store.getBytes(good)).toEqual(
@@ -360,7 +354,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   test.each(['plain', 'sealed'] as const)(
     'hostile names and user ids, %s, are all different secrets',
     async (names) => {
-      const store = await open({ names })
+      const store = await openOver(engine, { names })
       const scopes = [account, ...['account', 'x|y', 'user:x|y', '|', '\0', '../', '__proto__', 'x', 'x|'].map(user)]
       for (const scope of [...scopes, user('\u{1f600}'.repeat(5000))]) {
         await store.batch(
@@ -392,7 +386,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   )
 
   test('accounts of views are as hostile as names', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const accounts = ['account', '|', '\0', '../', '__proto__', 'l', 't', 'a|account|n', '\u{1f600}'.repeat(5000)]
     for (const of of accounts) await store.view({ account: of }).set({ ...good, payload: of.slice(0, 20) })
     for (const of of accounts) expect(await store.view({ account: of }).get(good)).toBe(of.slice(0, 20))
@@ -400,7 +394,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   })
 
   test('each property is read once, at the call, so that it cannot change in between', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const reads: string[] = []
     const watched = <T extends object>(label: string, target: T): T => {
       const copy = {}
@@ -439,7 +433,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   })
 
   test('inherited properties are none, and a prototype is not needed', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const bare = Object.assign(Object.create(null), goodSet)
     await store.set(bare)
     expect(await store.get(good)).toBe('p')
@@ -447,7 +441,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   })
 
   test('bytes of another realm are bytes', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     await store.set({ ...good, payload: runInNewContext('Uint8Array.of(1, 2)') })
     expect(await store.getBytes(good)).toEqual(Uint8Array.of(1, 2))
     await store.set({ ...good, payload: Buffer.from('buffer') })
@@ -455,7 +449,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
   })
 
   test('no message shows a payload, a name or an id', async () => {
-    const store = await open({ maxPayloadBytes: 5 })
+    const store = await openOver(engine, { maxPayloadBytes: 5 })
     const secret = 'hunter2hunter2'
     for (const [verb, params] of [
       ['set', { ...good, payload: secret }],

@@ -1,15 +1,10 @@
-import { account, type BatchOperation, type SecretStore } from 'app-secret-store'
+import { account, type BatchOperation } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openStore, stores, TestClock } from '../support/stores'
+import { openOver } from '../support/stores'
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test('a batch happens in order and returns what each part would have', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const results = await store.batch([
       { type: 'set', scope: account, name: 'a', payload: '1' },
       { type: 'set', scope: account, name: 'b', payload: '2', expand: ['payload'] },
@@ -27,7 +22,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test('a batch with one bad part does nothing', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     await store.set({ scope: account, name: 'key', payload: Uint8Array.of(1) })
     const good: BatchOperation = { type: 'set', scope: account, name: 'good', payload: 'g' }
     const bad: BatchOperation = { type: 'delete', scope: account, name: 'key', expand: ['payload'] }

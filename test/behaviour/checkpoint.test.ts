@@ -1,70 +1,9 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { account, type CheckpointStorage, type OpenOptions, SecretStore } from 'app-secret-store'
-import { describe, expect, test, vi } from '../support/runner'
+import { account, type CheckpointStorage, SecretStore } from 'app-secret-store'
+import { Place, rolledBack, set } from '../support/behaviour/checkpoints'
+import { describe, eventually, expect, test, turnOfLoop, vi } from '../support/runner'
 import { codeOf, copyStore, directoryDigest, newLocation, openStore, stores, testKey } from '../support/stores'
-
-function set(store: SecretStore, name: string, payload = 'p'): Promise<unknown> {
-  return store.set({ scope: account, name, payload })
-}
-
-/** A place for checkpoints that can be made slow, and made to fail. */
-class Place implements CheckpointStorage {
-  readonly saved: string[] = []
-  readonly onError: ReturnType<typeof vi.fn<(error: unknown) => void>> = vi.fn<(error: unknown) => void>()
-  /** What the next saves fail with. */
-  failures: unknown[] = []
-  loads = 0
-  calls = 0
-  busy = 0
-  mostBusy = 0
-  #gate: Promise<void> | undefined
-  #open: (() => void) | undefined
-  #waiting: (() => void)[] = []
-
-  constructor(token?: string) {
-    if (token !== undefined) this.saved.push(token)
-  }
-
-  get last(): string | undefined {
-    return this.saved.at(-1)
-  }
-
-  load(): string | undefined {
-    this.loads++
-    return this.last
-  }
-
-  async save(token: string): Promise<void> {
-    this.calls++
-    this.busy++
-    this.mostBusy = Math.max(this.mostBusy, this.busy)
-    for (const wake of this.#waiting.splice(0)) wake()
-    await this.#gate
-    this.busy--
-    if (this.failures.length > 0) throw this.failures.shift()
-    this.saved.push(token)
-    for (const wake of this.#waiting.splice(0)) wake()
-  }
-
-  hold(): void {
-    this.#gate = new Promise((resolve) => (this.#open = resolve))
-  }
-
-  release(): void {
-    this.#open?.()
-    this.#gate = undefined
-  }
-
-  /** Resolves when something has happened that makes it true. */
-  async until(happened: () => boolean): Promise<void> {
-    while (!happened()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-  }
-
-  get options(): Partial<OpenOptions> {
-    return { checkpoints: this, onError: this.onError }
-  }
-}
 
 describe('a place for checkpoints', () => {
   test('is given the state at the opening, and loaded before', async () => {
@@ -166,7 +105,7 @@ describe('a place for checkpoints', () => {
       await set(store, `${n}`)
       // Two turns of the event loop later it has been tried.
       const before = place.onError.mock.calls.length
-      while (place.onError.mock.calls.length === before) await new Promise((resolve) => setImmediate(resolve))
+      while (place.onError.mock.calls.length === before) await turnOfLoop()
     }
     for (const [error] of place.onError.mock.calls) expect(error).toEqual(new Error('test: the place is lost'))
     expect(place.saved).toEqual([])
@@ -187,7 +126,7 @@ describe('a place for checkpoints', () => {
     const [location, place] = [await newLocation(), new Place()]
     place.failures = [new Error('test: once')]
     const store = await openStore(location, place.options)
-    while (place.onError.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    while (place.onError.mock.calls.length === 0) await turnOfLoop()
     const token = await store.checkpoint()
     await store.close()
     expect(place.saved).toEqual([token])
@@ -208,7 +147,7 @@ describe('a place for checkpoints', () => {
     place.failures = [new Error('test: the place is lost'), new Error('test: the place is lost')]
     const closing = codeOf(() => store.close())
     // The end has come as far as to wait for the place.
-    for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
+    for (let n = 0; n < 20; n++) await turnOfLoop()
     place.release()
     await closing
     expect(await codeOf(() => openStore(location))).toBe('no error')
@@ -293,20 +232,6 @@ describe('a place for checkpoints', () => {
     expect(await readdir(dirname(location))).toEqual([])
   })
 })
-
-/** A store whose directory was put back to an earlier state, and what its place had by then. */
-async function rolledBack(writes = 5): Promise<{ location: string; newer: string; place: Place }> {
-  const [location, older, newer, place] = [await newLocation(), await newLocation(), await newLocation(), new Place()]
-  let store = await openStore(location, place.options)
-  await set(store, 'n', 'old')
-  await store.close()
-  await copyStore(location, older)
-  store = await openStore(location, place.options)
-  for (let n = 0; n < writes; n++) await set(store, 'n', `new ${n}`)
-  await store.close()
-  await copyStore(location, newer)
-  return { location: older, newer, place }
-}
 
 describe('an older state', () => {
   test('is refused as long as the place says so, and changes neither', async () => {
@@ -465,7 +390,7 @@ test('a place that never answers keeps nothing but the promise of `close` waitin
   const store = await stores.open(location, { key: testKey(), checkpoints })
   await set(store, 'n')
   void store.close()
-  await vi.waitFor(async () => (await openStore(location)).get({ scope: account, name: 'n' }))
+  await eventually(async () => (await openStore(location)).get({ scope: account, name: 'n' }))
 })
 
 test('what was written after the last checkpoint is abandoned, too', async () => {

@@ -1,15 +1,10 @@
-import { account, type SecretStore } from 'app-secret-store'
+import { account } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { codeOf, newLocation, openStore, stores, TestClock } from '../support/stores'
+import { codeOf, newLocation, openOver, openStore } from '../support/stores'
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test('a closed store answers nothing', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const view = store.view({ livemode: true })
     await store.set({ scope: account, name: 'n', payload: 'p' })
     const target = { scope: account, name: 'n' }
@@ -36,7 +31,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test('closing lets writes finish that were begun', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const writes = Array.from({ length: 20 }, (_, n) => store.set({ scope: account, name: `n${n}`, payload: 'p' }))
     await store.close()
     expect((await Promise.allSettled(writes)).every(({ status }) => status === 'fulfilled')).toBe(true)

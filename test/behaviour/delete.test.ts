@@ -1,17 +1,12 @@
-import { account, type SecretStore } from 'app-secret-store'
+import { account } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openStore, stores, TestClock } from '../support/stores'
+import { openOver } from '../support/stores'
 
 const LARGE = 'x'.repeat(5000)
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test('delete returns what was deleted, expanded if asked', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     for (const payload of ['short', LARGE]) {
       const secret = await store.set({ scope: account, name: 'n', payload })
       const deleted = await store.delete({ scope: account, name: 'n', expand: ['payload'] })
@@ -23,7 +18,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test('a name that was deleted and set again is a new secret, also within one group of writes', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const first = await store.set({ scope: account, name: 'n', payload: LARGE })
     const [, second] = await Promise.all([
       store.delete({ scope: account, name: 'n' }),

@@ -1,18 +1,13 @@
-import { account, type OpenOptions, type SecretStore } from 'app-secret-store'
+import { account } from 'app-secret-store'
 import { describe, expect, test, vi } from '../support/runner'
-import { newLocation, openStore, stores, TestClock } from '../support/stores'
+import { openOver, stores, TestClock } from '../support/stores'
 
 const target = { scope: account, name: 'n' }
 
 describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
-  async function open(clock: TestClock, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
-    const settings = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0, ...options }
-    return engine === 'memory' ? stores.memory(settings) : openStore(await newLocation(), settings)
-  }
-
   test('a secret is there in the last millisecond before its second and gone from that second on', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     for (const payload of ['small', 'x'.repeat(5000)]) {
       await store.set({ ...target, payload, expires_at: clock.seconds + 10 })
       clock.ms += 9999
@@ -31,7 +26,7 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
 
   test('the read that meets an expired secret has it deleted', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     await store.set({ ...target, payload: 'p', expires_at: clock.seconds + 1 })
     clock.advanceSeconds(1)
     expect((await store.verify()).records).toBe(1)
@@ -41,7 +36,7 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
 
   test('a list that meets expired secrets passes over them and has them deleted', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     for (let n = 0; n < 30; n++) {
       const expires_at = n % 3 === 0 ? null : clock.seconds + 1
       await store.set({ scope: account, name: `n${String(n).padStart(2, '0')}`, payload: 'p', expires_at })
@@ -56,7 +51,7 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
 
   test('a set that renews a name beats the lazy deletion that was on its way', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     for (let round = 0; round < 50; round++) {
       await store.set({ ...target, payload: 'old', expires_at: clock.seconds + 1 })
       clock.advanceSeconds(1)
@@ -72,7 +67,7 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
 
   test('a secret that expired and was set again is a new one', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const first = await store.set({ ...target, payload: 'a', expires_at: clock.seconds + 1 })
     clock.advanceSeconds(5)
     const second = await store.set({ ...target, payload: 'b' })
@@ -83,7 +78,7 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
 
   test('a clock that is moved back does not bring back what was deleted, and hides nothing', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const lasting = await store.set({ scope: account, name: 'lasting', payload: 'p', expires_at: clock.seconds + 1000 })
     await store.set({ ...target, payload: 'p', expires_at: clock.seconds + 10 })
     clock.advanceSeconds(500)

@@ -1,17 +1,12 @@
-import { account, type SecretStore, user } from 'app-secret-store'
+import { account, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openStore, stores, TestClock } from '../support/stores'
+import { openOver } from '../support/stores'
 
 const LARGE = 'x'.repeat(5000)
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test('find, get and getBytes, with and without a promise', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const target = { scope: user('usr_1'), name: 'n' }
     const secret = await store.set({ ...target, payload: LARGE })
     expect(await store.find(target)).toEqual(secret)

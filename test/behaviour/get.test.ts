@@ -1,17 +1,12 @@
-import { account, type SecretStore } from 'app-secret-store'
+import { account } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openStore, stores, TestClock } from '../support/stores'
+import { openOver } from '../support/stores'
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test.each([12, 5000])(
     'bytes of length %i come back through getBytes, and every text read names it',
     async (length) => {
-      const store = await open()
+      const store = await openOver(engine)
       const target = { scope: account, name: 'key' }
       const payload = Uint8Array.from({ length }, (_, index) => index % 256)
       await store.set({ ...target, payload })

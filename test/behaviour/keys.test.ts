@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   account,
@@ -12,48 +12,13 @@ import {
   SecretStoreError,
   type SlotParams,
 } from 'app-secret-store'
+import { keyringOf, newStore, opening, stateOf } from '../support/behaviour/keys'
 import { describe, expect, onTestFinished, test, vi } from '../support/runner'
 import { codeOf, newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
 
 /** The least scrypt takes: tests need not be slow. */
 const FLOOR = { N: 16_384 }
 const SLOT_ID = /^[\w-]{11}$/
-
-function keyringOf(location: string): Promise<string> {
-  return readFile(join(location, 'keyring.json'), 'utf8')
-}
-
-/** Which of the keys open the store. It is closed before, and afterwards. */
-async function opening(location: string, keys: Readonly<Record<string, KeyProvider>>): Promise<string[]> {
-  const found: string[] = []
-  for (const [name, key] of Object.entries(keys)) {
-    const code = await codeOf(async () => {
-      const store = await openStore(location, { key })
-      expect(await store.get({ scope: account, name: 'n' })).toBe('p')
-      await store.close()
-    })
-    if (code === 'no error') found.push(name)
-    else expect(code, name).toBe('ERR_WRONG_KEY')
-  }
-  return found
-}
-
-async function newStore(key: KeyProvider = testKey(1)): Promise<{ location: string; store: SecretStore }> {
-  const location = await newLocation()
-  const store = await openStore(location, { key })
-  await store.set({ scope: account, name: 'n', payload: 'p' })
-  return { location, store }
-}
-
-/** Everything that a key change changes, if it takes place. */
-async function stateOf(location: string, store: SecretStore): Promise<unknown> {
-  return {
-    keyring: await keyringOf(location),
-    files: (await readdir(location)).sort(),
-    keys: store.keys(),
-    checkpoint: await store.checkpoint(),
-  }
-}
 
 describe('keys of a store on disk', () => {
   test('any one slot opens it, and what is removed does no more', async () => {

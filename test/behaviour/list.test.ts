@@ -1,17 +1,12 @@
-import { account, type SecretStore, user } from 'app-secret-store'
+import { account, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { codeOf, newLocation, openStore, stores, TestClock } from '../support/stores'
+import { codeOf, openOver, stores, TestClock } from '../support/stores'
 
 const LARGE = 'x'.repeat(5000)
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test('pages in both directions, in order of the UTF-8 bytes', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const names = ['B', 'a', 'aa', 'a|b', 'é', '\u{ff5e}', '\u{1f600}']
     for (const name of [...names].reverse()) await store.set({ scope: account, name, payload: 'p' })
     await store.set({ scope: user('account'), name: 'other', payload: 'p' })
@@ -37,7 +32,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test('ten to a page unless asked otherwise', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     await store.batch(
       Array.from({ length: 11 }, (_, n) => ({ type: 'set', scope: account, name: `n${n}`, payload: 'p' })),
     )
@@ -47,7 +42,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test('list expands payloads, inline and large', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     await store.set({ scope: account, name: 'a', payload: 'small' })
     await store.set({ scope: account, name: 'b', payload: LARGE })
     const { data } = await store.list({ scope: account, expand: ['data.payload'] })
@@ -58,7 +53,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
 
   test('a cursor that is gone, foreign or made up is ERR_CURSOR', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const other = await store.set({ scope: user('u'), name: 'n', payload: 'p' })
     const live = await store.view({ livemode: true }).set({ scope: account, name: 'n', payload: 'p' })
     const gone = await store.set({ scope: account, name: 'gone', payload: 'p' })
@@ -72,7 +67,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test('deleting every secret while iterating over them visits each exactly once', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const names = Array.from({ length: 250 }, (_, n) => `n${n}`)
     await store.batch(names.map((name) => ({ type: 'set', scope: account, name, payload: 'p' })))
     const visited: string[] = []

@@ -1,24 +1,10 @@
-import { account, type ChangeEvent, type SecretStore, type SecretView, user } from 'app-secret-store'
+import { account, type SecretStore, user } from 'app-secret-store'
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from '../support/runner'
-import { codeOf, newLocation, openStore, stores, TestClock } from '../support/stores'
+import { brief, heard } from '../support/behaviour/changes'
+import { describe, expect, test } from '../support/runner'
+import { codeOf, memoryStore, newLocation, openStore, stores, TestClock } from '../support/stores'
 
 const target = { scope: account, name: 'token' }
-
-/** What a view tells of, as it comes. */
-function heard(view: SecretView): ChangeEvent[] {
-  const changes: ChangeEvent[] = []
-  view.on('change', (change) => changes.push(change))
-  return changes
-}
-
-const brief = ({ type, name }: ChangeEvent): string => `${type} ${name}`
-
-function memoryStore(clock = new TestClock(), onError?: (error: unknown) => void): SecretStore {
-  const store = stores.memory({ now: clock.now, sweepIntervalMs: 0, ...(onError && { onError }) })
-  onTestFinished(() => store.close())
-  return store
-}
 
 describe('what is told', () => {
   test('of each set and delete, once, with no payload, before the call resolves', async () => {
@@ -65,7 +51,7 @@ describe('what is told', () => {
     ['a rotation', (store: SecretStore) => store.rotate()],
   ])('of an expired secret that %s meets: that it expired', async (_, meet) => {
     const clock = new TestClock()
-    const store = memoryStore(clock)
+    const store = memoryStore({ now: clock.now })
     const { id } = await store.set({ ...target, payload: 'x', expires_at: clock.seconds + 10 })
     await store.set({ scope: account, name: 'zz', payload: 'x' })
     const changes = heard(store)
@@ -77,7 +63,7 @@ describe('what is told', () => {
 
   test('of a set in the place of an expired secret: the end of that one, and the new one', async () => {
     const clock = new TestClock()
-    const store = memoryStore(clock)
+    const store = memoryStore({ now: clock.now })
     const old = await store.set({ ...target, payload: 'x', expires_at: clock.seconds + 10 })
     const changes = heard(store)
     clock.advanceSeconds(10)
@@ -180,7 +166,7 @@ describe('who is told', () => {
 
   test('all others, if a listener throws, or its promise is rejected; `onError` is told', async () => {
     const errors: unknown[] = []
-    const store = memoryStore(new TestClock(), (error) => errors.push(error))
+    const store = memoryStore({ onError: (error) => errors.push(error) })
     store.on('change', () => {
       throw new Error('at once')
     })

@@ -1,10 +1,8 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { Writable } from 'node:stream'
+import { join } from 'node:path'
 import {
   account,
   generateRecoveryCode,
-  type LongOptions,
   type NameMode,
   passphrase,
   recoveryCode,
@@ -12,95 +10,11 @@ import {
   SecretStore,
   user,
 } from 'app-secret-store'
-import { describe, expect, onTestFinished, test } from '../support/runner'
-import { codeOf, directoryDigest, newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
+import { backupOf, beside, everything, fill, LARGE, pieces } from '../support/behaviour/backups'
+import { describe, expect, newGate, test } from '../support/runner'
+import { codeOf, directoryDigest, memoryStore, newLocation, openStore, TestClock, testKey } from '../support/stores'
 
-const LARGE = 'L'.repeat(3000)
 const key = testKey()
-
-function memory(options: { names?: NameMode; now?: () => number } = {}): SecretStore {
-  const store = stores.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
-  onTestFinished(() => store.close())
-  return store
-}
-
-async function fill(store: SecretStore, count: number): Promise<void> {
-  for (let start = 0; start < count; start += 500) {
-    await store.batch(
-      Array.from({ length: Math.min(500, count - start) }, (_, index) => ({
-        type: 'set' as const,
-        scope: account,
-        name: `${start + index}`,
-        payload: index % 10 === 0 ? LARGE : `${start + index}`,
-      })),
-    )
-  }
-}
-
-/** Every secret of the account scope, with its payload as bytes. */
-async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
-  const found = new Map<string, Secret & { bytes: string }>()
-  for await (const secret of store.list({ scope: account })) {
-    const bytes = (await store.getBytes({ scope: account, name: secret.name })) as Uint8Array
-    found.set(secret.name, { ...secret, bytes: Buffer.from(bytes).toString('latin1') })
-  }
-  return found
-}
-
-/** A Node stream that keeps what it is given, and takes no more while it is stalled. */
-class Kept extends Writable {
-  readonly pieces: Buffer[] = []
-  /** Stalls with the piece of this number, counted from 1. */
-  stallAt = Number.POSITIVE_INFINITY
-  #waiting: (() => void) | undefined
-  #reached: (() => void) | undefined
-  stalled: Promise<void> = this.#next()
-
-  override _write(piece: Buffer, _: string, done: () => void): void {
-    this.pieces.push(Buffer.from(piece))
-    if (this.pieces.length < this.stallAt) done()
-    else {
-      this.#waiting = done
-      this.#reached?.()
-    }
-  }
-
-  goOn(stallAt: number = Number.POSITIVE_INFINITY): void {
-    this.stallAt = stallAt
-    this.stalled = this.#next()
-    this.#waiting?.()
-  }
-
-  #next(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#reached = resolve
-    })
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.pieces)
-  }
-}
-
-async function backupOf(store: SecretStore, options?: LongOptions): Promise<Buffer> {
-  const kept = new Kept()
-  const { bytes } = await store.backup(kept, options)
-  expect(kept.bytes).toHaveLength(bytes)
-  return kept.bytes
-}
-
-async function* pieces(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
-  for (let start = 0, n = 0; start < bytes.length; n++) {
-    const length = lengths[n % lengths.length] as number
-    yield bytes.subarray(start, start + length)
-    start += length
-  }
-}
-
-/** What stands beside a path, hidden or not. */
-function beside(path: string): Promise<string[]> {
-  return readdir(dirname(path))
-}
 
 describe.each<NameMode>(['plain', 'sealed'])('a store with %s names', (names) => {
   test('is restored as it was: partitions, scopes, ids, times, payloads, slots, and goes on', async () => {
@@ -149,7 +63,7 @@ describe.each<NameMode>(['plain', 'sealed'])('a store with %s names', (names) =>
   test('works on once restored: writes, expiry, compaction, keys, rotation, backups of backups', async () => {
     const clock = new TestClock()
     const restored = await newLocation()
-    const source = memory({ names, now: clock.now })
+    const source = memoryStore({ names, now: clock.now })
     await source.addKey(key)
     await fill(source, 100)
     await source.set({ scope: account, name: 'expiring', payload: 'e', expires_at: clock.seconds + 100 })
@@ -213,14 +127,11 @@ describe('what is ended early', () => {
     const [store, at] = [await openStore(await newLocation()), await newLocation()]
     await fill(store, 1500)
     const bytes = await backupOf(store)
-    let goOn = (): void => {}
-    const gate = new Promise<void>((resolve) => (goOn = resolve))
-    let reach = (): void => {}
-    const stalled = new Promise<void>((resolve) => (reach = resolve))
+    const [stalled, gate] = [newGate(), newGate()]
     async function* source(): AsyncGenerator<Uint8Array> {
       yield bytes.subarray(0, length)
-      reach()
-      await gate
+      stalled.open()
+      await gate.opened
       yield bytes.subarray(length)
     }
     const controller = new AbortController()
@@ -230,11 +141,11 @@ describe('what is ended early', () => {
       order.push('rejected')
       return error
     })
-    await stalled
+    await stalled.opened
     controller.abort(reason)
     for (let n = 0; n < 20; n++) await store.set({ scope: account, name: `${n}`, payload: 'p' })
     order.push('goes on')
-    goOn()
+    gate.open()
     expect(await restoring).toBe(reason)
     expect(order).toEqual(['rejected', 'goes on'])
   })

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import {
@@ -6,78 +6,16 @@ import {
   type KeyProvider,
   type KeySlotInfo,
   type NameMode,
-  type OpenOptions,
   type Progress,
   passphrase,
   type RotateOptions,
   rawKey,
-  type Scope,
-  type Secret,
   SecretStore,
-  user,
 } from 'app-secret-store'
+import { dataKeysOf, keyringOf } from '../support/behaviour/keys'
+import { everything, fill, filled } from '../support/behaviour/rotation'
 import { describe, expect, onTestFinished, test } from '../support/runner'
-import { codeOf, copyStore, newLocation, openStore, stores, TestClock, testKey } from '../support/stores'
-
-const SCOPES: readonly Scope[] = [account, user('usr_1'), user('usr_2')]
-const LARGE = 3000
-
-function scopeOf(name: string): Scope {
-  return SCOPES[Number.parseInt(name, 10) % 3] as Scope
-}
-
-/** Every fifth is too large for the record's own row. The text says which version it is. */
-function payloadOf(name: string, version: number): string {
-  const text = `${name}:${version}:`
-  return Number.parseInt(name, 10) % 5 === 0 ? text.padEnd(LARGE, 'L') : text
-}
-
-function keyringOf(location: string): Promise<string> {
-  return readFile(join(location, 'keyring.json'), 'utf8')
-}
-
-async function dataKeysOf(location: string): Promise<number[]> {
-  return JSON.parse(await keyringOf(location)).keys.map(({ id }: { id: number }) => id)
-}
-
-function opened(engine: string, options: Partial<OpenOptions>, location: string): Promise<SecretStore> {
-  if (engine === 'LevelDB') return openStore(location, options)
-  const store = stores.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
-  onTestFinished(() => store.close())
-  return Promise.resolve(store)
-}
-
-async function fill(store: SecretStore, count: number, expiresAt?: (n: number) => number | null): Promise<void> {
-  for (let start = 0; start < count; start += 500) {
-    await store.batch(
-      Array.from({ length: Math.min(500, count - start) }, (_, index) => {
-        const name = `${start + index}`
-        const payload = payloadOf(name, 0)
-        return {
-          type: 'set' as const,
-          scope: scopeOf(name),
-          name,
-          payload: Number(name) % 7 === 0 ? Buffer.from(payload) : payload,
-          expires_at: expiresAt?.(start + index) ?? null,
-        }
-      }),
-    )
-  }
-}
-
-async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
-  const found = new Map<string, Secret & { bytes: string }>()
-  for (const scope of SCOPES) {
-    for await (const secret of store.list({ scope })) {
-      const bytes = await store.getBytes({ scope, name: secret.name })
-      found.set(`${JSON.stringify(scope)} ${secret.name}`, {
-        ...secret,
-        bytes: Buffer.from(bytes as Uint8Array).toString('latin1'),
-      })
-    }
-  }
-  return found
-}
+import { codeOf, copyStore, newLocation, openOver, openStore, stores, TestClock, testKey } from '../support/stores'
 
 describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode }>([
   { engine: 'memory', names: 'plain' },
@@ -86,8 +24,7 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode }>([
   { engine: 'LevelDB', names: 'sealed' },
 ])('rotation on $engine with $names names', ({ engine, names }) => {
   test('an empty store, again and again', async () => {
-    const location = await newLocation()
-    const store = await opened(engine, { names }, location)
+    const store = await openOver(engine, { names })
     for (let time = 2; time < 6; time++) {
       expect(await store.rotate()).toEqual({ dataKey: time, records: 0, resealed: 0, dropped: [] })
     }
@@ -98,7 +35,7 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode }>([
   })
 
   test('cursors and walks go on across it', async () => {
-    const store = await opened(engine, { names }, await newLocation())
+    const store = await openOver(engine, { names })
     await fill(store, 450)
     const all = (await everything(store)).size
     const page = await store.list({ scope: account, limit: 20 })
@@ -122,13 +59,6 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode }>([
 })
 
 describe('a rotation that is stopped', () => {
-  async function filled(count = 600, options: Partial<OpenOptions> = {}): Promise<[string, SecretStore]> {
-    const location = await newLocation()
-    const store = await openStore(location, options)
-    await fill(store, count)
-    return [location, store]
-  }
-
   test('by its signal is taken up again, and makes no third key', async () => {
     const [location, store] = await filled()
     const before = await everything(store)

@@ -1,16 +1,11 @@
-import { account, type SecretStore } from 'app-secret-store'
+import { account } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openStore, stores, TestClock } from '../support/stores'
+import { openOver, TestClock } from '../support/stores'
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test('set returns the secret without its payload unless expanded', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const secret = await store.set({ scope: account, name: 'token', payload: 'p' })
     expect(secret).toEqual({
       id: expect.stringMatching(/^appsecret_[0-9A-Za-z]{24}$/),
@@ -27,7 +22,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
 
   test('replacing keeps id and created, and clears an expires_at that is left out', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const first = await store.set({ scope: account, name: 'n', payload: 'a', expires_at: clock.seconds + 100 })
     clock.advanceSeconds(10)
     const second = await store.set({ scope: account, name: 'n', payload: 'b' })
@@ -37,7 +32,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test('what the caller does to its bytes afterwards changes nothing', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const payload = Uint8Array.of(1, 2, 3)
     const setting = store.set({ scope: account, name: 'n', payload })
     payload.fill(9)

@@ -1,16 +1,11 @@
-import { account, type OpenOptions, type SecretStore, user } from 'app-secret-store'
+import { account, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openStore, stores, TestClock } from '../support/stores'
+import { openOver, TestClock } from '../support/stores'
 
 describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
-  async function open(clock: TestClock, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
-    const settings = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0, ...options }
-    return engine === 'memory' ? stores.memory(settings) : openStore(await newLocation(), settings)
-  }
-
   test('the sweep deletes what is due in every partition, and nothing else', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const views = [store, store.view({ livemode: true }), store.view({ account: 'acct_1' })]
     for (const view of views) {
       await view.set({ scope: user('u'), name: 'due', payload: 'p', expires_at: clock.seconds + 5 })
@@ -26,7 +21,7 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
 
   test('a thousand expiring in the same second go in one sweep', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const expires_at = clock.seconds + 60
     await store.batch(
       Array.from({ length: 1000 }, (_, n) => ({

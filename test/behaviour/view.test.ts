@@ -1,15 +1,10 @@
-import { account, type SecretStore, user } from 'app-secret-store'
+import { account, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { codeOf, newLocation, openStore, stores, TestClock } from '../support/stores'
+import { codeOf, openOver } from '../support/stores'
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
-  async function open(clock = new TestClock()): Promise<SecretStore> {
-    const options = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0 }
-    return engine === 'memory' ? stores.memory(options) : openStore(await newLocation(), options)
-  }
-
   test('partitions never meet', async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const views = [
       store.view({}),
       store.view({ livemode: true }),
@@ -25,7 +20,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   })
 
   test("a user's view reaches the account scope and its own, by every verb", async () => {
-    const store = await open()
+    const store = await openOver(engine)
     const view = store.view({ user: 'usr_1' })
     await view.set({ scope: account, name: 'n', payload: 'a' })
     await view.set({ scope: user('usr_1'), name: 'n', payload: 'u' })

@@ -4,15 +4,12 @@ import { expect, onTestFinished, test } from 'vitest'
 import { account, type Scope, user } from '../../src/index'
 import { startChild } from '../support/programs'
 import type { Flip, Outcome, Task } from '../support/programs/flipper'
-import type { Observation } from '../support/programs/observation'
+import { isCoded, type Observation, type State } from '../support/programs/observation'
 import { filesOf, openStore, temporaryDirectory } from '../support/stores'
 
 const FLIPPERS = 2
 const SCOPES = { account, user: user('usr_1') } as const
 const FAR_SECONDS = 3_000_000_000
-
-/** What a whole store reads as after one of its writes: payloads in base64, by label. */
-type State = Readonly<Record<string, string>>
 
 type Label = `${keyof typeof SCOPES} ${string}`
 
@@ -99,10 +96,6 @@ function fault({ opening, readings, lists, verified }: Observation, possible: re
     if (JSON.stringify(names.sort()) !== JSON.stringify(lists[scope])) return 'verified, but lists something else'
   }
   return undefined
-}
-
-function isCoded(error: string): boolean {
-  return error.startsWith('ERR_')
 }
 
 /** A record replaced before it was compacted is a value it had, but not one that a store opened with `minimum` may give. */

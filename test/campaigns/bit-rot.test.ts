@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { account, type Scope, user } from '../../src/index'
 import { campaign, conclude, type Draws, progressOf, times } from '../support/campaign'
 import { startChild } from '../support/programs'
-import type { Observation } from '../support/programs/observation'
+import { isCoded, type Observation, type State } from '../support/programs/observation'
 import type { Broken, Damage, Outcome, Rot, RotTask } from '../support/programs/rotter'
 import { copyStore, filesOf, openStore, temporaryDirectory, testKey } from '../support/stores'
 
@@ -16,9 +16,6 @@ const NAMES = 14
 const STEPS = 11
 const SECTORS_BYTES = [512, 4096]
 const TRUNCATION_BYTES = 64
-
-/** What a whole store reads as: payloads in base64, by label. */
-type State = Readonly<Record<string, string>>
 
 /** A copy of the store while it was open, with nothing under way. */
 interface Picture {
@@ -218,10 +215,6 @@ function fault(
       return 'says that it is whole, but lists otherwise'
   }
   return undefined
-}
-
-function isCoded(error: string): boolean {
-  return error.startsWith('ERR_')
 }
 
 /** With a newer file among the damaged ones the newest state of all may be put together; older ones may not. */

@@ -9,15 +9,13 @@ import { unlock } from '../../src/keys/unlock'
 import { payloadRow } from '../../src/storage/keyspace'
 import { openPayload, openRecord } from '../../src/storage/records'
 import { campaign, conclude, type Draws, progressOf, times } from '../support/campaign'
+import type { State } from '../support/programs/observation'
 import { Repairer } from '../support/repairer'
 import { filesOf, openStore, temporaryDirectory, testKey } from '../support/stores'
 
 const FILE = 'campaigns/recovery.test.ts'
 const SCOPES: Readonly<Record<string, Scope>> = { account, user: user('usr_1') }
 const FAR_SECONDS = 3_000_000_000
-
-/** Payloads by label, `scope name`. */
-type State = Readonly<Record<string, string>>
 
 /** A store whose files hold everything that there can be, and all it ever was. */
 async function history(location: string): Promise<{ states: State[]; lastSequence: number }> {

@@ -9,7 +9,6 @@ import { SecretStore } from '../../src/index'
 import { campaign, conclude, type Draws, progressOf, times } from '../support/campaign'
 import { startChild } from '../support/programs'
 import {
-  BATCH_NAMES,
   briefOf,
   type Contention,
   clockOf,
@@ -21,6 +20,7 @@ import {
   payloadOf,
   type Write,
 } from '../support/programs/contender'
+import { BATCH_NAMES } from '../support/programs/writer'
 import { openStore, temporaryDirectory, testKey } from '../support/stores'
 
 const KILLS: number = times(25, 3000)

@@ -15,10 +15,7 @@ import { NONCE_BYTES, TAG_BYTES } from '../../src/format/constants'
 import { platformChaCha } from '../../src/platform/chacha20-poly1305'
 import { findSodium, loadSodium, type Sodium } from '../../src/platform/sodium'
 import { temporaryDirectory } from '../support/stores'
-import { type Verdict, vectors } from '../support/vectors'
-
-const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
-const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+import { hex, toHex, type Verdict, vectors } from '../support/vectors'
 
 type AeadCase = Verdict & Readonly<Record<'key' | 'iv' | 'aad' | 'msg' | 'ct' | 'tag', string>>
 

@@ -9,6 +9,7 @@ import { MemoryEngine } from '../../src/storage/memory-engine'
 import { writeAlone } from '../../src/storage/write-alone'
 import { writeTo } from '../support/engine-writes'
 import { codeOf, temporaryDirectory } from '../support/stores'
+import { turnOfLoop } from '../support/waiting'
 
 const put = (key: string, value: string): Change => ({ type: 'put', key: utf8(key), value: utf8(value) })
 const del = (key: string): Change => ({ type: 'del', key: utf8(key) })
@@ -262,7 +263,7 @@ function describeEngine(name: string, makeEngine: () => Promise<Engine>, onStale
       })
       while (!erased) {
         reads.push(engine.get(utf8('k3')), engine.getMany([utf8('k3')]), engine.scan(range('k3', 'k4')))
-        await new Promise((resolve) => setImmediate(resolve))
+        await turnOfLoop()
       }
       await done
       const answers = await Promise.all(reads)
@@ -368,7 +369,7 @@ describe('the LevelDB engine on disk', () => {
         codes.add(await codeOf(() => engine.getSync(utf8('a'))))
         expect(await engine.get(utf8('a'))).toEqual(utf8('1'))
       }
-      await new Promise((resolve) => setImmediate(resolve))
+      await turnOfLoop()
     }
     await erasing
     expect([...codes]).toEqual(['ERR_BUSY'])

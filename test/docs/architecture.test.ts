@@ -1,9 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-
-const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+import { fromRoot } from '../support/paths'
 
 /** Name and pattern of each layer, lowest first, as the linter's configuration has them. */
 function linterLayers(): readonly (readonly [name: string, pattern: RegExp])[] {

@@ -12,7 +12,7 @@ test('docs/cli.md is what `npm run docs:cli` makes of the definitions', async ()
 })
 
 test('docs/cli.md has the global options once', async () => {
-  const written = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8')
+  const written = await readFile(fromRoot('docs/cli.md'), 'utf8')
   expect(written).not.toContain('Global Options')
   expect(written.match(/^ {2}--passphrase-fd <n> /gm)).toHaveLength(1)
   expect(written.match(/^ {2}--store <dir> /gm)).toHaveLength(1)

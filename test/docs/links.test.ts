@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { fromRoot } from '../support/paths'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const root = fromRoot()
 const PAGES = [
   ...readdirSync(root).filter((name) => name.endsWith('.md') && name !== 'THIRD-PARTY.md'),
   ...readdirSync(join(root, 'docs'))

@@ -26,10 +26,10 @@ export interface Place {
   readonly writes: readonly PlacedWrite[]
 }
 
-const LOG_BLOCK_BYTES = 32_768
+export const LOG_BLOCK_BYTES = 32_768
 const LOG_HEADER_BYTES = 7
 const LAST_OF_RECORD: readonly number[] = [1, 4]
-const FOOTER_BYTES = 48
+export const FOOTER_BYTES = 48
 const TRAILER_BYTES = 5
 const TAG_BYTES = 8
 

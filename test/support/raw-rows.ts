@@ -1,12 +1,17 @@
 import { join } from 'node:path'
 import { Level } from 'level'
 import { mapKey } from '../../src/base/bytes'
-import type { Address } from '../../src/model'
+import { type Address, account, type Scope } from '../../src/model'
 import { keyspace } from '../../src/storage/keyspace'
 
 /** The row of a record in a store with plain names. */
 export function plainRow(address: Address): Uint8Array {
   return keyspace({ names: 'plain', nameHash: () => new Uint8Array(32) }).record(address).bytes
+}
+
+/** The same of a secret of the app's own account, in test mode. */
+export function recordRow(name: string, scope: Scope = account): Uint8Array {
+  return plainRow({ partition: { account: undefined, livemode: false }, scope, name })
 }
 
 /** LevelDB itself, without a store around it. */

@@ -5,3 +5,4 @@
 export { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 export { Draws } from './campaign'
 export { atLength } from './lengths'
+export { eventually, newGate, turnOfLoop } from './waiting'

@@ -2,7 +2,16 @@ import { createHash } from 'node:crypto'
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { type MemoryOptions, type OpenOptions, rawKey, SecretStore, type SecretStoreErrorCode } from 'app-secret-store'
+import {
+  account,
+  type BatchOperation,
+  type MemoryOptions,
+  type OpenOptions,
+  rawKey,
+  SecretStore,
+  type SecretStoreErrorCode,
+  type SetParams,
+} from 'app-secret-store'
 import { onTestFinished } from './runner'
 
 /** A key for tests: every byte is `fill`. */
@@ -44,6 +53,48 @@ export async function openStore(location: string, options: Partial<OpenOptions> 
   })
   onTestFinished(() => store.close().catch(() => {}))
   return store
+}
+
+/** A store in memory without background timers; it is closed with the test. */
+export function memoryStore(options: MemoryOptions = {}): SecretStore {
+  const store = stores.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
+  onTestFinished(() => store.close())
+  return store
+}
+
+/**
+ * A new store over one of the two engines, without background timers. Its clock stands still unless given another.
+ *
+ * @param location - Of a store of LevelDB. @defaultValue a new one
+ */
+export async function openOver(
+  engine: 'LevelDB' | 'memory',
+  options: MemoryOptions = {},
+  location?: string,
+): Promise<SecretStore> {
+  const settings = { now: new TestClock().now, ...options }
+  return engine === 'memory' ? memoryStore(settings) : openStore(location ?? (await newLocation()), settings)
+}
+
+/** Sets as many secrets, 500 in a batch. */
+export async function setMany(store: SecretStore, count: number, secretOf: (n: number) => SetParams): Promise<void> {
+  for (let start = 0; start < count; start += 500) {
+    const length = Math.min(500, count - start)
+    await store.batch(Array.from({ length }, (_, n): BatchOperation => ({ type: 'set', ...secretOf(start + n) })))
+  }
+}
+
+/** A closed store of `'name-0'`, `'name-1'`, …, of which every fiftieth is too large for the record's own row. */
+export async function closedStoreOf(count: number): Promise<string> {
+  const location = await newLocation()
+  const store = await openStore(location)
+  await setMany(store, count, (n) => ({
+    scope: account,
+    name: `name-${n}`,
+    payload: n % 50 === 0 ? 'x'.repeat(2000) : 'small',
+  }))
+  await store.close()
+  return location
 }
 
 /** A clock that stands still until it is moved. Starts at a fixed time, in milliseconds. */

@@ -7,6 +7,7 @@ import { derive, mac, sha256 } from '../../src/crypto/derive'
 import { LABEL } from '../../src/format/constants'
 import { account, type KeyProvider, rawKey, type Scope, SecretStore } from '../../src/index'
 import { codeOf, directoryDigest, openStore } from './stores'
+import { HANGS_MS } from './waiting'
 
 /** keyring.json as a forger sees it: text and numbers that can be moved about. */
 export interface KeyringJson {
@@ -157,11 +158,11 @@ export function leakyKey(fill: number): KeyProvider & { readonly rootKeys: reado
   }
 }
 
-/** What becomes of `work` before so much time has passed; a promise that hangs is `'still waiting'`. */
-export async function outcomeWithin(ms: number, work: Promise<unknown>): Promise<string> {
+/** What becomes of `work`, as `codeOf` says it; a promise that hangs is `'still waiting'`. */
+export async function outcomeOf(work: Promise<unknown>): Promise<string> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve('still waiting'), ms)
+    timer = setTimeout(() => resolve('still waiting'), HANGS_MS)
   })
   try {
     return await Promise.race([codeOf(() => work), late])

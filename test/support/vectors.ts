@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { fromRoot } from './paths'
 
 /** Project Wycheproof's files, as much of their form as is used. */
 export interface WycheproofFile<T> {
@@ -15,8 +15,18 @@ export interface Verdict {
 
 /** The vectors, where they are checked out beside the repository. */
 export function vectors<T>(name: string): WycheproofFile<T> | undefined {
-  const path = fileURLToPath(new URL(`../../../shared/vectors/${name}`, import.meta.url))
+  const path = fromRoot(`../shared/vectors/${name}`)
   if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8'))
   console.warn(`skipped: ${name} is not here; it is in testvectors_v1 of github.com/C2SP/wycheproof`)
   return undefined
+}
+
+/** Bytes of hexadecimal digits. */
+export function hex(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'hex'))
+}
+
+/** The inverse of `hex`. */
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }

@@ -9,6 +9,7 @@ import { failNextWrite } from '../support/engine-writes'
 import { FakeKeyring, failed } from '../support/fake-keyring'
 import { fromRoot } from '../support/paths'
 import { copyStore, newLocation, openStore, temporaryDirectory, testKey } from '../support/stores'
+import { turnOfLoop } from '../support/waiting'
 
 const target = { scope: account, name: 'n' }
 
@@ -74,7 +75,7 @@ const PRODUCERS: Readonly<Record<Exclude<SecretStoreErrorCode, 'ERR_NO_SYNC'>, (
     try {
       while (!isOver) {
         store.getSync(target)
-        await new Promise((resolve) => setImmediate(resolve))
+        await turnOfLoop()
       }
     } finally {
       await compacting

@@ -3,6 +3,7 @@ import { expect, expectTypeOf, test } from 'vitest'
 import type { DeletedSecret, Secret } from '../../src/index'
 import * as surface from '../../src/index'
 import * as stripe from '../../src/stripe/index'
+import { fromRoot } from '../support/paths'
 
 // What is exported as types, and how it may be used, is in types/surface.ts; `npm run types` checks it.
 
@@ -21,7 +22,7 @@ test('the exports are these and no others', () => {
 
 /** The types that a module exports, as its list of exports has them. */
 async function exportedTypes(path: string): Promise<string[]> {
-  const list = await readFile(new URL(path, import.meta.url), 'utf8')
+  const list = await readFile(fromRoot(path), 'utf8')
   expect(list).not.toContain('export *')
   expect(list).not.toContain('export default')
   const exported = [...list.matchAll(/^export (type )?\{([^}]*)\}/gm)].flatMap(([, type, names]) =>
@@ -35,7 +36,7 @@ async function exportedTypes(path: string): Promise<string[]> {
 }
 
 test('the exported types are these and no others', async () => {
-  expect(await exportedTypes('../../src/index.ts')).toEqual([
+  expect(await exportedTypes('src/index.ts')).toEqual([
     'AeadLibrary',
     'AeadUse',
     'BackupReport',
@@ -92,7 +93,7 @@ test('app-secret-store/stripe exports these and no others', async () => {
     'startStripeFixture',
     'stripeSecrets',
   ])
-  expect(await exportedTypes('../../src/stripe/index.ts')).toEqual([
+  expect(await exportedTypes('src/stripe/index.ts')).toEqual([
     'ApiKey',
     'AutoPaging',
     'Connection',

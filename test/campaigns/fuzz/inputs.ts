@@ -225,3 +225,9 @@ export function buried(text: string, draws: Draws): string {
   const [open, close] = draws.pick([['[', ']'] as const, ['{"a":', '}'] as const])
   return text.replace(/: ("[^"]*"|\d+)/, (_, value) => `: ${open.repeat(depth)}${value}${close.repeat(depth)}`)
 }
+
+/** The text of bytes: as UTF-8 where they are that, else one character a byte. */
+export function textOf(input: Uint8Array): string {
+  const text = Buffer.from(input).toString('utf8')
+  return text.includes('\ufffd') ? Buffer.from(input).toString('latin1') : text
+}

@@ -9,7 +9,7 @@ import { TestClock } from '../../support/stores'
 import { appOf, DELETE, FIND, SECRETS, TEST_KEY } from '../../support/stripe-requests'
 import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, REFUSED } from './fuzz'
-import { nextInput } from './inputs'
+import { nextInput, textOf } from './inputs'
 
 const FILE = 'campaigns/fuzz/stripe.test.ts'
 
@@ -34,12 +34,6 @@ const WORDS = [
   ],
   ...['ending_before=x', '=account', '9999999999999999', '%5B', '[a][b][c][d][e]', ';', '#', '?', '\ud83d', '%u0041'],
 ].map(utf8)
-
-/** One character a byte, for what is no UTF-8: a query string can be any text. */
-function textOf(input: Uint8Array): string {
-  const text = Buffer.from(input).toString('utf8')
-  return text.includes('\ufffd') ? Buffer.from(input).toString('latin1') : text
-}
 
 const isBadRequest = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 400 && typeof error.body.message === 'string'

@@ -8,15 +8,9 @@ import { decodeDotenv, encodeDotenv } from '../../../src/migrate/dotenv'
 import { campaign, type Draws, times } from '../../support/campaign'
 import { tell } from './figures'
 import { type Decoder, expectThat, fuzz, isUsage } from './fuzz'
-import { buried, changedJson, JSON_WORDS } from './inputs'
+import { buried, changedJson, JSON_WORDS, textOf } from './inputs'
 
 const FILE = 'campaigns/fuzz/text.test.ts'
-
-/** UTF-8 if it is, else one character a byte. */
-function textOf(input: Uint8Array): string {
-  const text = Buffer.from(input).toString('utf8')
-  return text.includes('\ufffd') ? Buffer.from(input).toString('latin1') : text
-}
 
 const DOTENV = [
   'A=b\nB="c d" # e\n',

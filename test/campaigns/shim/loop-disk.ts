@@ -2,14 +2,14 @@ import { execFile, execFileSync } from 'node:child_process'
 import { closeSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
+import { fromRoot } from '../../support/paths'
 
 /** A disk of its own whose power can be cut: ext4 in a file. What it has synced is in the file, and nothing else is. */
 
 const run = promisify(execFile)
-const SOURCE = fileURLToPath(new URL('cut.c', import.meta.url))
+const SOURCE = fromRoot('test/campaigns/shim/cut.c')
 const SIZE_BYTES: number = 96 * 1024 * 1024
 
 /** What a power cut still lets through: nothing, or the part of the journal that is written already. */

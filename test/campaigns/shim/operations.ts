@@ -8,6 +8,7 @@ import {
   SecretStore,
   SecretStoreError,
 } from '../../../src/index'
+import { slotOf } from '../../support/programs/rekeyer'
 
 /** Every public operation, on a store of known contents, with an account of what was promised and seen on the way. */
 
@@ -350,12 +351,6 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'checkpoint', run: (session) => session.step('checkpoint', {}, () => session.store.checkpoint()) },
   ...recovery,
 ]
-
-function slotOf(store: SecretStore, key: number): string {
-  const slot = store.keys().find(({ label }) => label === `${key}`)
-  if (slot === undefined) throw new Error(`expected a slot of key ${key}, got none`)
-  return slot.id
-}
 
 async function wholeOrFail(store: SecretStore): Promise<void> {
   const { ok, problems } = await store.verify()

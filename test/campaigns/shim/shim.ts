@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { fromRoot } from '../../support/paths'
 import { startChild } from '../../support/programs'
 import type { Job, Report } from '../../support/programs/faulted'
 import type { Hit } from './control'
@@ -13,7 +13,7 @@ import type { Event } from './operations'
 
 /** Builds what is preloaded, and runs children under it. */
 
-const SOURCE = fileURLToPath(new URL('fault.c', import.meta.url))
+const SOURCE = fromRoot('test/campaigns/shim/fault.c')
 /** No attempt takes a tenth of it; its steps have limits of their own. */
 const ATTEMPT_TIMEOUT_MS = 180_000
 

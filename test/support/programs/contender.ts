@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { account, type BatchOperation, rawKey, SecretStore, SecretStoreError } from '../../../src/index'
 import { Draws } from '../campaign'
+import { BATCH_NAMES, SINGLE_NAMES, SIZES_BYTES } from './writer'
 
 export interface Contention {
   readonly location: string
@@ -62,10 +63,6 @@ export type Entry = { readonly by: number } & (
 )
 
 type Told = Entry extends infer E ? (E extends Entry ? Omit<E, 'by'> : never) : never
-
-export const BATCH_NAMES: readonly string[] = ['batch-0', 'batch-1', 'batch-2', 'batch-3', 'batch-4']
-const SINGLE_NAMES = Array.from({ length: 24 }, (_, index) => `single-${index}`)
-const SIZES_BYTES = [1, 200, 900, 3000, 20_000]
 const LANES = 6
 /** While one owner has the store its clock stands still; under the next it is past all that was to expire. */
 const FIRST_SECOND = 1_700_000_000

@@ -3,6 +3,14 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { rawKey, type Scope, SecretStore, SecretStoreError } from '../../../src/index'
 
+/** The payload of each secret that is there, by a label of one's own. */
+export type State = Readonly<Record<string, string>>
+
+/** Whether what an observation says is the code of an error. */
+export function isCoded(told: string): boolean {
+  return told.startsWith('ERR_')
+}
+
 /** What one secret reads as: a payload (as base64), nothing, or the code of an error. */
 export type Reading = { readonly payload: string } | { readonly missing: true } | { readonly error: string }
 

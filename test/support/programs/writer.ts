@@ -22,8 +22,8 @@ export function payloadOf({ number, sizeBytes }: Write): string {
   return `${number}${'.'.repeat(sizeBytes)}`
 }
 
-const SINGLE_NAMES = Array.from({ length: 24 }, (_, index) => `single-${index}`)
-const SIZES_BYTES = [1, 200, 900, 3000, 20_000]
+export const SINGLE_NAMES: readonly string[] = Array.from({ length: 24 }, (_, index) => `single-${index}`)
+export const SIZES_BYTES: readonly number[] = [1, 200, 900, 3000, 20_000]
 const LANES = 12
 const WRITES_PER_COMPACTION = 150
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Keyed, Sorted } from '../../../src/base/sorted'
-import { numbers } from '../../support/numbers'
+import { Draws } from '../../support/campaign'
 
 /** The same by a plain array, with no thought of speed. */
 class Plain {
@@ -52,23 +52,23 @@ function check(sorted: Sorted<Keyed>, plain: Plain): void {
 describe('a sorted sequence', () => {
   // In clusters, so that chunks are cut in one place and vanish in another.
   test.each([1, 2, 3, 4])('agrees with a plain array under random changes, seed %i', (seed) => {
-    const { below } = numbers(seed)
+    const draws = new Draws(seed)
     const sorted = new Sorted<Keyed>()
     const plain = new Plain()
     const keyOf = (cluster: number): string =>
-      `${'abcdefgh'[cluster]}${below(700).toString(36)}${'\0'.repeat(below(2))}`
+      `${'abcdefgh'[cluster]}${draws.below(700).toString(36)}${'\0'.repeat(draws.below(2))}`
     for (let step = 0; step < 6000; step++) {
-      const cluster = below(8)
+      const cluster = draws.below(8)
       // By turns it grows and shrinks, and clusters are emptied altogether.
       const grows = Math.floor(step / 1500) % 2 === 0
       const key = keyOf(cluster)
-      if (below(10) < (grows ? 8 : 2)) {
+      if (draws.below(10) < (grows ? 8 : 2)) {
         if (!plain.has(key)) {
           const item = { key }
           sorted.insert(item)
           plain.insert(item)
         }
-      } else if (below(200) === 0) {
+      } else if (draws.below(200) === 0) {
         for (const item of plain.items.filter((one) => one.key.startsWith(key[0] as string))) {
           sorted.delete(item.key)
           plain.delete(item.key)
@@ -78,7 +78,7 @@ describe('a sorted sequence', () => {
         sorted.delete(grows ? key : near)
         plain.delete(grows ? key : near)
       }
-      const sought = below(3) === 0 ? '' : keyOf(below(8))
+      const sought = draws.below(3) === 0 ? '' : keyOf(draws.below(8))
       const at = plain.position(sought)
       expect(sorted.seek(sought).item).toBe(plain.items[at])
       if (step % 7 === 0) {
@@ -111,11 +111,11 @@ describe('a sorted sequence', () => {
     const sorted = new Sorted<Keyed>()
     const keys = Array.from({ length: 1000 }, (_, n) => String(n).padStart(4, '0'))
     for (const key of keys) sorted.insert({ key })
-    const { below } = numbers(5)
+    const draws = new Draws(5)
     const cursor = sorted.seek('0500')
     let at = 500
     for (let step = 0; step < 50_000; step++) {
-      const up = below(1000) < (Math.floor(step / 5000) % 2 === 0 ? 700 : 300)
+      const up = draws.below(1000) < (Math.floor(step / 5000) % 2 === 0 ? 700 : 300)
       if (up && at === 1000) continue
       if (!up && at === -1) continue
       at += up ? 1 : -1

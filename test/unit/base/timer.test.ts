@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { every } from '../../../src/base/timer'
-
-const turnOfLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+import { turnOfLoop } from '../../support/waiting'
 
 const neverFails = (error: unknown): never => expect.unreachable(String(error))
 

@@ -8,6 +8,7 @@ import {
 } from '../../../src/cache/index'
 import { account, SecretStore, type TargetParams } from '../../../src/index'
 import { TestClock } from '../../support/stores'
+import { turnOfLoop } from '../../support/waiting'
 
 export const TARGET: TargetParams = { scope: account, name: 'api-key' }
 /** Where the answer for it is kept. */
@@ -113,5 +114,5 @@ export function setUp(options: Partial<CacheOptions> = {}, wrap = (store: Secret
 
 /** Everything that can happen without time passing has happened. */
 export async function settled(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
+  await turnOfLoop()
 }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { SecretStore } from '../../../src/index'
 import { newLocation } from '../../support/stores'
+import { eventually, turnOfLoop } from '../../support/waiting'
 
 // What is not needed at start is loaded when it is first called. Here that takes until it is let go on, in a copy of the
 // library that has not loaded it yet: whatever is called meanwhile must not come before it.
@@ -52,8 +53,7 @@ async function opened(): Promise<SecretStore> {
 }
 
 const second = { scope: { type: 'account' }, name: 'second', payload: 'p' } as const
-const turnOfLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-const beingLoaded = (): Promise<void> => vi.waitFor(() => expect(asked).toBe(true))
+const beingLoaded = (): Promise<void> => eventually(() => expect(asked).toBe(true))
 
 /** Notes which of the calls ended, in which order, and how. */
 function ends(calls: Readonly<Record<string, Promise<unknown>>>): string[] {
@@ -113,9 +113,9 @@ describe('while it is loaded', () => {
     const verified = store.verify()
     const seen = ends({ verify: verified, set: store.set(second), close: store.close() })
     await beingLoaded()
-    await vi.waitFor(() => expect(seen).toEqual(['set', 'close']))
+    await eventually(() => expect(seen).toEqual(['set', 'close']))
     goOn()
-    await vi.waitFor(() => expect(seen).toEqual(['set', 'close', 'verify: ERR_CLOSED']))
+    await eventually(() => expect(seen).toEqual(['set', 'close', 'verify: ERR_CLOSED']))
   })
 
   test('a verification waits behind writes that were called before', async () => {
@@ -135,7 +135,7 @@ describe('while it is loaded', () => {
     const seen = ends({ ...calls, replace: store.replaceKey(two, key(4)) })
     await beingLoaded()
     goOn()
-    await vi.waitFor(() => expect(seen).toEqual(['add', 'remove', 'last', 'replace: ERR_UNKNOWN_KEY']))
+    await eventually(() => expect(seen).toEqual(['add', 'remove', 'last', 'replace: ERR_UNKNOWN_KEY']))
     expect(store.keys()).toEqual([await added])
   })
 
@@ -147,7 +147,7 @@ describe('while it is loaded', () => {
     await turnOfLoop()
     expect(seen).toEqual([])
     goOn()
-    await vi.waitFor(() => expect(seen).toEqual(['backup', 'add']))
+    await eventually(() => expect(seen).toEqual(['backup', 'add']))
     // The added key is not in it.
     const restoring = library.SecretStore.restore(path, await newLocation(), { key: key(3) })
     await expect(restoring).rejects.toMatchObject({ code: 'ERR_WRONG_KEY' })

@@ -18,10 +18,7 @@ import { unwrapRootKey, wrapRootKey } from '../../../src/crypto/slot'
 import { LABEL } from '../../../src/format/constants'
 import { decodeSetHash, EMPTY_HEAD, isSameSum, NO_RECORDS, withElement, withoutElement } from '../../../src/format/head'
 import { codeOf } from '../../support/stores'
-import { type Verdict, vectors } from '../../support/vectors'
-
-const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
-const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+import { hex, toHex, type Verdict, vectors } from '../../support/vectors'
 
 type HkdfCase = Verdict & Readonly<Record<'ikm' | 'salt' | 'info' | 'okm', string>> & { readonly size: number }
 

@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { exposeInPreload, exposeSecrets, type Grant } from '../../../src/electron'
 import { account, type ChangeEvent, type Secret, SecretStore, SecretStoreError, user } from '../../../src/index'
+import { brief } from '../../support/behaviour/changes'
+import { eventually, newGate, turnOfLoop } from '../../support/waiting'
 import { APP, everything, expose, type FakePage, type World } from './fakes'
 
 const token = { scope: account, name: 'token' }
@@ -10,7 +12,7 @@ const PAYLOAD = 'example-payload'
 
 /** Lets everything that is on its way arrive. */
 async function settled(): Promise<void> {
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < 5; turn++) await turnOfLoop()
 }
 
 /** A page that is told of changes; what it is told. */
@@ -21,21 +23,16 @@ async function listening(page: FakePage): Promise<ChangeEvent[]> {
   return changes
 }
 
-const brief = ({ type, name }: ChangeEvent): string => `${type} ${name}`
-
 /** A store whose reads and writes wait until they are let go. */
 function held(world: World, begun: (name: string) => void = () => {}): { letGo(): void } {
-  let letGo: () => void = () => {}
-  const waiting = new Promise<void>((resolve) => {
-    letGo = resolve
-  })
+  const gate = newGate()
   const prototype = Object.getPrototypeOf(SecretStore.prototype)
   for (const name of ['get', 'getBytes', 'find', 'set', 'delete'] as const) {
     const original = prototype[name]
     prototype[name] = async function (this: unknown, ...args: unknown[]) {
       if (this !== world.store) {
         begun(name)
-        await waiting
+        await gate.opened
       }
       return original.apply(this, args)
     }
@@ -43,7 +40,7 @@ function held(world: World, begun: (name: string) => void = () => {}): { letGo()
       prototype[name] = original
     })
   }
-  return { letGo }
+  return { letGo: gate.open }
 }
 
 describe('window.secrets', () => {
@@ -458,9 +455,8 @@ describe('changes', () => {
     onTestFinished(await secrets.onChange((change) => changes.push(change)))
     for (const name of ['a', 'b']) await world.store.set({ scope: account, name, payload: 'x' })
     await settled()
-    await new Promise((resolve) => setTimeout(resolve, 2))
     expect(changes.map(brief)).toEqual(['set a', 'set b'])
-    expect(thrown.map(String)).toEqual(['Error: of the page', 'Error: of the page'])
+    await eventually(() => expect(thrown.map(String)).toEqual(['Error: of the page', 'Error: of the page']))
   })
 
   test.each([

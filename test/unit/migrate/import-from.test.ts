@@ -3,6 +3,7 @@ import { account, type BatchOperation, SecretStore, user } from '../../../src/in
 import { type ImportReport, importFrom, type SecretSource } from '../../../src/migrate'
 import { sourceOf } from '../../support/sources'
 import { codeOf, directoryDigest, newLocation, openStore, TestClock } from '../../support/stores'
+import { eventually } from '../../support/waiting'
 
 const memory = (options = {}): SecretStore =>
   SecretStore.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
@@ -376,7 +377,7 @@ describe('a source', () => {
     }
     const store = memory()
     await expect(importFrom(source, store)).rejects.toThrow('source entry: expected a name, got none')
-    await vi.waitFor(() => expect(open).toBe(0))
+    await eventually(() => expect(open).toBe(0))
     expect(await store.get({ scope: account, name: 'a' })).toBeUndefined()
   })
 

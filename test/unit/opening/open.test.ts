@@ -2,26 +2,10 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { describe, expect, test, vi } from 'vitest'
-import { account, type BatchOperation, SecretStoreError } from '../../../src/index'
+import { account, SecretStoreError } from '../../../src/index'
 import { LevelEngine } from '../../../src/storage/level/engine'
 import { allRows, editRows, flipped, writeRow } from '../../support/raw-rows'
-import { codeOf, newLocation, openStore } from '../../support/stores'
-
-// What opening finds out by itself, and with `verify`.
-
-async function storeOf(count: number): Promise<string> {
-  const location = await newLocation()
-  const store = await openStore(location)
-  for (let start = 0; start < count; start += 500) {
-    const operations = Array.from({ length: Math.min(500, count - start) }, (_, n): BatchOperation => {
-      const name = `name-${start + n}`
-      return { type: 'set', scope: account, name, payload: n % 50 === 0 ? 'x'.repeat(2000) : 'small' }
-    })
-    await store.batch(operations)
-  }
-  await store.close()
-  return location
-}
+import { closedStoreOf, codeOf, newLocation, openStore } from '../../support/stores'
 
 async function rowKeys(location: string, sort: string): Promise<Uint8Array[]> {
   const rows = await allRows(location)
@@ -30,7 +14,7 @@ async function rowKeys(location: string, sort: string): Promise<Uint8Array[]> {
 
 describe('records that are missing', () => {
   test.each([1, 2, 1000])('among %i are found out as the store opens, and nothing of it is changed', async (count) => {
-    const location = await storeOf(count)
+    const location = await closedStoreOf(count)
     const [first] = await rowKeys(location, 'r')
     await writeRow(location, first as Uint8Array, undefined)
     await expect(openStore(location)).rejects.toMatchObject({
@@ -43,7 +27,7 @@ describe('records that are missing', () => {
   })
 
   test('among more are found out with verify: true', async () => {
-    const location = await storeOf(1001)
+    const location = await closedStoreOf(1001)
     const [first] = await rowKeys(location, 'r')
     await writeRow(location, first as Uint8Array, undefined)
     await (await openStore(location)).close()
@@ -54,7 +38,7 @@ describe('records that are missing', () => {
   })
 
   test('with as many others in their place are found out with verify: true', async () => {
-    const location = await storeOf(3)
+    const location = await closedStoreOf(3)
     const [first] = await rowKeys(location, 'r')
     await editRows(location, async (database) => {
       await database.del(first as Uint8Array)
@@ -66,13 +50,13 @@ describe('records that are missing', () => {
 })
 
 test('one too many is found out as the store opens', async () => {
-  const location = await storeOf(3)
+  const location = await closedStoreOf(3)
   await writeRow(location, Buffer.from('rt|account|more'), Buffer.alloc(100, 1))
   await expect(openStore(location)).rejects.toThrow('records: expected 3, got more')
 })
 
 test('an altered payload is found out with verify: true, which gives the store back closed', async () => {
-  const location = await storeOf(60)
+  const location = await closedStoreOf(60)
   const [payload] = await rowKeys(location, 'p')
   await editRows(location, async (database) => {
     const value = (await database.get(payload as Uint8Array)) as Uint8Array
@@ -139,7 +123,7 @@ describe('damage that LevelDB passes over in its log', () => {
 })
 
 test('a refusal by the system, while everything is read, is no damage', async () => {
-  const location = await storeOf(5)
+  const location = await closedStoreOf(5)
   const store = await openStore(location)
   const refusal = new SecretStoreError('ERR_IO', 'data: expected to read its files, got a refusal by the system')
   const spy = vi.spyOn(LevelEngine.prototype, 'scan').mockRejectedValueOnce(refusal)
@@ -152,7 +136,7 @@ test('a refusal by the system, while everything is read, is no damage', async ()
 })
 
 test('a compaction keeps what was acknowledged, also where a log is gone when the files are opened again', async () => {
-  const location = await storeOf(5)
+  const location = await closedStoreOf(5)
   const store = await openStore(location)
   await store.set({ scope: account, name: 'acknowledged', payload: 'just before' })
   // As LevelDB does with a log that it cannot read when it opens.

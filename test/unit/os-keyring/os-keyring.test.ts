@@ -9,6 +9,7 @@ import {
 import { keyringProvider } from '../../../src/os-keyring/os-keyring'
 import { FakeKeyring, failed } from '../../support/fake-keyring'
 import { codeOf, directoryDigest, newLocation, openStore } from '../../support/stores'
+import { eventually, turnOfLoop } from '../../support/waiting'
 
 const NAME = 'app/main'
 const CONTEXT = { storeId: new Uint8Array(16), slotId: new Uint8Array(8), kind: 'os-keyring' }
@@ -265,7 +266,7 @@ describe('a making that waits at a prompt', () => {
     await store.close()
     const made = keyring.text(NAME)
     answer()
-    await vi.waitFor(() => expect(keyring.text(NAME)).not.toBe(made))
+    await eventually(() => expect(keyring.text(NAME)).not.toBe(made))
     expect(await codeOf(() => openStore(location, { key: key() }))).toBe('ERR_WRONG_KEY')
     await openStore(location, { key: recoveryCode(code) })
   })
@@ -496,7 +497,7 @@ describe('a keyring that does not answer', () => {
       const key = provider(keyring, { timeoutMs: 1 })
       expect(await codeOf(() => openStore(location, { key }))).toBe('ERR_KEYRING_LOCKED')
       fail()
-      await new Promise((resolve) => setImmediate(resolve))
+      await turnOfLoop()
     } finally {
       process.off('unhandledRejection', note)
     }

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
-import { expect, test } from 'vitest'
+import { Server } from 'node:net'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { aloneOnMachine } from '../../../src/platform/machine-lock'
 import { startChild } from '../../support/programs'
+import { eventually } from '../../support/waiting'
 
 const LOCKS = process.platform === 'linux' || process.platform === 'win32'
 if (!LOCKS) console.warn(`skipped: no lock of the machine on ${process.platform}`)
@@ -31,7 +33,10 @@ test.skipIf(!LOCKS)('another process is kept out, until the holder is killed', a
   const work = aloneOnMachine(name, NEVER, async () => {
     done = true
   })
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  const asked = vi.spyOn(Server.prototype, 'listen')
+  onTestFinished(() => asked.mockRestore())
+  // Whoever asks a third time was refused twice.
+  await eventually(() => expect(asked.mock.calls.length).toBeGreaterThan(2))
   expect(done).toBe(false)
   holder.kill('SIGKILL')
   await work

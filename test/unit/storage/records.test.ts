@@ -1,8 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { utf8 } from '../../../src/base/bytes'
-import { createKeyringFile } from '../../../src/crypto/data-keys'
 import { Keyring } from '../../../src/crypto/keyring'
-import { systemRandom } from '../../../src/crypto/random'
 import { INLINE_PAYLOAD_BYTES } from '../../../src/format/constants'
 import { envelopeTag } from '../../../src/format/envelope'
 import type { Payload, SecretRecord } from '../../../src/model'
@@ -15,15 +13,10 @@ import {
   type SealedRecord,
   sealRecord,
 } from '../../../src/storage/records'
+import { newKeyring } from '../../support/records'
 import { codeOf } from '../../support/stores'
 
-const rootKey: Uint8Array = new Uint8Array(32).fill(1)
-const file = createKeyringFile(
-  rootKey,
-  { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] },
-  systemRandom,
-)
-const keyring = new Keyring(file, rootKey, systemRandom)
+const keyring = newKeyring()
 const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
 const rowKey: Uint8Array = utf8('rt|account|n')
 

@@ -9,6 +9,7 @@ import { account, SecretStore, user } from '../../../src/index'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { createStripeApp, type HttpServer, listen, type StripeApp } from '../../../src/stripe/index'
 import { failNextWrite } from '../../support/engine-writes'
+import { urlFromRoot } from '../../support/paths'
 import { TestClock } from '../../support/stores'
 import {
   appOf,
@@ -26,6 +27,7 @@ import {
   send,
   TEST_KEY,
 } from '../../support/stripe-requests'
+import { newGate, turnOfLoop } from '../../support/waiting'
 
 const run = promisify(execFile)
 const clock = new TestClock()
@@ -1033,14 +1035,11 @@ describe('over a socket', () => {
   })
 
   test('closing lets a request end, closes what is idle, and lets nobody in', async () => {
-    let arrived = (): void => {}
     let answer = (_: Response): void => {}
-    const isThere = new Promise<void>((resolve) => {
-      arrived = resolve
-    })
+    const arrived = newGate()
     const server = await listen((request) => {
       if (new URL(request.url).pathname !== '/slow') return new Response('quick')
-      arrived()
+      arrived.open()
       return new Promise((resolve) => {
         answer = resolve
       })
@@ -1057,7 +1056,7 @@ describe('over a socket', () => {
       })
     expect(await ask('/')).toBe('quick')
     const slow = ask('/slow')
-    await isThere
+    await arrived.opened
     const closed = server.close()
     expect(server.close()).toBe(closed)
     await expect(fetch(server.url)).rejects.toThrow('fetch failed')
@@ -1095,12 +1094,9 @@ describe('over a socket', () => {
   })
 
   test('closing lets a request end whose body is still on its way, and answers it on a connection that closes', async () => {
-    let arrived = (): void => {}
-    const isThere = new Promise<void>((resolve) => {
-      arrived = resolve
-    })
+    const arrived = newGate()
     const server = await listen((request) => {
-      arrived()
+      arrived.open()
       return bare(request)
     })
     const socket = connect(server.port, server.host)
@@ -1109,7 +1105,7 @@ describe('over a socket', () => {
       text += data
     })
     socket.write(`POST ${SECRETS} HTTP/1.1\r\n${AUTHORIZED}Content-Length: ${SET.length}\r\n\r\n${SET.slice(0, 9)}`)
-    await isThere
+    await arrived.opened
     const closed = server.close()
     socket.write(SET.slice(9))
     await Promise.all([closed, once(socket, 'close')])
@@ -1117,12 +1113,12 @@ describe('over a socket', () => {
     expect(await store.get({ scope: account, name: 'n' })).toBe('p')
   })
 
-  // Where closing does hang, it would do so for ten minutes: the test gives up before.
+  // Where closing does hang, it would do so for ten minutes: the test gives up after two.
   test.each([
     ['is idle after an answer', `GET ${SECRETS}?scope[type]=account HTTP/1.1\r\n${AUTHORIZED}\r\n`, 'data'],
     ['was told off, and stays', 'GARBAGE\r\n\r\n', 'end'],
     ['wanted a tunnel, and stays', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n', 'end'],
-  ] as const)('closing does not wait for a connection that %s', { timeout: 5_000 }, async (_, bytes, event) => {
+  ] as const)('closing does not wait for a connection that %s', { timeout: 120_000 }, async (_, bytes, event) => {
     const server = await listen(bare, { closeTimeoutMs: 600_000 })
     const socket = await hold(server, bytes)
     await once(socket, event)
@@ -1130,7 +1126,7 @@ describe('over a socket', () => {
   })
 
   test('a connection that wanted a tunnel is closed in the time that closing may take', {
-    timeout: 5_000,
+    timeout: 120_000,
   }, async () => {
     const server = await listen(bare, { closeTimeoutMs: 50 })
     await once(await hold(server, 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n'), 'end')
@@ -1167,17 +1163,14 @@ describe('over a socket', () => {
   })
 
   test('closing waits no longer than it was told to', async () => {
-    let arrived = (): void => {}
-    const isThere = new Promise<void>((resolve) => {
-      arrived = resolve
-    })
+    const arrived = newGate()
     const never = (): Promise<Response> => {
-      arrived()
+      arrived.open()
       return new Promise(() => {})
     }
     const server = await listen(never, { closeTimeoutMs: 50 })
     const hanging = fetch(server.url).catch((error: Error) => error.message)
-    await isThere
+    await arrived.opened
     await server.close()
     expect(await hanging).toBe('fetch failed')
   })
@@ -1193,7 +1186,7 @@ describe('over a socket', () => {
       'a tunnel': 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n',
     }
     // In a process of its own: an error that nobody catches would be this one's.
-    const source = (path: string): string => JSON.stringify(new URL(`../../../src/${path}`, import.meta.url).href)
+    const source = (path: string): string => JSON.stringify(urlFromRoot(`src/${path}`))
     const program = `
       import { SecretStore } from ${source('index.ts')}
       import { createStripeApp, listen } from ${source('stripe/index.ts')}
@@ -1214,7 +1207,7 @@ describe('over a socket', () => {
         const heard = new Promise((resolve) => socket.once('data', resolve).once('close', resolve))
         socket.on('error', () => {})
         socket.write(bytes + (i % 2 === 0 ? '' : 'x'.repeat(100_000)))
-        if (i % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
+        if (i % 3 === 0) await turnOfLoop()
         if (i % 5 === 0) await Promise.race([heard, setTimeout(20)])
         socket.resetAndDestroy()
       }

@@ -1,13 +1,14 @@
 import { describe, expect, test, vi } from 'vitest'
-import { account, type OpenOptions, type Secret, SecretStore } from '../../../src/index'
+import { account, type Secret } from '../../../src/index'
 import { engineOf } from '../../support/engine-spy'
-import { newLocation, openStore, TestClock } from '../../support/stores'
+import { newLocation, openOver, openStore, TestClock } from '../../support/stores'
+import { turnOfLoop } from '../../support/waiting'
 
 /** Seconds of the fake timers, each with a turn of the event loop: a tick that finds the last run unfinished does nothing. */
 async function passSeconds(count: number): Promise<void> {
   for (let second = 0; second < count; second++) {
     await vi.advanceTimersByTimeAsync(1000)
-    await new Promise((resolve) => setImmediate(resolve))
+    await turnOfLoop()
   }
 }
 
@@ -18,14 +19,9 @@ async function passSecondsUntil(done: () => boolean | Promise<boolean>): Promise
 const target = { scope: account, name: 'n' }
 
 describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
-  async function open(clock: TestClock, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
-    const settings = { now: clock.now, sweepIntervalMs: 0, compactIntervalMs: 0, ...options }
-    return engine === 'memory' ? SecretStore.memory(settings) : openStore(await newLocation(), settings)
-  }
-
   test('the sweep does not read what is not due', async () => {
     const clock = new TestClock()
-    const store = await open(clock)
+    const store = await openOver(engine, { now: clock.now })
     const later: Promise<Secret>[] = []
     for (let n = 0; n < 2000; n++) {
       later.push(store.set({ scope: account, name: `later${n}`, payload: 'p', expires_at: clock.seconds + 1000 + n }))

@@ -9,16 +9,15 @@ import { EMPTY_HEAD } from '../../../src/format/head'
 import type { SecretChange } from '../../../src/model'
 import { CommitQueue } from '../../../src/storage/commit/queue'
 import { sealHead } from '../../../src/storage/head'
-import { expiryRow, RowKey } from '../../../src/storage/keyspace'
+import { expiryRow } from '../../../src/storage/keyspace'
 import { KnownRecords } from '../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { expireOperation, sweep } from '../../../src/verbs/expiry'
 import { writeTo } from '../../support/engine-writes'
+import { rowOf } from '../../support/records'
 import { codeOf } from '../../support/stores'
 
 const NOW = 1000
-
-const rowOf = (name: string): RowKey => RowKey.of(utf8(`rt|account|${name}`))
 
 /** A store with nothing around it, whose clock stands at `NOW`. */
 class Bare {

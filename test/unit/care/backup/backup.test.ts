@@ -1,114 +1,14 @@
-import { readdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { Readable, Writable } from 'node:stream'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { Readable } from 'node:stream'
+import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../../../src/format/checkpoint'
-import {
-  account,
-  type BackupSource,
-  type LongOptions,
-  type NameMode,
-  type Secret,
-  SecretStore,
-} from '../../../../src/index'
+import { account, type BackupSource, SecretStore } from '../../../../src/index'
 import { expiryRow, idRow, payloadRow } from '../../../../src/storage/keyspace'
+import { backupOf, beside, everything, fill, Kept, LARGE, pieces } from '../../../support/behaviour/backups'
 import { atLength } from '../../../support/lengths'
-import { flipped, plainRow, readRow, writeRow } from '../../../support/raw-rows'
-import { codeOf, newLocation, openStore, testKey } from '../../../support/stores'
+import { flipped, readRow, recordRow, writeRow } from '../../../support/raw-rows'
+import { codeOf, memoryStore, newLocation, openStore, testKey } from '../../../support/stores'
 
-const LARGE = 'L'.repeat(3000)
 const key = testKey()
-
-const recordRow = (name: string): Uint8Array =>
-  plainRow({
-    partition: { account: undefined, livemode: false },
-    scope: account,
-    name,
-  })
-
-function memory(options: { names?: NameMode; now?: () => number } = {}): SecretStore {
-  const store = SecretStore.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
-  onTestFinished(() => store.close())
-  return store
-}
-
-async function fill(store: SecretStore, count: number): Promise<void> {
-  for (let start = 0; start < count; start += 500) {
-    await store.batch(
-      Array.from({ length: Math.min(500, count - start) }, (_, index) => ({
-        type: 'set' as const,
-        scope: account,
-        name: `${start + index}`,
-        payload: index % 10 === 0 ? LARGE : `${start + index}`,
-      })),
-    )
-  }
-}
-
-/** Every secret of the account scope, with its payload as bytes. */
-async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
-  const found = new Map<string, Secret & { bytes: string }>()
-  for await (const secret of store.list({ scope: account })) {
-    const bytes = (await store.getBytes({ scope: account, name: secret.name })) as Uint8Array
-    found.set(secret.name, { ...secret, bytes: Buffer.from(bytes).toString('latin1') })
-  }
-  return found
-}
-
-/** A Node stream that keeps what it is given, and takes no more while it is stalled. */
-class Kept extends Writable {
-  readonly pieces: Buffer[] = []
-  /** Stalls with the piece of this number, counted from 1. */
-  stallAt = Number.POSITIVE_INFINITY
-  #waiting: (() => void) | undefined
-  #reached: (() => void) | undefined
-  stalled: Promise<void> = this.#next()
-
-  override _write(piece: Buffer, _: string, done: () => void): void {
-    this.pieces.push(Buffer.from(piece))
-    if (this.pieces.length < this.stallAt) done()
-    else {
-      this.#waiting = done
-      this.#reached?.()
-    }
-  }
-
-  goOn(stallAt: number = Number.POSITIVE_INFINITY): void {
-    this.stallAt = stallAt
-    this.stalled = this.#next()
-    this.#waiting?.()
-  }
-
-  #next(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#reached = resolve
-    })
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.pieces)
-  }
-}
-
-async function backupOf(store: SecretStore, options?: LongOptions): Promise<Buffer> {
-  const kept = new Kept()
-  const { bytes } = await store.backup(kept, options)
-  expect(kept.bytes).toHaveLength(bytes)
-  return kept.bytes
-}
-
-async function* pieces(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
-  for (let start = 0, n = 0; start < bytes.length; n++) {
-    const length = lengths[n % lengths.length] as number
-    yield bytes.subarray(start, start + length)
-    start += length
-  }
-}
-
-/** What stands beside a path, hidden or not. */
-function beside(path: string): Promise<string[]> {
-  return readdir(dirname(path))
-}
 
 describe('beside writers', () => {
   /** Writes in waves, each of which is one commit; knows the state and the token after each. */
@@ -298,7 +198,7 @@ describe('a damaged store', () => {
 
   test('cannot be smuggled in: every byte of a backup counts', async () => {
     const at = await newLocation()
-    const source = memory()
+    const source = memoryStore()
     await source.addKey(key)
     await source.set({ scope: account, name: 'n', payload: 'p' })
     const bytes = await backupOf(source)

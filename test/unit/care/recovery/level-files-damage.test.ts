@@ -7,15 +7,19 @@ import { account, user } from '../../../../src/index'
 import { dataFiles } from '../../../../src/platform/data-files'
 import { campaign, conclude, type Draws, progressOf } from '../../../support/campaign'
 import { atLength } from '../../../support/lengths'
-import { type Place, type PlacedWrite, placesIn, type Span } from '../../../support/level-files-layout'
+import {
+  FOOTER_BYTES,
+  LOG_BLOCK_BYTES,
+  type Place,
+  type PlacedWrite,
+  placesIn,
+  type Span,
+} from '../../../support/level-files-layout'
 import { Repairer } from '../../../support/repairer'
 import { openStore, temporaryDirectory } from '../../../support/stores'
 
 const FILE = 'unit/care/recovery/level-files-damage.test.ts'
 const FAR_SECONDS = 3_000_000_000
-const LOG_BLOCK_BYTES = 32_768
-/** Of a table. */
-const FOOTER_BYTES = 48
 const SECTORS_BYTES = [512, 4096] as const
 
 /** A store of many small secrets, of names with a long common beginning, and of a few large ones; in tables and a log. */

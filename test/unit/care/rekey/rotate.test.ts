@@ -1,99 +1,24 @@
 import { cpSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { chooseAead } from '../../../../src/crypto/aead/choose'
 import { Keyring } from '../../../../src/crypto/keyring'
 import { ENVELOPE_HEADER_BYTES } from '../../../../src/format/constants'
-import {
-  account,
-  type KeyProvider,
-  type NameMode,
-  type OpenOptions,
-  type Scope,
-  type Secret,
-  SecretStore,
-  SecretStoreError,
-  user,
-} from '../../../../src/index'
+import { account, type KeyProvider, type NameMode, type Scope, SecretStoreError } from '../../../../src/index'
 import { HEAD_ROW, payloadRow } from '../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../src/storage/level/engine'
+import { dataKeysOf } from '../../../support/behaviour/keys'
+import { everything, fill, filled, payloadOf, SCOPES, scopeOf } from '../../../support/behaviour/rotation'
 import { spyOnCommits } from '../../../support/engine-spy'
 import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { atLength } from '../../../support/lengths'
-import { allRows, flipped, plainRow, readRow, writeRow } from '../../../support/raw-rows'
-import { codeOf, newLocation, openStore, TestClock, testKey } from '../../../support/stores'
-
-const SCOPES: readonly Scope[] = [account, user('usr_1'), user('usr_2')]
-const LARGE = 3000
-
-function scopeOf(name: string): Scope {
-  return SCOPES[Number.parseInt(name, 10) % 3] as Scope
-}
-
-/** Every fifth is too large for the record's own row. The text says which version it is. */
-function payloadOf(name: string, version: number): string {
-  const text = `${name}:${version}:`
-  return Number.parseInt(name, 10) % 5 === 0 ? text.padEnd(LARGE, 'L') : text
-}
-
-function keyringOf(location: string): Promise<string> {
-  return readFile(join(location, 'keyring.json'), 'utf8')
-}
-
-async function dataKeysOf(location: string): Promise<number[]> {
-  return JSON.parse(await keyringOf(location)).keys.map(({ id }: { id: number }) => id)
-}
-
-const recordRow = (name: string, scope: Scope = account): Uint8Array =>
-  plainRow({
-    partition: { account: undefined, livemode: false },
-    scope,
-    name,
-  })
-
-function opened(engine: string, options: Partial<OpenOptions>, location: string): Promise<SecretStore> {
-  if (engine === 'LevelDB') return openStore(location, options)
-  const store = SecretStore.memory({ sweepIntervalMs: 0, compactIntervalMs: 0, ...options })
-  onTestFinished(() => store.close())
-  return Promise.resolve(store)
-}
-
-async function fill(store: SecretStore, count: number, expiresAt?: (n: number) => number | null): Promise<void> {
-  for (let start = 0; start < count; start += 500) {
-    await store.batch(
-      Array.from({ length: Math.min(500, count - start) }, (_, index) => {
-        const name = `${start + index}`
-        const payload = payloadOf(name, 0)
-        return {
-          type: 'set' as const,
-          scope: scopeOf(name),
-          name,
-          payload: Number(name) % 7 === 0 ? Buffer.from(payload) : payload,
-          expires_at: expiresAt?.(start + index) ?? null,
-        }
-      }),
-    )
-  }
-}
-
-async function everything(store: SecretStore): Promise<Map<string, Secret & { bytes: string }>> {
-  const found = new Map<string, Secret & { bytes: string }>()
-  for (const scope of SCOPES) {
-    for await (const secret of store.list({ scope })) {
-      const bytes = await store.getBytes({ scope, name: secret.name })
-      found.set(`${JSON.stringify(scope)} ${secret.name}`, {
-        ...secret,
-        bytes: Buffer.from(bytes as Uint8Array).toString('latin1'),
-      })
-    }
-  }
-  return found
-}
+import { allRows, flipped, readRow, recordRow, writeRow } from '../../../support/raw-rows'
+import { codeOf, newLocation, openOver, openStore, TestClock, testKey } from '../../../support/stores'
+import { newGate, turnOfLoop } from '../../../support/waiting'
 
 /** Lets everything else have its turn. What is in memory is done before the next turn of the event loop. */
 async function turn(engine: string): Promise<void> {
-  if (engine === 'LevelDB') await new Promise((resolve) => setImmediate(resolve))
+  if (engine === 'LevelDB') await turnOfLoop()
   else for (let n = 0; n < 20; n++) await undefined
 }
 
@@ -140,7 +65,7 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode; records: number }
 ])('rotation on $engine with $names names', ({ engine, names, records }) => {
   test('keeps everything but the key, and deletes what has expired', async () => {
     const [location, clock] = [await newLocation(), new TestClock()]
-    const store = await opened(engine, { now: clock.now, names }, location)
+    const store = await openOver(engine, { now: clock.now, names }, location)
     await fill(store, 300, (n) => (n % 4 === 0 ? clock.seconds + 10 : n % 4 === 1 ? clock.seconds + 1000 : null))
     await store.view({ account: 'acct_1', livemode: true }).set({ scope: account, name: 'elsewhere', payload: 'e' })
     const created = clock.seconds
@@ -178,7 +103,7 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode; records: number }
   })
 
   test('goes on beside writers and readers, none of whom fails or sees what was not there', async () => {
-    const store = await opened(engine, { names }, await newLocation())
+    const store = await openOver(engine, { names })
     const versions = new Versions()
     for (let start = 0; start < records; start += 500) {
       const chosen = Array.from({ length: Math.min(500, records - start) }, (_, index) => `${start + index}`)
@@ -282,10 +207,7 @@ const NOTHING_KNOWN = { indexBytes: 0 }
 describe('reads that began under a key that was destroyed meanwhile', () => {
   /** Holds back what the engine has read for the first caller until it is let go. */
   function hold(method: 'scan' | 'get', skip = 0): { readonly held: Promise<void>; release(): void } {
-    let release = (): void => {}
-    let reached = (): void => {}
-    const gate = new Promise<void>((resolve) => (release = resolve))
-    const held = new Promise<void>((resolve) => (reached = resolve))
+    const [reached, gate] = [newGate(), newGate()]
     const original = LevelEngine.prototype[method] as (...args: unknown[]) => Promise<unknown>
     let calls = 0
     const spy = vi.spyOn(LevelEngine.prototype, method as 'get').mockImplementation(async function (
@@ -294,13 +216,13 @@ describe('reads that began under a key that was destroyed meanwhile', () => {
     ) {
       const found = await original.apply(this, args)
       if (calls++ === skip) {
-        reached()
-        await gate
+        reached.open()
+        await gate.opened
       }
       return found as never
     })
     onTestFinished(() => spy.mockRestore())
-    return { held, release }
+    return { held: reached.opened, release: gate.open }
   }
 
   test('a page that was read before is opened after', async () => {
@@ -350,13 +272,6 @@ describe('reads that began under a key that was destroyed meanwhile', () => {
 })
 
 describe('a rotation that is stopped', () => {
-  async function filled(count = 600, options: Partial<OpenOptions> = {}): Promise<[string, SecretStore]> {
-    const location = await newLocation()
-    const store = await openStore(location, options)
-    await fill(store, count)
-    return [location, store]
-  }
-
   test('by a crash, at any of its steps, is taken up again', async () => {
     const [location, store] = await filled(300)
     const before = await everything(store)

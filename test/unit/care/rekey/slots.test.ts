@@ -6,6 +6,7 @@ import { account, type KeyProvider, type KeySlotInfo, passphrase, type SecretSto
 import { replaceFile, writeNewFile } from '../../../../src/platform/new-files'
 import { HEAD_ROW } from '../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../src/storage/level/engine'
+import { keyringOf, newStore, opening, stateOf } from '../../../support/behaviour/keys'
 import { spyOnCommits } from '../../../support/engine-spy'
 import { failNextWrite } from '../../../support/engine-writes'
 import type { ExpectedSecret } from '../../../support/golden-secrets'
@@ -23,44 +24,8 @@ const ENVELOPE_BYTES = 29 + 16
 const CREATED_HEAD_BYTES = 56
 const CHANGED_HEAD_BYTES = 96
 
-function keyringOf(location: string): Promise<string> {
-  return readFile(join(location, 'keyring.json'), 'utf8')
-}
-
-/** Which of the keys open the store. It is closed before, and afterwards. */
-async function opening(location: string, keys: Readonly<Record<string, KeyProvider>>): Promise<string[]> {
-  const found: string[] = []
-  for (const [name, key] of Object.entries(keys)) {
-    const code = await codeOf(async () => {
-      const store = await openStore(location, { key })
-      expect(await store.get({ scope: account, name: 'n' })).toBe('p')
-      await store.close()
-    })
-    if (code === 'no error') found.push(name)
-    else expect(code, name).toBe('ERR_WRONG_KEY')
-  }
-  return found
-}
-
-async function newStore(key: KeyProvider = testKey(1)): Promise<{ location: string; store: SecretStore }> {
-  const location = await newLocation()
-  const store = await openStore(location, { key })
-  await store.set({ scope: account, name: 'n', payload: 'p' })
-  return { location, store }
-}
-
 function failure(code: string): Error {
   return Object.assign(new Error(`${code}: refused`), { code, syscall: 'write' })
-}
-
-/** Everything that a key change changes, if it takes place. */
-async function stateOf(location: string, store: SecretStore): Promise<unknown> {
-  return {
-    keyring: await keyringOf(location),
-    files: (await readdir(location)).sort(),
-    keys: store.keys(),
-    checkpoint: await store.checkpoint(),
-  }
 }
 
 describe('keys of a store on disk', () => {

@@ -6,6 +6,7 @@ import { MemoryEngine } from '../../../../src/storage/memory-engine'
 import { engineOf } from '../../../support/engine-spy'
 import { failNextWrite, interceptWrites } from '../../../support/engine-writes'
 import { codeOf, newLocation, openStore } from '../../../support/stores'
+import { turnOfLoop } from '../../../support/waiting'
 
 const set = (store: SecretStore, name: string): Promise<unknown> => store.set({ scope: account, name, payload: name })
 
@@ -142,7 +143,7 @@ describe('compaction', () => {
       expect(await store.get({ scope: account, name: 'n' })).toBe('n')
       expect((await store.list({ scope: account })).data).toHaveLength(1)
       reads++
-      await new Promise((resolve) => setImmediate(resolve))
+      await turnOfLoop()
     }
     expect(reads).toBeGreaterThan(0)
     expect([...codes].every((code) => code === 'no error' || code === 'ERR_BUSY')).toBe(true)

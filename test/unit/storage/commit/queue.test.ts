@@ -5,27 +5,21 @@ import { Keyring } from '../../../../src/crypto/keyring'
 import { systemRandom } from '../../../../src/crypto/random'
 import { SecretStoreError } from '../../../../src/errors'
 import { EMPTY_HEAD, type Head } from '../../../../src/format/head'
-import type { SecretRecord } from '../../../../src/model'
 import { CommitQueue } from '../../../../src/storage/commit/queue'
 import type { Operation, Transaction } from '../../../../src/storage/commit/transaction'
 import { type BatchLimits, LOCAL_LIMITS } from '../../../../src/storage/engine'
 import { openHead, sealHead } from '../../../../src/storage/head'
-import { HEAD_ROW, payloadRow, RowKey } from '../../../../src/storage/keyspace'
+import { HEAD_ROW, payloadRow, type RowKey } from '../../../../src/storage/keyspace'
 import { KnownRecords } from '../../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../../src/storage/memory-engine'
 import { MOST_CHANGES } from '../../../../src/storage/records'
+import { Draws } from '../../../support/campaign'
 import { failNextWrite, interceptWrites } from '../../../support/engine-writes'
-import { numbers } from '../../../support/numbers'
+import { recordOf, rowOf } from '../../../support/records'
 import { codeOf } from '../../../support/stores'
+import { newGate, turnOfLoop } from '../../../support/waiting'
 
 const MIB = 1024 * 1024
-
-const rowOf = (name: string): RowKey => RowKey.of(utf8(`rt|account|${name}`))
-
-function recordOf(name: string): Omit<SecretRecord, 'revision'> {
-  const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name } as const
-  return { id: `appsecret_${name}`, address, created: 0, expires_at: null }
-}
 
 function setting(name: string, sizeBytes = 0): Operation<string> {
   return {
@@ -66,15 +60,6 @@ function newQueue(
 }
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, n) => `n${n}`)
-
-/** A promise, and what settles it. */
-function held(): { readonly until: Promise<void>; release(): void } {
-  let release = (): void => {}
-  const until = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  return { until, release }
-}
 
 describe('a group', () => {
   test('takes a thousand operations and more, and what goes beyond 7000 rows waits', async () => {
@@ -135,7 +120,7 @@ describe('a group', () => {
 
   test('never makes a batch larger than the engine has it, whatever the operations put and delete', async () => {
     const { queue, engine } = newQueue(MIB, { rows: 20, bytes: MIB })
-    const { below, oneOf } = numbers(5)
+    const draws = new Draws(5)
     let most = 0
     interceptWrites(engine, (changes, write) => {
       most = Math.max(most, changes.length)
@@ -143,10 +128,14 @@ describe('a group', () => {
       return write()
     })
     for (let round = 0; round < 60; round++) {
-      const operations = Array.from({ length: 1 + below(12) }, (): Operation<void> => {
-        const name = oneOf(names(6))
-        const [isDeleted, expires_at, id] = [below(4) === 0, oneOf([null, 1, 2]), `appsecret_${below(3)}${name}`]
-        const bytes = new Uint8Array(below(2) === 0 ? 3 : 3000)
+      const operations = Array.from({ length: 1 + draws.below(12) }, (): Operation<void> => {
+        const name = draws.pick(names(6))
+        const [isDeleted, expires_at, id] = [
+          draws.below(4) === 0,
+          draws.pick([null, 1, 2]),
+          `appsecret_${draws.below(3)}${name}`,
+        ]
+        const bytes = new Uint8Array(draws.below(2) === 0 ? 3 : 3000)
         return {
           ...looking(() => {}, rowOf(name)),
           apply(transaction) {
@@ -193,7 +182,7 @@ describe('a group', () => {
     queue.listen((replacements) => order.push(`commit of ${replacements.length}`))
     const alone = queue.exclusive(async () => {
       order.push(`begins at ${queue.head.sequence}`)
-      await new Promise((resolve) => setImmediate(resolve))
+      await turnOfLoop()
       order.push(`ends at ${queue.head.sequence}`)
       return 'done'
     })
@@ -403,16 +392,16 @@ describe('the end', () => {
   test('waits for all that is under way, and for nothing if nothing is', async () => {
     const { queue, commits } = newQueue()
     await queue.drain()
-    const { until, release } = held()
+    const gate = newGate()
     let drained = false
-    void queue.exclusive(() => until)
+    void queue.exclusive(() => gate.opened)
     void queue.submit(setting('a'))
     const draining = queue.drain().then(() => {
       drained = true
     })
-    await new Promise((resolve) => setImmediate(resolve))
+    await turnOfLoop()
     expect(drained).toBe(false)
-    release()
+    gate.open()
     await draining
     expect(commits).toEqual([1])
   })

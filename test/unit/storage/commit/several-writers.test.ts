@@ -1,11 +1,9 @@
 import { describe, expect, test, vi } from 'vitest'
 import { fromUtf8, utf8 } from '../../../../src/base/bytes'
-import { createKeyringFile } from '../../../../src/crypto/data-keys'
-import { Keyring } from '../../../../src/crypto/keyring'
-import { systemRandom } from '../../../../src/crypto/random'
+import type { Keyring } from '../../../../src/crypto/keyring'
 import { SecretStoreError } from '../../../../src/errors'
 import { EMPTY_HEAD, type Head, NO_RECORDS, type RecordSum, withElement } from '../../../../src/format/head'
-import type { Payload, SecretChange, SecretRecord } from '../../../../src/model'
+import type { Payload, SecretChange } from '../../../../src/model'
 import { CommitQueue } from '../../../../src/storage/commit/queue'
 import type { Operation, Transaction } from '../../../../src/storage/commit/transaction'
 import type { Engine } from '../../../../src/storage/engine'
@@ -15,8 +13,10 @@ import { KnownRecords } from '../../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../../src/storage/memory-engine'
 import { openPayload, openRecord } from '../../../../src/storage/records'
 import { lookUpRecord, readNow } from '../../../../src/verbs/reads'
+import { Draws } from '../../../support/campaign'
 import { interceptWrites } from '../../../support/engine-writes'
-import { numbers } from '../../../support/numbers'
+import { newKeyring, recordOf, rowOf } from '../../../support/records'
+import { turnOfLoop } from '../../../support/waiting'
 
 /**
  * Two writers of one medium, which know nothing of one another but what they find there.
@@ -28,12 +28,6 @@ import { numbers } from '../../../support/numbers'
  */
 
 const MIB = 1024 * 1024
-const rootKey: Uint8Array = new Uint8Array(32).fill(1)
-const fields = { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] } as const
-const file = createKeyringFile(rootKey, fields, systemRandom)
-const newKeyring = (): Keyring => new Keyring(file, rootKey, systemRandom)
-
-const rowOf = (name: string): RowKey => RowKey.of(utf8(`rt|account|${name}`))
 
 interface Writer {
   readonly keyring: Keyring
@@ -65,11 +59,6 @@ function twoWriters(): { readonly engine: MemoryEngine; readonly one: Writer; re
   const { engine, writers } = newWriters(2)
   const [one, other] = writers as [Writer, Writer]
   return { engine, one, other }
-}
-
-function recordOf(name: string, expires_at: number | null = null): Omit<SecretRecord, 'revision'> {
-  const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name } as const
-  return { id: `appsecret_${name}`, address, created: 0, expires_at }
 }
 
 /** Every third is large enough for a row of its own. */
@@ -163,12 +152,12 @@ async function expectWhole(
 }
 
 /** Reads and writes take their time, some turns before and some after the work. */
-function disturb(engine: MemoryEngine, below: (end: number) => number): void {
+function disturb(engine: MemoryEngine, draws: Draws): void {
   const wait = async (): Promise<void> => {
-    for (let turns = below(3); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+    for (let turns = draws.below(3); turns > 0; turns--) await turnOfLoop()
   }
   const { get, getMany } = MemoryEngine.prototype
-  vi.spyOn(engine, 'canReadSync').mockImplementation(() => below(2) === 0)
+  vi.spyOn(engine, 'canReadSync').mockImplementation(() => draws.below(2) === 0)
   vi.spyOn(engine as Engine, 'get').mockImplementation(async (key) => {
     await wait()
     return get.call(engine, key)
@@ -191,17 +180,17 @@ describe('several writers of one medium', () => {
   test.each([1, 2, 3, 4, 5, 6])(
     'apply each operation exactly once, on what all those before it have left, seed %i',
     async (seed) => {
-      const { below, oneOf } = numbers(seed)
+      const draws = new Draws(seed)
       const { engine, writers } = newWriters(2 + (seed % 2))
-      disturb(engine, below)
+      disturb(engine, draws)
       const names = ['a', 'b', 'c', 'd', 'e'].slice(0, 1 + (seed % 5))
       const done: Applied[] = []
       const expectedTold = new Map<Writer, number>(writers.map((writer) => [writer, 0]))
       let throwers = 0
       const work = async (writer: Writer): Promise<void> => {
         for (let round = 0; round < 40; round++) {
-          const submitted = Array.from({ length: 1 + below(4) }, async () => {
-            const [name, kind] = [oneOf(names), below(10)]
+          const submitted = Array.from({ length: 1 + draws.below(4) }, async () => {
+            const [name, kind] = [draws.pick(names), draws.below(10)]
             if (kind === 0) {
               const own = new RangeError(`its own ${++throwers}`)
               const throwing: Operation<never> = {
@@ -225,7 +214,7 @@ describe('several writers of one medium', () => {
             expectedTold.set(writer, (expectedTold.get(writer) as number) + told)
           })
           await Promise.all(submitted)
-          if (below(3) === 0) await new Promise((resolve) => setImmediate(resolve))
+          if (draws.below(3) === 0) await turnOfLoop()
         }
       }
       await Promise.all(writers.map(work))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { equal, mapKey, utf8 } from '../../../../src/base/bytes'
-import { createKeyringFile, withNewDataKey } from '../../../../src/crypto/data-keys'
+import { withNewDataKey } from '../../../../src/crypto/data-keys'
 import { Keyring } from '../../../../src/crypto/keyring'
 import { systemRandom } from '../../../../src/crypto/random'
 import { decodeEnvelope } from '../../../../src/format/envelope'
@@ -15,26 +15,14 @@ import {
 } from '../../../../src/storage/commit/transaction'
 import type { Batch, Change } from '../../../../src/storage/engine'
 import { openHead } from '../../../../src/storage/head'
-import { HEAD_ROW, payloadRow, RowKey } from '../../../../src/storage/keyspace'
+import { HEAD_ROW, payloadRow } from '../../../../src/storage/keyspace'
 import type { Known } from '../../../../src/storage/known/known-records'
 import { openKnown, openRecord, sealRecord } from '../../../../src/storage/records'
+import { keyringFile, newKeyring, recordOf, rootKey, rowOf } from '../../../support/records'
 import { codeOf } from '../../../support/stores'
 
-const rootKey: Uint8Array = new Uint8Array(32).fill(1)
-const file = createKeyringFile(
-  rootKey,
-  { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] },
-  systemRandom,
-)
-const keyring = new Keyring(file, rootKey, systemRandom)
-
-const rowOf = (name: string): RowKey => RowKey.of(utf8(`rt|account|${name}`))
+const keyring = newKeyring()
 const text = (payload: string): Payload => ({ type: 'text', bytes: utf8(payload) })
-
-function recordOf(name: string, expires_at: number | null = null): Omit<SecretRecord, 'revision'> {
-  const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name } as const
-  return { id: `appsecret_${name}`, address, created: 0, expires_at }
-}
 
 /** What is committed of records, and of names that are not there. */
 class Rows {
@@ -223,7 +211,7 @@ describe('what is told', () => {
 })
 
 describe('sealing anew', () => {
-  const changed = new Keyring(withNewDataKey(file, rootKey, 0, systemRandom), rootKey, systemRandom)
+  const changed = new Keyring(withNewDataKey(keyringFile, rootKey, 0, systemRandom), rootKey, systemRandom)
 
   test.each([
     ['a small payload', 'small'],
@@ -354,7 +342,7 @@ describe('what a commit writes', () => {
   })
 
   test('cannot be filled into a batch if something cannot be sealed, and then has no head', () => {
-    const wiped = new Keyring(file, rootKey, systemRandom)
+    const wiped = new Keyring(keyringFile, rootKey, systemRandom)
     const transaction = transactionOf(new Rows().absent('a'), wiped)
     put(transaction, 'a')
     wiped.wipe()

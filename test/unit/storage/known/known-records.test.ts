@@ -4,8 +4,8 @@ import type { KnownRecord, StoredRecord } from '../../../../src/format/record'
 import { RowKey } from '../../../../src/storage/keyspace'
 import { type KnownRange, KnownRecords, type KnownRow } from '../../../../src/storage/known/known-records'
 import type { Replacement, WrittenRecord } from '../../../../src/storage/records'
+import { Draws } from '../../../support/campaign'
 import { atLength } from '../../../support/lengths'
-import { numbers } from '../../../support/numbers'
 
 /** Short keys over few letters: many lie right behind one another, and many ranges begin and end at one. */
 const LETTERS = ['\0', 'a', 'b', '\xff']
@@ -329,15 +329,15 @@ describe('what is known of records', () => {
   })
 
   test.each([1, 2, 3])('is so in long runs, too, seed %i', (seed) => {
-    const { below, oneOf } = numbers(seed)
+    const draws = new Draws(seed)
     for (const maxBytes of [1_000_000, 8000, 3000, 1200]) {
       const run = new Run(maxBytes)
       for (let n = 0; n < atLength(2000, 6000); n++) {
-        const [a, b] = [oneOf(BOUNDS), oneOf(BOUNDS)]
+        const [a, b] = [draws.pick(BOUNDS), draws.pick(BOUNDS)]
         const [low, lt] = a < b ? [a, b] : [b, a]
-        const gte = below(3) === 0 ? `${low}\0` : low
-        const range = { gte, lt, limit: 1 + below(8), reverse: below(2) === 0 }
-        const type = oneOf([
+        const gte = draws.below(3) === 0 ? `${low}\0` : low
+        const range = { gte, lt, limit: 1 + draws.below(8), reverse: draws.below(2) === 0 }
+        const type = draws.pick([
           'begin',
           'write',
           'settle',
@@ -349,11 +349,12 @@ describe('what is known of records', () => {
           'go on',
           'go on',
         ] as const)
-        const keys = [below(KEYS.length), below(KEYS.length)]
-        if (type === 'begin') run.take({ type, keys: [...new Set(keys)], deletes: [below(2) === 0, below(2) === 0] })
+        const keys = [draws.below(KEYS.length), draws.below(KEYS.length)]
+        if (type === 'begin')
+          run.take({ type, keys: [...new Set(keys)], deletes: [draws.below(2) === 0, draws.below(2) === 0] })
         else if (type === 'scan' || type === 'read') run.take({ type, range })
-        else if (type === 'get' || type === 'look') run.take({ type, key: below(KEYS.length) })
-        else if (type === 'go on') run.take({ type, reader: below(4) })
+        else if (type === 'get' || type === 'look') run.take({ type, key: draws.below(KEYS.length) })
+        else if (type === 'go on') run.take({ type, reader: draws.below(4) })
         else run.take({ type })
         if (n % 1000 === 0) run.checkEverything()
       }
@@ -363,23 +364,23 @@ describe('what is known of records', () => {
   })
 
   test('everything about a range that was read whole is answered, whatever is written there afterwards', () => {
-    const { below, oneOf } = numbers(7)
+    const draws = new Draws(7)
     const inside = KEYS.filter((key) => key.length > 1)
     for (let round = 0; round < 60; round++) {
       const rows = new Map<string, StoredRecord>()
       const known = new KnownRecords(1_000_000)
-      for (const key of inside) if (below(3) === 0) rows.set(key, recordOf(key, 1 + below(5)))
+      for (const key of inside) if (draws.below(3) === 0) rows.set(key, recordOf(key, 1 + draws.below(5)))
       // In two parts that meet, read from either end.
-      learnAll(known, { gte: 'a', lt: 'b', limit: 1000, reverse: below(2) === 0 }, rows)
-      learnAll(known, { gte: 'b', lt: '\xff', limit: 1000, reverse: below(2) === 0 }, rows)
+      learnAll(known, { gte: 'a', lt: 'b', limit: 1000, reverse: draws.below(2) === 0 }, rows)
+      learnAll(known, { gte: 'b', lt: '\xff', limit: 1000, reverse: draws.below(2) === 0 }, rows)
       for (let n = 0; n < 40; n++) {
-        const key = oneOf(inside)
-        const deleted = rows.has(key) && below(2) === 0
-        if (rows.has(key) || !deleted) commit(known, rows, { [key]: deleted ? undefined : 2 + below(50) })
+        const key = draws.pick(inside)
+        const deleted = rows.has(key) && draws.below(2) === 0
+        if (rows.has(key) || !deleted) commit(known, rows, { [key]: deleted ? undefined : 2 + draws.below(50) })
         const bounds = ['a', ...inside.filter((one) => one > 'a' && one < '\xff'), '\xff']
-        const [a, b] = [oneOf(bounds), oneOf(bounds)].toSorted() as [string, string]
+        const [a, b] = [draws.pick(bounds), draws.pick(bounds)].toSorted() as [string, string]
         if (a === b) continue
-        const range = { gte: a, lt: b, limit: 1 + below(12), reverse: below(2) === 0 }
+        const range = { gte: a, lt: b, limit: 1 + draws.below(12), reverse: draws.below(2) === 0 }
         const answer = known.scan(range)
         expect(answer).toBeDefined()
         expect(shown(answer ?? [])).toEqual(shown(rowsOf(rows, range)))
@@ -560,16 +561,16 @@ describe('what is forgotten because another writer has committed', () => {
 
 describe('its bytes', () => {
   test('are the sum of its records, whichever way they came and went', () => {
-    const { below, oneOf } = numbers(11)
+    const draws = new Draws(11)
     for (const maxBytes of [1_000_000, 4000]) {
       const known = new KnownRecords(maxBytes)
       const rows = new Map<string, StoredRecord>()
       for (let n = 0; n < 2000; n++) {
-        const key = oneOf(KEYS)
+        const key = draws.pick(KEYS)
         const [record] = rowsOf(rows, { gte: key, lt: `${key}\0`, limit: 1, reverse: false })
-        if (record !== undefined && below(3) === 0) known.learn(known.moment(), key, record.record)
-        else if (rows.has(key) || below(2) === 0)
-          commit(known, rows, { [key]: rows.has(key) && below(2) ? undefined : n })
+        if (record !== undefined && draws.below(3) === 0) known.learn(known.moment(), key, record.record)
+        else if (rows.has(key) || draws.below(2) === 0)
+          commit(known, rows, { [key]: rows.has(key) && draws.below(2) ? undefined : n })
         let sum = 0
         for (const one of KEYS) if (known.get(one) !== undefined) sum += costOf(one, rows.get(one) as StoredRecord)
         expect(known.bytes).toBe(sum)

@@ -13,8 +13,8 @@ import {
   user,
 } from '../../../../src/index'
 import { contextOf } from '../../../../src/view'
+import { Draws } from '../../../support/campaign'
 import { atLength } from '../../../support/lengths'
-import { numbers } from '../../../support/numbers'
 import { newLocation, openStore, TestClock, testKey } from '../../../support/stores'
 
 /** The first knows nothing: all others are to answer as it does. */
@@ -76,47 +76,48 @@ async function walk(view: SecretView, params: ListParams): Promise<unknown[]> {
 }
 
 /** Several reads at once: one may find what another has let go of meanwhile. */
-function drawReads(random: ReturnType<typeof numbers>, clock: TestClock): Verb {
-  const reads = Array.from({ length: 2 + random.below(5) }, () => draw(random, clock, READS))
+function drawReads(draws: Draws, clock: TestClock): Verb {
+  const reads = Array.from({ length: 2 + draws.below(5) }, () => draw(draws, clock, READS))
   return (view, answers) => Promise.all(reads.map(async (read) => outcome(() => read(view, answers))))
 }
 
 const READS = 42
 
-/** One random thing to do, of those from `from` on. What it is to do with is drawn once, and done to every store. */
-function draw({ below, oneOf }: ReturnType<typeof numbers>, clock: TestClock, from = 0): Verb {
-  const target = { scope: below(3) === 0 ? oneOf(SCOPES) : account, name: oneOf(NAMES) }
-  const expand = below(4) === 0 ? { expand: ['payload'] as const } : {}
+/** One draws thing to do, of those from `from` on. What it is to do with is drawn once, and done to every store. */
+function draw(draws: Draws, clock: TestClock, from = 0): Verb {
+  const target = { scope: draws.below(3) === 0 ? draws.pick(SCOPES) : account, name: draws.pick(NAMES) }
+  const expand = draws.below(4) === 0 ? { expand: ['payload'] as const } : {}
   const setOf = (): { readonly payload: string; readonly expires_at: number | null } => ({
-    payload: below(4) === 0 ? `${LARGE}${below(100)}` : `p${below(100)}`,
-    expires_at: below(3) === 0 ? clock.seconds + 1 + below(20) : null,
+    payload: draws.below(4) === 0 ? `${LARGE}${draws.below(100)}` : `p${draws.below(100)}`,
+    expires_at: draws.below(3) === 0 ? clock.seconds + 1 + draws.below(20) : null,
   })
   const operationOf = (): BatchOperation => {
-    const place = { scope: oneOf(SCOPES), name: oneOf(NAMES) }
-    return below(3) === 0 ? { type: 'delete', ...place } : { type: 'set', ...place, ...setOf() }
+    const place = { scope: draws.pick(SCOPES), name: draws.pick(NAMES) }
+    return draws.below(3) === 0 ? { type: 'delete', ...place } : { type: 'set', ...place, ...setOf() }
   }
-  const kind = from + below(100 - from)
+  const kind = from + draws.below(100 - from)
   if (kind < 22) {
     const set = { ...target, ...setOf(), ...expand }
     return (view) => view.set(set)
   }
   if (kind < 34) return (view) => view.delete({ ...target, ...expand })
   if (kind < 38) {
-    const operations = Array.from({ length: below(6) }, operationOf)
+    const operations = Array.from({ length: draws.below(6) }, operationOf)
     return (view) => view.batch(operations)
   }
   if (kind < READS) {
-    const operations = Array.from({ length: below(6) }, operationOf)
+    const operations = Array.from({ length: draws.below(6) }, operationOf)
     const start = (view: SecretView, { type, ...params }: BatchOperation): Promise<unknown> =>
       type === 'set' ? view.set(params as Parameters<SecretView['set']>[0]) : view.delete(params)
     return (view) => Promise.all(operations.map((operation) => start(view, operation)))
   }
-  if (kind < 60) return below(2) === 0 ? (view) => view.find({ ...target, ...expand }) : (view) => view.findSync(target)
+  if (kind < 60)
+    return draws.below(2) === 0 ? (view) => view.find({ ...target, ...expand }) : (view) => view.findSync(target)
   if (kind < 64) return (view) => view.get(target)
-  const limit = 1 + below(below(2) === 0 ? 4 : 20)
-  const nth = below(1000)
-  const direction = oneOf(['starting_after', 'ending_before', undefined] as const)
-  const payloads = below(5) === 0 ? { expand: ['data.payload'] as const } : {}
+  const limit = 1 + draws.below(draws.below(2) === 0 ? 4 : 20)
+  const nth = draws.below(1000)
+  const direction = draws.pick(['starting_after', 'ending_before', undefined] as const)
+  const payloads = draws.below(5) === 0 ? { expand: ['data.payload'] as const } : {}
   const list = (answers: Answers): ListParams => {
     const id = answers.nth(nth)
     return {
@@ -144,7 +145,7 @@ describe.each([
       onTestFinished(() => hash.mockRestore())
     }
     const clock = new TestClock()
-    const random = numbers(seed)
+    const draws = new Draws(seed)
     const sides: Side[] = []
     for (const indexBytes of BOUNDS) {
       const options = { now: clock.now, names, ...(indexBytes === undefined ? {} : { indexBytes }) }
@@ -157,10 +158,10 @@ describe.each([
       sides.push({ location, options, answers: new Answers(), store })
     }
     for (let n = 0; n < steps; n++) {
-      const kind = random.below(100)
-      const livemode = random.below(8) === 0
+      const kind = draws.below(100)
+      const livemode = draws.below(8) === 0
       if (kind === 0) {
-        const root = random.below(2) === 0
+        const root = draws.below(2) === 0
         for (const { store } of sides) await store.rotate(root ? { root, keys: [testKey()] } : {})
       } else if (kind === 1) {
         for (const { store } of sides) await store.compact()
@@ -176,14 +177,14 @@ describe.each([
         for (const { store } of sides) counts.push(await store.sweep())
         expect(new Set(counts).size).toBe(1)
       } else if (kind < 12) {
-        clock.advanceSeconds(random.below(5))
+        clock.advanceSeconds(draws.below(5))
       } else if (kind === 12 && engine === 'LevelDB') {
         for (const side of sides) {
           await side.store.close()
           side.store = await openStore(side.location as string, side.options)
         }
       } else {
-        const verb = random.below(6) === 0 ? drawReads(random, clock) : draw(random, clock)
+        const verb = draws.below(6) === 0 ? drawReads(draws, clock) : draw(draws, clock)
         const [expected, ...others] = await Promise.all(sides.map((side) => outcomeOf(side, livemode, verb)))
         for (const other of others) expect(other).toEqual(expected)
       }

@@ -16,10 +16,11 @@ import type { Change } from '../../../../src/storage/engine'
 import { HEAD_ROW, payloadRow } from '../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../src/storage/level/engine'
 import { contextOf } from '../../../../src/view'
+import { Draws } from '../../../support/campaign'
 import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { atLength } from '../../../support/lengths'
-import { numbers } from '../../../support/numbers'
 import { codeOf, newLocation, openStore, TestClock } from '../../../support/stores'
+import { newGate, turnOfLoop } from '../../../support/waiting'
 
 const LARGE = 'L'.repeat(3000)
 const names = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n).padStart(4, '0'))
@@ -279,26 +280,23 @@ function readSlowly(): void {
 
 /** Holds back one answer of the engine: the next one, from now on. */
 function hold(method: 'scan' | 'get' | 'getMany' | 'write', when: 'before' | 'after' = 'after') {
-  let release = (): void => {}
-  let reached = (): void => {}
-  const gate = new Promise<void>((resolve) => (release = resolve))
-  const held = new Promise<void>((resolve) => (reached = resolve))
+  const [reached, gate] = [newGate(), newGate()]
   let isFirst = true
   interposeOn(method, async (work) => {
     const isHeld = isFirst
     isFirst = false
     if (isHeld && when === 'before') {
-      reached()
-      await gate
+      reached.open()
+      await gate.opened
     }
     const answer = await work()
     if (isHeld && when === 'after') {
-      reached()
-      await gate
+      reached.open()
+      await gate.opened
     }
     return answer
   })
-  return { held, release }
+  return { held: reached.opened, release: gate.open }
 }
 
 /** Stands between the engine and those who await one of its answers, until the end of the test. */
@@ -487,7 +485,7 @@ describe('while a commit is on its way', () => {
     readSlowly()
     const store = await openStore(await newLocation(), { indexBytes: seed === 3 ? 2500 : 1_000_000 })
     await disturbEngine(seed)
-    const { below, oneOf } = numbers(seed)
+    const draws = new Draws(seed)
     const some = ['a', 'b', 'c', 'd']
     const base = 4_000_000_000
     // Version n of a name expires at base + n; every third one is that there is none.
@@ -516,8 +514,8 @@ describe('while a commit is on its way', () => {
     const reader = async (): Promise<void> => {
       while (writing > 0) {
         const least = new Map(seen)
-        const name = oneOf(some)
-        const kind = below(4)
+        const name = draws.pick(some)
+        const kind = draws.below(4)
         if (kind === 0) {
           const payload = await store.get({ scope: account, name })
           observe(name, least.get(name) as number, payload === undefined ? undefined : base + Number(payload))
@@ -540,9 +538,9 @@ describe('while a commit is on its way', () => {
 
 /** Every answer of the engine takes its time, some turns before and some after the work. */
 async function disturbEngine(seed: number): Promise<void> {
-  const { below } = numbers(seed)
+  const draws = new Draws(seed)
   const wait = async (): Promise<void> => {
-    for (let turns = below(4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+    for (let turns = draws.below(4); turns > 0; turns--) await turnOfLoop()
   }
   for (const method of ['get', 'getMany', 'scan', 'write'] as const) {
     interposeOn(method, async (work) => {
@@ -808,10 +806,10 @@ describe('indexBytes', () => {
         await fill(store, all.slice(start, start + 1000))
         check()
       }
-      const { below } = numbers(indexBytes)
+      const draws = new Draws(indexBytes)
       const sorted = all.toSorted()
       for (let n = 0; n < 150; n++) {
-        const at = below(sorted.length)
+        const at = draws.below(sorted.length)
         const found = await store.find({ scope: account, name: sorted[at] as string })
         expect(found?.name).toBe(sorted[at])
         const after = await store.list({ scope: account, limit: 20, starting_after: (found as Secret).id })
