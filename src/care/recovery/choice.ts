@@ -1,5 +1,4 @@
-import type { Version } from './evidence-keys'
-import type { Traces } from './traces'
+import type { Traces, Version } from './traces'
 
 /** What is to become of one record row. */
 export type Choice =
@@ -26,18 +25,12 @@ export function choose(traces: Traces): Choice {
 }
 
 /** Whether something was written that cannot be read, and not deleted since. */
-function wasThereLast({
-  ids,
-  hintedAt,
-  unreadableAt,
-  hasUndatedTrace,
-  deletedAt,
-  hasUndatedDeletion,
-}: Traces): boolean {
+function wasThereLast(traces: Traces): boolean {
+  const { hintedAt, unreadableAt, deletedAt } = traces
   if (hintedAt !== undefined || (unreadableAt !== undefined && unreadableAt > (deletedAt ?? 0))) return true
   // In damaged bytes a hint and what it leads to bear one another out.
-  const isDeleted = hasUndatedDeletion || deletedAt !== undefined
-  return hasUndatedTrace && ids.length > 0 && !isDeleted
+  const isDeleted = traces.hasUndatedDeletion || deletedAt !== undefined
+  return traces.hasUndatedTrace && traces.ids.length > 0 && !isDeleted
 }
 
 function isDeletedAt(deletedAt: number | undefined): (version: Version) => boolean {

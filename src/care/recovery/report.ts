@@ -69,15 +69,9 @@ export interface RecoveryReport {
 
 export function describe(rowKey: string, address: Address | undefined, id: string | undefined): RecoveredSecret {
   return {
-    ...(address === undefined
-      ? {}
-      : {
-          name: address.name,
-          scope: address.scope,
-          livemode: address.partition.livemode,
-          ...(address.partition.account === undefined ? {} : { account: address.partition.account }),
-        }),
-    ...(id === undefined ? {} : { id }),
+    ...(address && { name: address.name, scope: address.scope, livemode: address.partition.livemode }),
+    ...(address?.partition.account !== undefined && { account: address.partition.account }),
+    ...(id !== undefined && { id }),
     rowKey,
   }
 }
