@@ -2,24 +2,16 @@ import { equal } from '../base/bytes'
 import { publicRandom } from '../crypto/random'
 import { type CacheEntry, RUN_BYTES, type Stamp } from './entry'
 
-function notNegative(ageMs: number): number | undefined {
-  return ageMs < 0 ? undefined : ageMs
-}
-
-/** The clock of the wall and one that is never set; together they tell how old an entry is at least. */
+/** The wall clock and one that is never set; together they tell how old an entry is at least. */
 export class Clock {
   readonly #now: () => number
   readonly #monotonicNow: () => number
   readonly #startMs: number
   readonly #run = publicRandom(RUN_BYTES)
-  /** What the clock of the wall would have said at the start, by the latest time that it has ever told since. */
+  /** What the wall clock would have said at the start, by the latest time that it has told since. */
   #startedAt = 0
 
-  /**
-   * Both in milliseconds; the origin of the second does not matter.
-   *
-   * @throws {TypeError} If they give no time.
-   */
+  /** Both in milliseconds; the origin of the second does not matter. @throws {TypeError} If they give no time. */
   constructor(now: () => number, monotonicNow: () => number) {
     this.#now = now
     this.#monotonicNow = monotonicNow
@@ -49,11 +41,12 @@ export class Clock {
    */
   ageMs({ stamp }: CacheEntry): number | undefined {
     const now = this.now()
-    if (equal(stamp.run, this.#run)) return notNegative(Math.max(now - stamp.fetchedAt, this.runMs() - stamp.runMs))
-    // Not for what this run has loaded: after the clock was wrong and set right, all of that would be too old at once.
-    const byWall = this.#startedAt + this.runMs() - stamp.fetchedAt
-    // What an earlier run has left is at least as old as this one.
-    return byWall < 0 ? undefined : Math.max(byWall, this.runMs())
+    const isOwn = equal(stamp.run, this.#run)
+    // For entries of this run it is `now`: after the clock was wrong and set right, all would be too old at once.
+    const byWall = (isOwn ? now : this.#startedAt + this.runMs()) - stamp.fetchedAt
+    // An entry of an earlier run is at least as old as this one.
+    const bySteady = isOwn ? this.runMs() - stamp.runMs : this.runMs()
+    return byWall < 0 && (!isOwn || bySteady < 0) ? undefined : Math.max(byWall, bySteady)
   }
 
   /** Milliseconds since this cache was made. */

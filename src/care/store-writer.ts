@@ -57,11 +57,7 @@ export class StoreWriter {
     return full
   }
 
-  /**
-   * Writes the head, and holds everything against it.
-   *
-   * @throws {SecretStoreError} `ERR_CORRUPT`.
-   */
+  /** Writes the head, and holds everything against it. @throws {SecretStoreError} `ERR_CORRUPT`. */
   async finish(head: Head, headValue: Uint8Array): Promise<void> {
     this.#changes.push({ type: 'put', key: HEAD_ROW, value: headValue })
     await this.#commit()

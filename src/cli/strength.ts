@@ -26,16 +26,10 @@ const MOST_CHARACTERS = 100
 function guessedBits(passphrase: string): number {
   const text = withoutPatterns(withoutCommonWords(passphrase.slice(0, MOST_CHARACTERS)))
   const characters = [...text].length
-  const bits = [...Array(characters).keys()].reduce((sum, index) => sum + bitsOfCharacter(index), 0)
+  // The first character is worth 4 bits, the next seven 2, those up to the twentieth 1.5, and all others 1.
+  const bits = characters + Math.min(characters, 20) / 2 + Math.min(characters, 8) / 2 + Math.min(characters, 1) * 2
   const isMixed = /\p{Lu}/u.test(text) && /[^\p{L}\s]/u.test(text) && characters >= 8
   return bits + (isMixed ? 6 : 0)
-}
-
-/** The first character is worth 4 bits, the next seven 2, those up to the twentieth 1.5, and all others 1. */
-function bitsOfCharacter(index: number): number {
-  if (index === 0) return 4
-  if (index < 8) return 2
-  return index < 20 ? 1.5 : 1
 }
 
 /** Digits and signs that stand for letters are read as those. */

@@ -7,11 +7,7 @@ import { KEY_BYTES, MAX_UNLOCK_WORK } from '../format/constants'
 import type { KeyringFile, KeySlot, UnverifiedKeyringFile } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 
-/**
- * Finds the slot that is `provider`'s own.
- *
- * @throws {SecretStoreError} `ERR_WRONG_KEY` if no slot is, `ERR_CORRUPT`.
- */
+/** Finds the slot that is `provider`'s own. @throws {SecretStoreError} `ERR_WRONG_KEY` if no slot is, `ERR_CORRUPT`. */
 export async function findSlot(
   { storeId, slots }: KeyringFile,
   provider: KeyProvider,

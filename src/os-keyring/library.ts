@@ -17,13 +17,11 @@ export interface SystemKeyringLibrary {
   readonly AsyncEntry: new (
     service: string,
     account: string,
-    selection: SystemKeyringSelection,
+    choice: SystemKeyringSelection,
   ) => SystemKeyringEntry
 }
 
-/**
- * Which back end it has to be. Left to itself, the library takes the kernel's keys where there is no Secret Service.
- */
+/** Which back end it has to be: without it, the library takes the kernel's keys where there is no Secret Service. */
 export interface SystemKeyringSelection {
   /** The back end on Linux; other systems have one alone. */
   readonly linux: { readonly store: 'secret-service' }
@@ -44,30 +42,21 @@ export function checkLibrary(library: unknown): EntryClass {
   return checkFunction((library as Given)?.AsyncEntry as EntryClass, 'keyring.AsyncEntry')
 }
 
-/**
- * The optional library, on its first use. Whether it is there is a fact of the machine, as it is with a keyring, and an
- * app that can do without wants to know it by the same code.
- *
- * @throws {SecretStoreError} `ERR_NO_KEYRING` if it is not installed, or not for this machine.
- */
+/** The optional library, on its first use. @throws {SecretStoreError} `ERR_NO_KEYRING` if it does not load here. */
 export async function loadLibrary(): Promise<EntryClass> {
   try {
     const { AsyncEntry } = await import('@napi-rs/keyring')
     return AsyncEntry
   } catch (cause) {
-    throw new SecretStoreError(
-      'ERR_NO_KEYRING',
-      'keyring: expected @napi-rs/keyring to be installed, got none that loads (npm install @napi-rs/keyring)',
-      { cause },
-    )
+    const expected = 'expected @napi-rs/keyring to be installed, got none that loads'
+    throw new SecretStoreError('ERR_NO_KEYRING', `keyring: ${expected} (npm install @napi-rs/keyring)`, { cause })
   }
 }
 
 const NO_STORE = 'secret-store: no store has this name'
 
 /**
- * Versions before 2.1.0 take no notice of the choice of a back end. Those that do refuse one that they do not know, and
- * that before they look for any keyring.
+ * Versions before 2.1.0 ignore the choice of a back end; later ones refuse one that they do not know.
  *
  * @throws {SecretStoreError} `ERR_NO_KEYRING` if the library is an older one.
  */

@@ -4,11 +4,7 @@ import { NOT_REGULAR, openRegular, unless } from './files'
 
 /** Files of others, which are read and never changed. Errors are Node's own. */
 
-/**
- * All of a file, through links.
- *
- * @returns `undefined` if it is no regular file.
- */
+/** All of a file, through links. @returns `undefined` if it is no regular file. */
 export async function readSourceFile(path: string): Promise<Uint8Array | undefined> {
   const file = await unless(openRegular(path, { follow: true }), NOT_REGULAR)
   try {

@@ -23,16 +23,13 @@ export interface IpcMain {
 
 /** Options of `exposeSecrets`. */
 export interface ExposeOptions {
-  /**
-   * Who may do what: of the grants that match the sender, the first one counts. A page that none matches may do
-   * nothing.
-   */
+  /** Who may do what. The first grant that matches a page counts; a page without one may do nothing. */
   readonly allow: readonly Grant[]
 }
 
 /**
- * Lets pages use a store, each as far as it is allowed: which page asks is known from its frame, as the browser process
- * has it, and what a message says can allow nothing. The preload script is `exposeInPreload`.
+ * Lets pages use a store, each as far as it is allowed. The browser process knows from the frame which page asks; what a
+ * message says can allow nothing. The preload script is `exposeInPreload`.
  *
  * @param ipcMain - Of the module `electron`, or the `ipc` of a window's `webContents`.
  * @returns Ends it: what is under way is then answered to nobody.

@@ -52,8 +52,8 @@ export interface Sender {
   /** Its URL without query and fragment. */
   readonly page: string
   /**
-   * What its preload script says that `page` was when the document was loaded. `history.pushState` changes the URL, and
-   * of files to that of any other file. A broken renderer can say here what it likes, so that this may only narrow.
+   * `page` as it was loaded, by its preload script: `history.pushState` can change the URL to that of any other file. A
+   * broken renderer can say here what it likes, so this may only narrow.
    */
   readonly loadedAs: string | undefined
   readonly isMainFrame: boolean
