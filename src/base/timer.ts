@@ -11,7 +11,7 @@ export function every(
 ): () => Promise<void> {
   if (intervalMs === 0) return async () => {}
   let running: Promise<void> | undefined
-  const timer = setInterval(
+  const timer: { unref?(): unknown } | null = setInterval(
     () => {
       running ??= work()
         .then(() => {}, onError)
@@ -21,10 +21,9 @@ export function every(
     },
     Math.min(intervalMs, MAX_TIMER_MS),
   )
-  // Elsewhere than on Node, a timer is a number, and keeps nothing alive.
-  ;(timer as Partial<typeof timer> | null)?.unref?.()
+  timer?.unref?.()
   return async () => {
-    clearInterval(timer)
+    clearInterval(timer as never)
     await running
   }
 }

@@ -27,10 +27,8 @@ export function decodeEnvelope(value: Uint8Array): Envelope {
   }
   const version = value[0]
   if (version !== FORMAT_VERSION) {
-    throw new SecretStoreError(
-      'ERR_UNSUPPORTED_VERSION',
-      `envelope: expected format version ${FORMAT_VERSION}, got ${version}`,
-    )
+    const message = `envelope: expected format version ${FORMAT_VERSION}, got ${version}`
+    throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', message)
   }
   return { keyId: getU32(value, 1), sealed: value.subarray(SEALED_OFFSET) }
 }

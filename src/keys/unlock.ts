@@ -33,10 +33,8 @@ export async function findSlot(
   }
   if (damaged !== undefined) throw damaged
   const kinds = [...new Set(slots.map((slot) => slot.kind))].join(', ')
-  throw new SecretStoreError(
-    'ERR_WRONG_KEY',
-    `key: expected one that opens a slot of this store (${kinds}), got ${provider.kind}, which opens none`,
-  )
+  const expected = `expected one that opens a slot of this store (${kinds})`
+  throw new SecretStoreError('ERR_WRONG_KEY', `key: ${expected}, got ${provider.kind}, which opens none`)
 }
 
 /** Whether the provider wants this slot, which it has opened, to be wrapped anew. */

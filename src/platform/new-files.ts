@@ -115,13 +115,11 @@ export async function makeSibling(
     // Only what is empty: somebody else may have begun to use them.
     let above = parent
     while (topmost !== undefined && above.length >= topmost.length) {
-      if (
-        !(await rmdir(above).then(
-          () => true,
-          () => false,
-        ))
-      )
+      try {
+        await rmdir(above)
+      } catch {
         return
+      }
       above = dirname(above)
     }
   }

@@ -46,8 +46,7 @@ export function loadSodium(here: string | undefined = thisFile()): Sodium | unde
 }
 
 /**
- * Where the app that a file belongs to has it installed. Node would go on looking in every folder above, and in those of
- * NODE_PATH; there, others may have put code of theirs.
+ * Where the app that a file belongs to has it installed: not in a folder above or in NODE_PATH, as Node would look.
  *
  * @param here - A file of this library, or of a bundle that it is in.
  */

@@ -45,11 +45,11 @@ export async function damagedDirectory(path: string): Promise<string> {
   return system('location', async () => {
     const directory = resolvePath(path)
     const { kind } = await status(directory)
-    if (kind === 'absent')
+    if (kind === 'directory') return directory
+    if (kind === 'absent') {
       throw new SecretStoreError('ERR_NOT_FOUND', 'location: expected a damaged store, got nothing')
-    if (kind !== 'directory')
-      throw new SecretStoreError('ERR_NOT_A_STORE', `location: expected a directory, got a ${kind}`)
-    return directory
+    }
+    throw new SecretStoreError('ERR_NOT_A_STORE', `location: expected a directory, got a ${kind}`)
   })
 }
 
