@@ -34,10 +34,8 @@ export class Clock {
   }
 
   /**
-   * Milliseconds since the load of an entry began, by the clock that says more: setting a clock back makes nothing
-   * younger as long as the process lives.
-   *
-   * @returns `undefined` if nobody knows, because it seems to have begun in the future.
+   * Milliseconds since the load of an entry began, by the clock that says more: a clock that is set back makes nothing
+   * younger while the process lives. @returns `undefined` if it seems to have begun in the future.
    */
   ageMs({ stamp }: CacheEntry): number | undefined {
     const now = this.now()

@@ -79,9 +79,8 @@ export class StoreWriter {
     const record = openRecord(this.#keyring, rowKey, value)
     if (payloadValue === undefined) return { record, value }
     if (!('tag' in record.payload)) {
-      if (payloadValue.length > 0)
-        throw corrupt(`${this.#label}: expected no payload row for a record without, got one`)
-      return { record, value }
+      if (payloadValue.length === 0) return { record, value }
+      throw corrupt(`${this.#label}: expected no payload row for a record without, got one`)
     }
     openPayload(this.#keyring, rowKey, record, payloadValue)
     return { record, value, payloadValue }

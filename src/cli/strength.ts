@@ -1,9 +1,8 @@
 /**
  * How strong a passphrase may be, for the person who types it; nothing is refused for it.
  *
- * The estimate is that of NIST SP 800-63-2 (2013), appendix A.2, for passphrases that people choose. Before it is made,
- * common passwords, repetitions and sequences are cut to one character each. It knows few words and nobody's name or
- * birthday, so that it may call a weak passphrase strong; random characters are worth more than it says.
+ * The estimate is that of NIST SP 800-63-2 (2013), appendix A.2, after common passwords, repetitions and sequences were
+ * cut to one character each. It knows few words, so it may call a weak passphrase strong.
  */
 export function strengthHint(passphrase: string): string {
   const bits = guessedBits(passphrase)

@@ -8,12 +8,7 @@ export type Kdf =
   | { readonly kdf: 'scrypt'; readonly N: number; readonly r: number; readonly p: number }
   | { readonly kdf: 'argon2id'; readonly m: number; readonly t: number; readonly p: number }
 
-/**
- * Checks a cost against its floor and its ceiling, before any work is done: below, a stored slot would be cheap to
- * guess; above, it would be a way to exhaust the machine.
- *
- * @returns What is wrong, or `undefined`.
- */
+/** What is wrong with a cost, if anything: below its floor a slot is cheap to guess, above its ceiling it takes too much. */
 export function costProblem(kdf: Kdf): string | undefined {
   const { floor, ceiling } = kdf.kdf === 'scrypt' ? SCRYPT : ARGON2ID
   for (const [name, least] of Object.entries(floor)) {

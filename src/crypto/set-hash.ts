@@ -3,10 +3,8 @@ import { mac } from './derive'
 
 /**
  * MSet-Add-Hash (Clarke, Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003, §5):
- * the sum of HMAC-SHA256 of every element, modulo 2^256. Adding and removing an element are one addition each.
- *
- * The paper blinds the sum with a random nonce because it publishes the hash. Here the sum only ever stands inside the
- * sealed head, and a checkpoint carries an HMAC of it, so there is nothing to blind.
+ * the sum of HMAC-SHA256 of every element, modulo 2^256. The paper blinds the sum with a nonce because it publishes it.
+ * Here it stands in the sealed head alone, and a checkpoint carries an HMAC of it.
  */
 const MODULUS_MASK = (1n << 256n) - 1n
 

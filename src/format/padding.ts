@@ -1,7 +1,6 @@
 /**
- * The Padmé length for `length` bytes: at most 12 % more, and of sizes up to M only O(log log M) bits leak.
- *
- * Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", PoPETs 2019, §4.
+ * The Padmé length for `length` bytes: at most 12 % more, and of sizes up to M only O(log log M) bits leak (Nikitin et
+ * al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", PoPETs 2019, §4).
  */
 export function padmeLength(length: number): number {
   if (length < 2) return length

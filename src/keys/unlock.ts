@@ -76,11 +76,7 @@ export interface AeadOptions {
   readonly sodium: boolean
 }
 
-/**
- * The keyring of an existing keyring.json.
- *
- * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`.
- */
+/** The keyring of an existing keyring.json. @throws As `findSlot`, and `ERR_UNSUPPORTED_VERSION`. */
 export async function unlockKeyring(bytes: Uint8Array, provider: KeyProvider, aead: AeadOptions): Promise<Unlocked> {
   const unverified = readKeyringFile(bytes)
   const { file, rootKey } = await unlock(unverified, provider)

@@ -1,10 +1,10 @@
 import { orAborted, Turns } from '../base/waiting'
 import { SecretStoreError } from '../errors'
 import { decodeKeyringEntry, encodeKeyringEntry } from './entry-secret'
-import { keyringFailure } from './failure'
 import {
   checkSelects,
   type EntryClass,
+  keyringFailure,
   loadLibrary,
   type SystemKeyringBackend,
   type SystemKeyringEntry,

@@ -23,7 +23,7 @@ interface Step {
 /**
  * Copies a store at work. It walks over the records in steps, between which writes go on. What changes after it was
  * passed is copied again, the last of it in one step with the head. A snapshot of LevelDB would keep deleted bytes on
- * disk. In the end the tally of the copy must be the head's: every record is there, in its last version, and was opened.
+ * disk. In the end the tally of the copy must be the head's: every record is there, in its last version, and opens.
  */
 export class StoreCopy {
   readonly #context: StoreContext

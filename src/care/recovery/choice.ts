@@ -12,8 +12,8 @@ export type Choice =
   | { readonly kind: 'nothing' }
 
 /**
- * Of what was found of a row: is there a version that was not deleted? LevelDB's numbers tell the order of a deletion and
- * a version where both are beyond doubt; and a version is deleted, too, if a later one of the same row is.
+ * Whether a row has a version that was not deleted. LevelDB's numbers tell the order of a deletion and a version where
+ * both are beyond doubt. A version is deleted, too, if a later one of the same row is.
  */
 export function choose(traces: Traces): Choice {
   const { versions, deletedAt } = traces

@@ -8,11 +8,7 @@ import type { FoundRow } from './level-files/found'
 import { readLevelFiles } from './level-files/read'
 import type { DamagedFile } from './report'
 
-/**
- * keyring.json; if that is damaged, the one that a change of keys had written beside it.
- *
- * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`, `ERR_IO`.
- */
+/** keyring.json; if that is damaged, the one that a change of keys had written beside it. @throws {SecretStoreError} */
 export async function readDamagedKeyring(directory: string): Promise<Uint8Array> {
   let failure: unknown
   for (const name of [KEYRING_FILE, STAGED_KEYRING_FILE]) {
@@ -36,11 +32,7 @@ function isDamage(error: unknown): boolean {
   return error.code === 'ERR_CORRUPT' || (cause instanceof Error && 'code' in cause && cause.code === 'EIO')
 }
 
-/**
- * Where a damaged store is. It is only read, so that it does not matter whose it is.
- *
- * @throws {SecretStoreError} `ERR_NOT_FOUND`, `ERR_NOT_A_STORE`, `ERR_IO`.
- */
+/** Where a damaged store is. @throws {SecretStoreError} `ERR_NOT_FOUND`, `ERR_NOT_A_STORE`, `ERR_IO`. */
 export async function damagedDirectory(path: string): Promise<string> {
   return system('location', async () => {
     const directory = resolvePath(path)

@@ -16,10 +16,10 @@ export interface NextKeyring {
 }
 
 /**
- * Puts another keyring.json in place: first on disk, then in use, then in the head, which from then on goes with no other.
- * No write is under way meanwhile. After a crash at any point the store opens with the one file or the other.
+ * Puts another keyring.json in place, while no write is under way: on disk, in use, and in the head, which then goes with
+ * no other. After a crash at any point the store opens with the one file or the other.
  *
- * @param sequence - At least the head's; more to leave an abandoned future behind.
+ * @param leastSequence - For the head; above all writes of an abandoned future.
  * @throws {TypeError | RangeError} If keyring.json could not hold it; nothing has changed.
  * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`: nothing has changed. `ERR_FAILED`: it shows when the store is opened
  *   again.

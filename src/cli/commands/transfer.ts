@@ -56,13 +56,6 @@ async function importFile(session: Session, file: string, flags: ImportFlags): P
   await output.done({ created, replaced, skipped }, text)
 }
 
-interface ImportPlan {
-  readonly operations: BatchOperation[]
-  readonly created: number
-  readonly replaced: number
-  readonly skipped: number
-}
-
 /** @throws {Failure} If something is there of the same name, and nobody said what to do. */
 async function planImport(
   session: Session,
@@ -70,7 +63,7 @@ async function planImport(
   entries: readonly Entry[],
   { skip = false, replace = false }: ImportFlags,
   { onProgress, signal }: Required<LongOptions>,
-): Promise<ImportPlan> {
+) {
   const { scope } = session
   const operations: BatchOperation[] = []
   const there: string[] = []

@@ -102,10 +102,11 @@ class Bridge {
     }
     const { verb, check, run } = CALLS.get(call) ?? unknownCall()
     checkAllowed(access, verb)
-    const expanded = isExpanded(params)
-    if (expanded) checkAllowed(access, 'get')
+    const { expand, payload } = (params ?? {}) as { readonly expand?: unknown; readonly payload?: unknown }
+    if (expand !== undefined) checkAllowed(access, 'get')
     check?.(params)
-    const asked = { payloadBytes: payloadBytes(params), isRead: expanded || (verb !== 'set' && verb !== 'delete') }
+    const isRead = expand !== undefined || (verb !== 'set' && verb !== 'delete')
+    const asked = { payloadBytes: bytesAtMost(payload), isRead }
     const value = await this.#loads.within(sender.frame, asked, () => run(access.view, params as never))
     // Meanwhile another page may have come into the frame, which is not to have the answer.
     const still = senderOf(event, loadedAs)
@@ -124,13 +125,8 @@ class Bridge {
   }
 }
 
-function isExpanded(params: unknown): boolean {
-  return (params as { readonly expand?: unknown } | null | undefined)?.expand !== undefined
-}
-
-/** At most, before it is known to be one. */
-function payloadBytes(params: unknown): number {
-  const payload = (params as { readonly payload?: unknown } | null | undefined)?.payload
+/** Of a payload, before it is known to be one. */
+function bytesAtMost(payload: unknown): number {
   if (typeof payload === 'string') return payload.length
   return ArrayBuffer.isView(payload) ? payload.byteLength : 0
 }
