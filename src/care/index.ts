@@ -1,7 +1,4 @@
-/**
- * What is loaded when it is first called: all that is not needed to open a store and to use what is in it. Nothing imports
- * this file, or what it exports, in any other way than by `import()`.
- */
+/** What opening and using a store does not need: loaded when it is first called, always by `import()` of this file. */
 export { backup } from './backup/backup'
 export { restore } from './backup/restore'
 export { createStore } from './create'

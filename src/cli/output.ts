@@ -32,7 +32,7 @@ export class Output {
     await writeAll(this.#io.stdout, bytes)
   }
 
-  /** Worth knowing, and not what was asked for. As JSON there are none, so that what is on stderr can be read by a program. */
+  /** Worth knowing, and not what was asked for. With `--json` there are none: a program reads stderr. */
   async note(text: string): Promise<void> {
     if (!this.json) await this.log(text)
   }

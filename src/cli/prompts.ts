@@ -6,7 +6,7 @@ import { strengthHint } from './strength'
 /**
  * Asks for one line that must not be seen.
  *
- * @throws {Failure} If there is nobody to ask, saying `otherwise`, or if several lines are pasted: of those, only one would be kept.
+ * @throws {Failure} If there is nobody to ask, saying `otherwise`, or if several lines are pasted.
  * @throws {Interrupted} On Ctrl-C and Ctrl-D.
  */
 export async function askHidden(io: Io, message: string, otherwise: string, hint?: string): Promise<string> {

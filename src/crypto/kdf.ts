@@ -8,7 +8,7 @@ export type Kdf =
   | { readonly kdf: 'scrypt'; readonly N: number; readonly r: number; readonly p: number }
   | { readonly kdf: 'argon2id'; readonly m: number; readonly t: number; readonly p: number }
 
-/** What is wrong with a cost, if anything: below its floor a slot is cheap to guess, above its ceiling it takes too much. */
+/** What is wrong with a cost, if anything: below the floor it is cheap to guess, above the ceiling too much work. */
 export function costProblem(kdf: Kdf): string | undefined {
   const { floor, ceiling } = kdf.kdf === 'scrypt' ? SCRYPT : ARGON2ID
   for (const [name, least] of Object.entries(floor)) {

@@ -28,7 +28,7 @@ export interface MemoryOptions {
    * some 480 bytes, so the default holds about 140,000. @defaultValue `67_108_864`
    */
   readonly indexBytes?: number
-  /** Told of failures that reach no caller: in sweeps, compactions, checkpoints, listeners. @defaultValue a process warning */
+  /** Told of failures that reach no caller: of sweeps, checkpoints, listeners. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
 
@@ -50,7 +50,7 @@ export interface OpenOptions extends MemoryOptions {
   readonly minimum?: string
   /** Where checkpoints are kept: the last one is a minimum, and after writes a new one is saved. @defaultValue none */
   readonly checkpoints?: CheckpointStorage
-  /** Opens an older state on purpose, and makes it the newest: later states are refused from then on. @defaultValue `false` */
+  /** Opens an older state on purpose, and makes it the newest: later ones are refused. @defaultValue `false` */
   readonly acceptRollback?: boolean
   /**
    * Whether `verify()` runs before the store is open, and refuses a damaged one. Left out, it runs if LevelDB says that

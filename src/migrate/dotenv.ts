@@ -122,7 +122,7 @@ function unread(text: string, at: number): TypeError {
   return new TypeError(`dotenv: expected NAME=payload, a comment or an empty line, got something else in line ${line}`)
 }
 
-/** In the first sort of quotes that hold it. A text with such a quote, or a backslash at its end, would not end there. */
+/** In the first sort of quotes that hold it. With such a quote, or a backslash at its end, it would not end there. */
 function assignmentOf(name: string, payload: string): string | undefined {
   const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
   const candidates: [quote: string, content: string][] = [

@@ -55,7 +55,7 @@ export class SecretEntry {
 
   /**
    * As `read`; but where there is no such entry, it is made, in one turn, while `alone` keeps other programs out. A
-   * locked system keyring says "none" without a prompt, so it is the write that waits at one. After `timeoutMs` no write
+   * locked system keyring says "none" without a prompt, so the write is what waits at one. After `timeoutMs` no write
    * begins; one that has begun may be done much later.
    *
    * @returns `undefined` if it was made.

@@ -69,7 +69,7 @@ export function checkSelects(AsyncEntry: EntryClass): void {
   throw new SecretStoreError('ERR_NO_KEYRING', 'keyring: expected @napi-rs/keyring 2.1.0 or later, got an older one')
 }
 
-/** The library's errors have one code, so its words have to do, as of 2.1.2. Others are errors, never "no such entry". */
+/** The library's errors have one code: its words of 2.1.2 have to do. Other words never mean "no such entry". */
 const DISMISSED = /unlock prompt was dismissed|object locked/
 const NO_COLLECTION = /no result found/
 const AMBIGUOUS = /^Entry is matched by \d+ credentials/

@@ -115,7 +115,7 @@ function checkName(value: unknown, label: string): string {
 }
 
 /**
- * The secret of the entry, which other stores may depend on. System keyrings have no "create unless it is there", so two
+ * The secret of the entry, which other stores may depend on. No system keyring has "create unless it is there", so two
  * makers could overwrite each other. Hence a lock of the machine, and for makers beyond it Fischer's protocol (Lamport,
  * "A fast mutual exclusion algorithm", 1987): write, wait for longer than a look and a write take, and read again.
  */

@@ -72,8 +72,8 @@ class Kept {
 }
 
 /**
- * If nothing is amiss it is the head that was found. Else it is the head of a write of its own after all that was found: a
- * checkpoint of a later one still refuses the store.
+ * The head that was found, if nothing is amiss; else one of a write after all that was found. Checkpoints of still later
+ * writes refuse the store.
  */
 function headOf(
   sum: RecordSum,

@@ -25,7 +25,7 @@ export async function readDamagedKeyring(directory: string): Promise<Uint8Array>
   throw failure
 }
 
-/** Bad bytes, or a disk that cannot read them; not what may be otherwise in a moment, for the other file is an older one. */
+/** Bad bytes, or a disk that cannot read them; not a passing failure, since the other file is an older one. */
 function isDamage(error: unknown): boolean {
   if (!(error instanceof SecretStoreError)) return false
   const { cause } = error

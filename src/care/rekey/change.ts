@@ -16,13 +16,13 @@ export interface NextKeyring {
 }
 
 /**
- * Puts another keyring.json in place, while no write is under way: on disk, in use, and in the head, which then goes with
- * no other. After a crash at any point the store opens with the one file or the other.
+ * Puts another keyring.json in place while no write is under way: on disk, in use, and in the head, which names it. The
+ * store opens with the one file or the other after a crash at any point.
  *
  * @param leastSequence - For the head; above all writes of an abandoned future.
  * @throws {TypeError | RangeError} If keyring.json could not hold it; nothing has changed.
- * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`: nothing has changed. `ERR_FAILED`: it shows when the store is opened
- *   again.
+ * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`: nothing has changed. `ERR_FAILED`: the next opening shows
+ *   which.
  */
 export async function changeKeyring(
   { engine, keyring, queue, keyringStorage }: Rekeying,

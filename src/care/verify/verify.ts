@@ -11,11 +11,11 @@ import { keyWalk, type Steps } from './strays'
 
 /**
  * Reads and authenticates everything: each record and payload, each secondary row in both directions, and all records
- * together against the head. Each step is a turn of the commit queue. Reads and writes go on between the steps, and their
- * changes of rows that were passed are counted. Memory holds one step, the listed problems, and the keys of records that
- * do not open.
+ * together against the head. Each step is a turn of the commit queue. Reads and writes go on in between; their changes
+ * of passed rows are counted. Memory holds one step, the listed problems, and the keys of records that do not open.
  *
- * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`. @throws What `signal` was aborted with, or `onProgress` throws.
+ * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`.
+ * @throws What `signal` was aborted with, or `onProgress` throws.
  */
 export async function verify(context: Verifiable, { onProgress, signal }: LongOptions = {}): Promise<VerifyReport> {
   const { queue } = context

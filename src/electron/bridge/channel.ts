@@ -5,7 +5,7 @@ import type { SecretStoreErrorCode } from '../../errors'
 /** The call, its parameters, and the URL that the document was loaded as. */
 export const CALL_CHANNEL = 'secret-store:call'
 
-/** Carries the port for changes, before the call `watch`: a port ends with its document, a frame may get another page. */
+/** Carries the port for changes, before the call `watch`: a port ends with its document, a frame gets another one. */
 export const PORT_CHANNEL = 'secret-store:port'
 
 /** What a renderer may be allowed to do. */

@@ -28,8 +28,8 @@ export interface ExposeOptions {
 }
 
 /**
- * Lets pages use a store, each as far as it is allowed. The browser process knows from the frame which page asks; what a
- * message says can allow nothing. The preload script is `exposeInPreload`.
+ * Lets pages use a store, each as far as it is allowed. The browser process knows from the frame which page asks; no
+ * message can allow anything. The preload script is `exposeInPreload`.
  *
  * @param ipcMain - Of the module `electron`, or the `ipc` of a window's `webContents`.
  * @returns Ends it: what is under way is then answered to nobody.

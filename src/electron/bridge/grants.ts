@@ -17,7 +17,7 @@ export interface Grant {
    * `pathToFileURL('index.html').href`. An origin of the app's own protects better (docs/electron.md).
    */
   readonly page?: string
-  /** `'all'`: also frames within it, as long as all around them is of its origin; not for files. @defaultValue `'main'` */
+  /** `'all'`: also frames within it, if all around them is of its origin; not for files. @defaultValue `'main'` */
   readonly frames?: 'main' | 'all'
   /** A further condition, such as which window it is. It can only narrow. @defaultValue none */
   readonly when?: (sender: { readonly frame: WebFrame; readonly webContents: WebContents }) => boolean
