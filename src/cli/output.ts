@@ -65,17 +65,21 @@ export class Output {
     const { default: progress } = await import('cli-progress')
     const bar = new progress.SingleBar({
       stream: stderr as NodeJS.WritableStream,
-      format: `${label} [{bar}] {percentage}% {value}/{total}, {eta_formatted} left`,
+      format: `${label} [{bar}] {percentage}% {value}/{total} {rate}/s, {eta_formatted} left`,
       hideCursor: true,
       clearOnComplete: true,
     })
+    const { now } = this.#io
+    const start = now()
     let started = false
     return {
       update({ done, total }) {
+        const seconds = (now() - start) / 1000
+        const rate = seconds > 0 ? Math.round(done / seconds) : 0
         if (started) bar.setTotal(total)
-        else bar.start(total, done)
+        else bar.start(total, done, { rate })
         started = true
-        bar.update(done)
+        bar.update(done, { rate })
       },
       stop() {
         if (started) bar.stop()
