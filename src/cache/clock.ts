@@ -39,12 +39,14 @@ export class Clock {
    */
   ageMs({ stamp }: CacheEntry): number | undefined {
     const now = this.now()
-    const isOwn = equal(stamp.run, this.#run)
-    // For entries of this run it is `now`: after the clock was wrong and set right, all would be too old at once.
-    const byWall = (isOwn ? now : this.#startedAt + this.runMs()) - stamp.fetchedAt
+    if (equal(stamp.run, this.#run)) {
+      const ageMs = Math.max(now - stamp.fetchedAt, this.runMs() - stamp.runMs)
+      return ageMs < 0 ? undefined : ageMs
+    }
+    // Not for entries of this run: after the clock was wrong and set right, all would be too old at once.
+    const byWall = this.#startedAt + this.runMs() - stamp.fetchedAt
     // An entry of an earlier run is at least as old as this one.
-    const bySteady = isOwn ? this.runMs() - stamp.runMs : this.runMs()
-    return byWall < 0 && (!isOwn || bySteady < 0) ? undefined : Math.max(byWall, bySteady)
+    return byWall < 0 ? undefined : Math.max(byWall, this.runMs())
   }
 
   /** Milliseconds since this cache was made. */

@@ -50,8 +50,8 @@ const OPTION_NAMES = [
 ]
 
 /**
- * The store of an Electron app: in its `userData`, opened by the system's keychain, and by a recovery code should that
- * be lost. Nothing is ever created in the place of a store that does not open.
+ * The store of an Electron app: in its `userData`, opened by the system's keychain, or by a recovery code if that is
+ * lost. Nothing is ever created in the place of a store that does not open.
  *
  * @param electron - The module `electron`, in the main process.
  * @throws {TypeError} On bad options. @throws What `offerRecoveryCode` or `askRecoveryCode` throw.
@@ -153,11 +153,7 @@ async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<
   }
 }
 
-async function findLocation(
-  { app }: Electron,
-  directory: string,
-  formerNames: readonly string[],
-): Promise<{ readonly location: string; readonly exists: boolean }> {
+async function findLocation({ app }: Electron, directory: string, formerNames: readonly string[]) {
   const former = formerNames.map((name) => joinPath(app.getPath('appData'), name, directory))
   const present = joinPath(app.getPath('userData'), directory)
   for (const location of [present, ...former]) {

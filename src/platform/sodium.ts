@@ -29,10 +29,9 @@ const PACKAGE = 'sodium-native'
 const MODULES = 'node_modules'
 
 /**
- * The app's `sodium-native`. Asked for in a way that no bundler sees, since it is not there for most.
+ * The app's `sodium-native`, asked for in a way that no bundler sees. If it does not load there is a warning.
  *
  * @param here - A file of the app. @defaultValue this one
- * @returns `undefined` if it is not installed, or not for this machine; the latter with a warning.
  */
 export function loadSodium(here: string | undefined = thisFile()): Sodium | undefined {
   const path = here === undefined ? undefined : findSodium(here)

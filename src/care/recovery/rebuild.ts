@@ -12,7 +12,7 @@ import type { RecoveredSecret, RecoveryReport } from './report'
 import { type Stock, select, takeStock } from './stock'
 import { fates, type Survivor } from './survivors'
 
-export interface RebuildPlan {
+interface RebuildPlan {
   /** Whether there were later writes than any that was found. */
   readonly outdated: boolean
   readonly signal: AbortSignal | undefined
@@ -72,7 +72,7 @@ class Kept {
 }
 
 /**
- * The head that was found, if nothing is amiss; else one of a write after all that was found. Checkpoints of still later
+ * The head that was found, if nothing is amiss; else one of a write after all that was found. Checkpoints of later
  * writes refuse the store.
  */
 function headOf(

@@ -51,10 +51,7 @@ export interface Sender {
   readonly origin: string
   /** Its URL without query and fragment. */
   readonly page: string
-  /**
-   * `page` as it was loaded, by its preload script: `history.pushState` can change the URL to that of any other file. A
-   * broken renderer can say here what it likes, so this may only narrow.
-   */
+  /** `page` as it was loaded, says its preload script, so it may only narrow: `history.pushState` changes URLs. */
   readonly loadedAs: string | undefined
   readonly isMainFrame: boolean
   /** Whether every frame around it is of the same origin. */
