@@ -13,7 +13,6 @@ const EXCHANGE_MODULES = [
   'test/unit/care/index.test.ts',
   'test/unit/care/rekey/*.test.ts',
   'test/unit/cli/transcripts.test.ts',
-  'test/unit/crypto/portable-scrypt.test.ts',
   'test/unit/keys/keys.test.ts',
   'test/unit/os-keyring/os-keyring.test.ts',
 ]

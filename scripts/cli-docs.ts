@@ -116,7 +116,7 @@ Results go to stdout, and everything else goes to stderr. Colours need a termina
 With \`--json\`, results have the shape that each command's help shows, with the fields of the API and times in Unix seconds. An error is
 \`{"error": {"code", "message", "hint", "exit_code"}}\` on stderr, where nothing else is written but the requests of \`serve\`.
 
-\`--quiet\` leaves out notes, progress and reports of what was done.
+\`--quiet\` leaves out notes, progress and reports of what was done. Progress is shown on a terminal only.
 
 ## Commands
 

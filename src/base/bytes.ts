@@ -7,7 +7,7 @@ const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Of one UTF-16 code unit. */
 export const MOST_UTF8_BYTES = 3
-/** Short texts are encoded here and copied, which is faster; they are names, ids and the like, and of those the last. */
+/** Short texts that are no secrets are encoded here and copied, which is faster. The last one stays here. */
 const scratch = new Uint8Array(768)
 
 export function utf8(text: string): Uint8Array {

@@ -1,6 +1,5 @@
 /**
- * Runs `work` every `intervalMs`, one run at a time, without keeping the process alive. It knows nothing of what it
- * runs.
+ * Runs `work` every `intervalMs`, one run at a time, without keeping the process alive.
  *
  * @param intervalMs - Milliseconds; 0 for never. Longer than a timer can hold is cut to 2^31 - 1, about 24 days.
  * @returns Ends it, and resolves when a run that is under way is over.
@@ -12,7 +11,7 @@ export function every(
 ): () => Promise<void> {
   if (intervalMs === 0) return async () => {}
   let running: Promise<void> | undefined
-  const timer = setInterval(
+  const timer: { unref?(): unknown } | null = setInterval(
     () => {
       running ??= work()
         .then(() => {}, onError)
@@ -22,16 +21,11 @@ export function every(
     },
     Math.min(intervalMs, MAX_TIMER_MS),
   )
-  unref(timer)
+  timer?.unref?.()
   return async () => {
-    clearInterval(timer)
+    clearInterval(timer as never)
     await running
   }
 }
 
 const MAX_TIMER_MS: number = 2 ** 31 - 1
-
-/** Browsers have plain numbers for timers, and nothing to keep alive. */
-function unref(timer: unknown): void {
-  if (typeof timer === 'object' && timer !== null && 'unref' in timer) (timer.unref as () => void).call(timer)
-}

@@ -11,7 +11,7 @@ export interface Activity {
   /** Goes up when what is kept may have become another. */
   changes: number
   flight: Flight | undefined
-  /** Never rejects. */
+  /** The last one. It never rejects, and stays when it is over. */
   invalidation: Promise<void> | undefined
 }
 

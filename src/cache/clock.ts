@@ -2,24 +2,16 @@ import { equal } from '../base/bytes'
 import { publicRandom } from '../crypto/random'
 import { type CacheEntry, RUN_BYTES, type Stamp } from './entry'
 
-function notNegative(ageMs: number): number | undefined {
-  return ageMs < 0 ? undefined : ageMs
-}
-
-/** The clock of the wall and one that is never set; together they tell how old an entry is at least. */
+/** The wall clock and one that is never set; together they tell how old an entry is at least. */
 export class Clock {
   readonly #now: () => number
   readonly #monotonicNow: () => number
   readonly #startMs: number
   readonly #run = publicRandom(RUN_BYTES)
-  /** What the clock of the wall would have said at the start, by the latest time that it has ever told since. */
+  /** What the wall clock would have said at the start, by the latest time that it has told since. */
   #startedAt = 0
 
-  /**
-   * Both in milliseconds; the origin of the second does not matter.
-   *
-   * @throws {TypeError} If they give no time.
-   */
+  /** Both in milliseconds; the origin of the second does not matter. @throws {TypeError} If they give no time. */
   constructor(now: () => number, monotonicNow: () => number) {
     this.#now = now
     this.#monotonicNow = monotonicNow
@@ -42,17 +34,18 @@ export class Clock {
   }
 
   /**
-   * Milliseconds since the load of an entry began, by the clock that says more: setting a clock back makes nothing
-   * younger as long as the process lives.
-   *
-   * @returns `undefined` if nobody knows, because it seems to have begun in the future.
+   * Milliseconds since the load of an entry began, by the clock that says more: a clock that is set back makes nothing
+   * younger while the process lives. @returns `undefined` if it seems to have begun in the future.
    */
   ageMs({ stamp }: CacheEntry): number | undefined {
     const now = this.now()
-    if (equal(stamp.run, this.#run)) return notNegative(Math.max(now - stamp.fetchedAt, this.runMs() - stamp.runMs))
-    // Not for what this run has loaded: after the clock was wrong and set right, all of that would be too old at once.
+    if (equal(stamp.run, this.#run)) {
+      const ageMs = Math.max(now - stamp.fetchedAt, this.runMs() - stamp.runMs)
+      return ageMs < 0 ? undefined : ageMs
+    }
+    // Not for entries of this run: after the clock was wrong and set right, all would be too old at once.
     const byWall = this.#startedAt + this.runMs() - stamp.fetchedAt
-    // What an earlier run has left is at least as old as this one.
+    // An entry of an earlier run is at least as old as this one.
     return byWall < 0 ? undefined : Math.max(byWall, this.runMs())
   }
 

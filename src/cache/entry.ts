@@ -14,7 +14,7 @@ export interface CacheEntry {
 
 /** When a load began, by two clocks. */
 export interface Stamp {
-  /** Unix milliseconds: the clock of the wall, which may be set. */
+  /** Unix milliseconds, by the wall clock, which may be set. */
   readonly fetchedAt: number
   /** Which cache it was, among all that ever ran: 8 random bytes. */
   readonly run: Uint8Array
@@ -41,16 +41,11 @@ export function encodeCacheEntry({ stamp, payload, expires_at }: CacheEntry): Ui
   return concat(header.bytes(), payload?.bytes ?? new Uint8Array())
 }
 
-/**
- * @throws {SecretStoreError} `ERR_EXISTS` if it is a secret that no cache has written, `ERR_UNSUPPORTED_VERSION`,
- *   `ERR_CORRUPT`.
- */
+/** @throws {SecretStoreError} `ERR_EXISTS` if no cache has written it, `ERR_UNSUPPORTED_VERSION`, `ERR_CORRUPT`. */
 export function decodeCacheEntry(bytes: Uint8Array): CacheEntry {
   if (!equal(bytes.subarray(0, MAGIC.length), MAGIC)) {
-    throw new SecretStoreError(
-      'ERR_EXISTS',
-      "cache entry: expected one that a cache has written, got the app's own secret",
-    )
+    const message = "cache entry: expected one that a cache has written, got the app's own secret"
+    throw new SecretStoreError('ERR_EXISTS', message)
   }
   const reader = new ByteReader(bytes.subarray(MAGIC.length))
   try {

@@ -20,12 +20,7 @@ export function freshness(entry: CacheEntry, ageMs: number, settings: FreshnessS
   return ageMs >= freshMs - aheadMs ? 'due' : 'fresh'
 }
 
-/**
- * The second from which on an entry need not be kept: the store deletes it then.
- *
- * Seconds are all the store has, and a limit in the middle of one is rounded up; what is answered is decided by
- * `freshness`, to the millisecond.
- */
+/** When the store may delete an entry, in Unix seconds, rounded up. `freshness` decides to the millisecond. */
 export function keptUntilSeconds(entry: CacheEntry, settings: FreshnessSettings): number {
   return Math.ceil((entry.stamp.fetchedAt + lifeMs(entry, settings)) / 1000)
 }

@@ -10,7 +10,7 @@ export type CacheStore = Pick<SecretView, 'getBytes' | 'set' | 'delete'>
 export class KeptEntries {
   readonly #store: CacheStore
   readonly #prefix: string
-  /** Of what may still be in the store and must not be answered: what came after it could not be written. */
+  /** Keys of entries that may be in the store and must not be answered: what came after could not be written. */
   readonly #superseded = new Set<string>()
 
   constructor(store: CacheStore, prefix: string) {
@@ -68,15 +68,14 @@ export class KeptEntries {
   }
 }
 
-/** Behind these there is no entry that could be answered later. */
+/** After these there is no entry that could be answered later. */
 const NEVER_KEPT: ReadonlySet<unknown> = new Set(['ERR_EXISTS', 'ERR_ACCESS_DENIED'])
 const UNREADABLE: ReadonlySet<unknown> = new Set(['ERR_CORRUPT', 'ERR_IO', 'ERR_UNSUPPORTED_VERSION'])
 
 const claimed = new WeakMap<CacheStore, Set<string>>()
 
 /**
- * Two caches with different sources and the same entries would give each other's answers. `cache:` and `cache:db:` have
- * the same entry for `db:password` and `password`.
+ * Keeps two caches from sharing entries: `cache:` and `cache:db:` have the same one for `db:password` and `password`.
  *
  * @returns Ends the claim.
  * @throws {TypeError} If the prefix of another open cache of the same store begins with it, or it with that.

@@ -31,10 +31,8 @@ export interface CacheOptions {
   /** For how long an answer is fresh, in milliseconds since its load began. @defaultValue `300_000`, 5 minutes */
   readonly ttlMs?: number
   /**
-   * The age, in milliseconds since its load began, from which on an answer is never given, whatever fails; between
-   * `ttlMs` and this it is given only if the source fails. At least `ttlMs`.
-   *
-   * @defaultValue `86_400_000`, a day, or `ttlMs` if that is more
+   * The age in milliseconds, at least `ttlMs`, from which on an answer is never given. Between `ttlMs` and this it is
+   * given only if the source fails. @defaultValue `86_400_000`, a day, or `ttlMs` if that is more
    */
   readonly maxStaleMs?: number
   /**
@@ -42,20 +40,13 @@ export interface CacheOptions {
    * time it is fresh for. 0 for never. @defaultValue a tenth of `ttlMs`
    */
   readonly refreshAheadMs?: number
-  /**
-   * For how long "there is none" is answered without asking again, in milliseconds; 0 for not at all.
-   *
-   * @defaultValue `30_000`
-   */
+  /** For how long "there is none" is answered without asking again, in milliseconds. @defaultValue `30_000` */
   readonly negativeTtlMs?: number
   /** After how long without an answer a load has failed, in milliseconds. @defaultValue `10_000` */
   readonly loadTimeoutMs?: number
   /** How long a failure keeps the source from being asked for the same secret again. */
   readonly backoff?: BackoffOptions
-  /**
-   * Before the names of the secrets in which answers are kept. Two caches of one store need two, neither of which
-   * begins with the other. @defaultValue `'cache:'`
-   */
+  /** Before the names of kept answers. Of two caches' prefixes neither begins the other. @defaultValue `'cache:'` */
   readonly prefix?: string
   /** The clock, in **milliseconds** since the Unix epoch; give the store the same. @defaultValue `Date.now` */
   readonly now?: () => number
@@ -71,11 +62,7 @@ export interface CacheOptions {
 export interface BackoffOptions {
   /** The least pause after a failure, in milliseconds, at least 1. @defaultValue `1_000` */
   readonly minMs?: number
-  /**
-   * The longest, in milliseconds. The pause is random: from `minMs` to twice that, four times that, …, to `maxMs`.
-   *
-   * @defaultValue `60_000`, or `minMs` if that is more
-   */
+  /** The longest pause, in milliseconds. A pause is random, from `minMs` on. @defaultValue `60_000`, or `minMs` */
   readonly maxMs?: number
 }
 

@@ -1,10 +1,7 @@
 import { checkText, optionsOf } from '../base/checks'
-import type { TargetParams } from '../input/params'
-import { MAX_CHARACTERS, parseSet, parseTarget, type Target } from '../input/params'
+import { MAX_CHARACTERS, parseSet, parseTarget, type Target, type TargetParams } from '../input/params'
 import type { CacheEntry, Stamp } from './entry'
 import type { Loaded, LoadedSecret } from './options'
-
-/** What callers and sources pass in, from `unknown` to the model. */
 
 export interface CacheGetParams extends TargetParams {
   /** Ends the waiting of this caller; the load goes on for others who wait for it, and is aborted if there are none. */
@@ -24,7 +21,7 @@ export function parseCacheGet(params: unknown, label: string, prefix: string): C
   return { target: parseCacheTarget(target, label, prefix), signal }
 }
 
-/** Behind its prefix, a name has room for fewer characters than in the store. Frozen: callers are handed it. */
+/** After its prefix, a name has room for fewer characters than in the store. Frozen: callers are handed it. */
 export function parseCacheTarget(params: unknown, label: string, prefix: string): Target {
   const { scope, name } = parseTarget(params, label)
   checkText(name, 'name', MAX_CHARACTERS - [...prefix].length)

@@ -39,9 +39,8 @@ interface Found {
 }
 
 /**
- * The last good answers of a source of secrets, in a store: one load for any number of callers, and when the source
- * fails, what it said last, up to a certain age and never beyond, also after a restart, as long as the clock is not set
- * back between two processes.
+ * The last good answers of a source of secrets, in a store. One load serves any number of callers. When the source
+ * fails, its last answer is given up to a certain age, also after a restart, as long as nobody sets the clock back.
  */
 export class SecretCache implements AsyncDisposable {
   readonly #settings: CacheSettings
@@ -86,8 +85,7 @@ export class SecretCache implements AsyncDisposable {
   }
 
   /**
-   * Drops what is kept: the next `get` loads it anew, and a load that has begun before is aborted, and its answer not
-   * kept. When it resolves, that is on disk.
+   * Drops what is kept, on disk when it resolves. The next `get` loads anew; a load under way is aborted.
    *
    * @throws {TypeError | RangeError} On bad input.
    * @throws {SecretStoreError} `ERR_EXISTS`, `ERR_CLOSED`, and what the store's `get` and `delete` throw; what is kept
@@ -98,20 +96,12 @@ export class SecretCache implements AsyncDisposable {
     this.#checkOpen()
     await this.#activities.during(target, async (activity) => {
       const work = this.#drop(activity)
-      const invalidation = work.then(ignore, ignore)
-      activity.invalidation = invalidation
-      try {
-        await work
-      } finally {
-        if (activity.invalidation === invalidation) activity.invalidation = undefined
-      }
+      activity.invalidation = work.then(ignore, ignore)
+      await work
     })
   }
 
-  /**
-   * Aborts loads that are under way; who waits for one gets `ERR_CLOSED`. Resolves when nothing is being written.
-   * Calling it again is the same call.
-   */
+  /** Aborts loads under way, whose callers get `ERR_CLOSED`. Resolves when nothing is being written. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

@@ -23,8 +23,8 @@ const MOST_FAILURES = 10_000
 const MOST_DOUBLINGS = 42
 
 /**
- * Asks the source, keeps its answers, and gives it a pause after a failure: a random one, between a least pause and a
- * ceiling that doubles with each failure in a row.
+ * Asks the source, keeps its answers, and gives it a random pause after a failure. The longest pause doubles with each
+ * failure in a row.
  */
 export class Source {
   readonly #settings: CacheSettings

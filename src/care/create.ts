@@ -9,10 +9,7 @@ import type { Location } from '../storage/directory/location'
 import { sealHead } from '../storage/head'
 import { writeAlone } from '../storage/write-alone'
 
-/**
- * Creates the store of a location where there is none. Another creator may have been faster: then its store is left there,
- * to be opened if the key opens it.
- */
+/** Creates a store at an empty location. If another creator was faster, its store stays, to be opened by the key. */
 export async function createStore(location: Location, settings: OpenSettings): Promise<Unlocked> {
   const { key, names = 'plain' } = settings
   const created = settings.nowSeconds()

@@ -56,11 +56,7 @@ export class StoreWriter {
     return full
   }
 
-  /**
-   * Writes the head, and holds everything against it.
-   *
-   * @throws {SecretStoreError} `ERR_CORRUPT`.
-   */
+  /** Writes the head, and holds everything against it. @throws {SecretStoreError} `ERR_CORRUPT`. */
   async finish(head: Head, headValue: Uint8Array): Promise<void> {
     this.#changes.push({ type: 'put', key: HEAD_ROW, value: headValue })
     await this.#commit()
@@ -82,9 +78,8 @@ export class StoreWriter {
     const record = openRecord(this.#keyring, rowKey, value)
     if (payloadValue === undefined) return { record, value }
     if (!('tag' in record.payload)) {
-      if (payloadValue.length > 0)
-        throw corrupt(`${this.#label}: expected no payload row for a record without, got one`)
-      return { record, value }
+      if (payloadValue.length === 0) return { record, value }
+      throw corrupt(`${this.#label}: expected no payload row for a record without, got one`)
     }
     openPayload(this.#keyring, rowKey, record, payloadValue)
     return { record, value, payloadValue }

@@ -108,10 +108,8 @@ async function writeDotenv(entries: readonly Entry[]): Promise<string> {
     try {
       return encodeDotenv([entry])
     } catch {
-      throw refused(
-        `export: '${printable(entry.name)}' cannot be written as dotenv, because of its name or its payload`,
-        'use --format json',
-      )
+      const why = 'cannot be written as dotenv, because of its name or its payload'
+      throw refused(`export: '${printable(entry.name)}' ${why}`, 'use --format json')
     }
   })
   return lines.join('')

@@ -73,18 +73,11 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ERR_IO: [EXIT.refused, 'look at the disk: space, permissions, open files'],
 }
 
-/**
- * What is caught, as a failure to show. Only the store's errors and the system's are trusted to have messages without
- * secrets.
- */
+/** What is caught, as a failure to show. Messages of the store and of the system hold no secrets. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error
   if (error instanceof TypeError || error instanceof RangeError) return usage(error.message)
-  const { code, message, cause } = error as {
-    readonly code?: unknown
-    readonly message?: unknown
-    readonly cause?: unknown
-  }
+  const { code, message, cause } = error as Readonly<Partial<Record<'code' | 'message' | 'cause', unknown>>>
   if (typeof code !== 'string') return refused(`something unexpected failed: ${String(message)}`)
   const [exitCode, hint] = CODES[code as SecretStoreErrorCode] ?? [EXIT.refused, undefined]
   return new Failure(exitCode, code === 'ERR_IO' ? `${String(message)}${systemCode(cause)}` : String(message), {

@@ -5,18 +5,13 @@ import { BrokenPipe, type Failure, refused } from './failure'
 import type { Io } from './io'
 import { printable } from './printable'
 
-export interface OutputOptions {
-  readonly json: boolean
-  readonly quiet: boolean
-}
-
 /** Results on stdout, everything else on stderr. */
 export class Output {
   readonly json: boolean
   readonly quiet: boolean
   readonly #io: Io
 
-  constructor(io: Io, { json, quiet }: OutputOptions) {
+  constructor(io: Io, { json, quiet }: Pick<Output, 'json' | 'quiet'>) {
     this.#io = io
     this.json = json
     this.quiet = quiet
@@ -37,7 +32,7 @@ export class Output {
     await writeAll(this.#io.stdout, bytes)
   }
 
-  /** Worth knowing, and not what was asked for. As JSON there are none, so that what is on stderr can be read by a program. */
+  /** Worth knowing, and not what was asked for. With `--json` there are none: a program reads stderr. */
   async note(text: string): Promise<void> {
     if (!this.json) await this.log(text)
   }
@@ -60,18 +55,13 @@ export class Output {
     const { default: Table } = await import('cli-table3')
     const table = new Table({ head: headings.map((heading) => this.#heading(heading)), chars: BARE, style: PLAIN })
     table.push(...rows.map((row) => row.map(printable)))
-    return `${table
-      .toString()
-      .split('\n')
-      .map((line) => line.trimEnd())
-      .join('\n')}\n`
+    return `${table.toString().replaceAll(/ +$/gm, '')}\n`
   }
 
-  /** Says how far something long has come: a bar on a terminal, a line now and then elsewhere. */
+  /** A bar that says how far something long has come; nothing where stderr is no terminal. */
   async progress(label: string): Promise<Bar> {
     const { stderr } = this.#io
-    if (this.quiet || (this.json && !stderr.isTTY)) return { update() {}, stop() {} }
-    if (!stderr.isTTY) return plainBar(label, this.#io)
+    if (this.quiet || !stderr.isTTY) return { update() {}, stop() {} }
     const { default: progress } = await import('cli-progress')
     const bar = new progress.SingleBar({
       stream: stderr as NodeJS.WritableStream,
@@ -109,24 +99,6 @@ export class Output {
 export interface Bar {
   update(progress: Progress): void
   stop(): void
-}
-
-const LINE_EVERY_MS = 2000
-
-function plainBar(label: string, io: Io): Bar {
-  const start = io.now()
-  let last = start
-  return {
-    update({ done, total }) {
-      const now = io.now()
-      if (now - last < LINE_EVERY_MS) return
-      last = now
-      const rate = done / ((now - start) / 1000)
-      const left = rate > 0 ? Math.ceil((total - done) / rate) : 0
-      io.stderr.write(`${label}: ${done} of ${total}, ${Math.round(rate)}/s, ${left} s left\n`)
-    },
-    stop() {},
-  }
 }
 
 /** https://no-color.org: any value but the empty one. */

@@ -6,7 +6,7 @@ import { strengthHint } from './strength'
 /**
  * Asks for one line that must not be seen.
  *
- * @throws {Failure} If there is nobody to ask, saying `otherwise`, or if several lines are pasted: of those, only one would be kept.
+ * @throws {Failure} If there is nobody to ask, saying `otherwise`, or if several lines are pasted.
  * @throws {Interrupted} On Ctrl-C and Ctrl-D.
  */
 export async function askHidden(io: Io, message: string, otherwise: string, hint?: string): Promise<string> {
@@ -48,16 +48,11 @@ export async function askHidden(io: Io, message: string, otherwise: string, hint
 const CTRL_D = '\u0004'
 
 function severalLines(message: string): Failure {
-  return usage(
-    `${message}: expected one line, got several; nothing was kept`,
-    'read several lines from a file or a pipe',
-  )
+  const hint = 'read several lines from a file or a pipe'
+  return usage(`${message}: expected one line, got several; nothing was kept`, hint)
 }
 
-/**
- * Keeps the terminal from echoing until it is released, whatever the prompt does: between the end of that and what is done
- * about a paste, the rest of the paste arrives.
- */
+/** Keeps the terminal from echoing until it is released: the rest of a paste arrives after the prompt has ended. */
 function holdRawMode(input: Terminal): () => void {
   if (input.setRawMode === undefined) return () => {}
   const setRawMode = input.setRawMode.bind(input)

@@ -1,9 +1,8 @@
 /**
  * How strong a passphrase may be, for the person who types it; nothing is refused for it.
  *
- * The estimate is that of NIST SP 800-63-2 (2013), appendix A.2, for passphrases that people choose. Before it is made,
- * common passwords, repetitions and sequences are cut to one character each. It knows few words and nobody's name or
- * birthday, so that it may call a weak passphrase strong; random characters are worth more than it says.
+ * The estimate is that of NIST SP 800-63-2 (2013), appendix A.2, after common passwords, repetitions and sequences were
+ * cut to one character each. It knows few words, so it may call a weak passphrase strong.
  */
 export function strengthHint(passphrase: string): string {
   const bits = guessedBits(passphrase)
@@ -26,16 +25,10 @@ const MOST_CHARACTERS = 100
 function guessedBits(passphrase: string): number {
   const text = withoutPatterns(withoutCommonWords(passphrase.slice(0, MOST_CHARACTERS)))
   const characters = [...text].length
-  const bits = [...Array(characters).keys()].reduce((sum, index) => sum + bitsOfCharacter(index), 0)
+  // The first character is worth 4 bits, the next seven 2, those up to the twentieth 1.5, and all others 1.
+  const bits = characters + Math.min(characters, 20) / 2 + Math.min(characters, 8) / 2 + Math.min(characters, 1) * 2
   const isMixed = /\p{Lu}/u.test(text) && /[^\p{L}\s]/u.test(text) && characters >= 8
   return bits + (isMixed ? 6 : 0)
-}
-
-/** The first character is worth 4 bits, the next seven 2, those up to the twentieth 1.5, and all others 1. */
-function bitsOfCharacter(index: number): number {
-  if (index === 0) return 4
-  if (index < 8) return 2
-  return index < 20 ? 1.5 : 1
 }
 
 /** Digits and signs that stand for letters are read as those. */

@@ -4,13 +4,7 @@ import { usage } from './failure'
 const FORMS =
   'expected a duration (90d, 12h), a date (2027-01-31), a time (2027-01-31T09:00:00Z) or Unix seconds (1956528000)'
 
-/**
- * Expiry as people say it → Unix seconds.
- *
- * A date is its first moment in UTC. How far ahead it may be is for the store to say.
- *
- * @throws {Failure} Usage.
- */
+/** Expiry as people say it → Unix seconds. A date is its first moment in UTC. @throws {Failure} Usage. */
 export function parseExpiry(text: string, nowMs: number): number {
   const seconds = /^\d{1,15}$/.test(text) ? Number(text) : Math.floor(momentOf(text, nowMs) / 1000)
   if (!Number.isFinite(seconds)) throw usage(`--expires: ${FORMS}, got '${text}'`)

@@ -1,31 +1,14 @@
 import { argon2idAsync } from '@noble/hashes/argon2.js'
-import { scryptAsync } from '@noble/hashes/scrypt.js'
 import { corrupt } from '../errors'
 import { ARGON2ID, KEY_BYTES, SCRYPT } from '../format/constants'
-import { hasNativeScrypt, nativeScrypt } from '../platform/scrypt'
+import { nativeScrypt } from '../platform/scrypt'
 
-/** scrypt: CPU and memory cost (a power of two), block size, parallelism. */
-export interface ScryptCost {
-  readonly N: number
-  readonly r: number
-  readonly p: number
-}
+/** scrypt: CPU and memory cost (a power of two), block size, parallelism. Argon2id: memory in KiB, passes, lanes. */
+export type Kdf =
+  | { readonly kdf: 'scrypt'; readonly N: number; readonly r: number; readonly p: number }
+  | { readonly kdf: 'argon2id'; readonly m: number; readonly t: number; readonly p: number }
 
-/** Argon2id: memory in KiB, passes, lanes. */
-export interface Argon2idCost {
-  readonly m: number
-  readonly t: number
-  readonly p: number
-}
-
-export type Kdf = ({ readonly kdf: 'scrypt' } & ScryptCost) | ({ readonly kdf: 'argon2id' } & Argon2idCost)
-
-/**
- * Checks a cost against its floor and its ceiling, before any work is done: below, a stored slot would be cheap to
- * guess; above, it would be a way to exhaust the machine.
- *
- * @returns What is wrong, or `undefined`.
- */
+/** What is wrong with a cost, if anything: below the floor it is cheap to guess, above the ceiling too much work. */
 export function costProblem(kdf: Kdf): string | undefined {
   const { floor, ceiling } = kdf.kdf === 'scrypt' ? SCRYPT : ARGON2ID
   for (const [name, least] of Object.entries(floor)) {
@@ -54,13 +37,5 @@ export async function stretch(password: Uint8Array, salt: Uint8Array, kdf: Kdf):
   if (kdf.kdf === 'argon2id') {
     return argon2idAsync(password, salt, { m: kdf.m, t: kdf.t, p: kdf.p, dkLen: KEY_BYTES, asyncTick: 20 })
   }
-  const { N, r, p } = kdf
-  return hasNativeScrypt
-    ? nativeScrypt(password, salt, { N, r, p }, KEY_BYTES)
-    : portableScrypt(password, salt, { N, r, p })
-}
-
-/** The same as `stretch` for scrypt, without the platform: the reference it is checked against. */
-export function portableScrypt(password: Uint8Array, salt: Uint8Array, { N, r, p }: ScryptCost): Promise<Uint8Array> {
-  return scryptAsync(password, salt, { N, r, p, dkLen: KEY_BYTES, maxmem: SCRYPT.maxMemoryBytes * 2 })
+  return nativeScrypt(password, salt, { N: kdf.N, r: kdf.r, p: kdf.p }, KEY_BYTES)
 }

@@ -7,8 +7,7 @@ import type { Random } from './random'
 export const SEAL_BYTES: number = NONCE_BYTES + TAG_BYTES
 
 /**
- * Encrypts and authenticates. Random 192-bit nonces: no counter is kept, and 2^80 messages under one key are as safe as
- * the first.
+ * Encrypts and authenticates, with random 192-bit nonces: no counter is kept.
  *
  * @param key - 32 bytes.
  * @param context - Authenticated, not stored.

@@ -53,7 +53,6 @@ export function unwrapRootKey(secret: Uint8Array, params: SlotParams, context: S
   const wrappingKey = derive(secret, LABEL.slotWrap, bound)
   const rootKey = open(wrappingKey, wrapped, bound)
   wrappingKey.fill(0)
-  if (rootKey === undefined)
-    throw corrupt('slot wrapped: expected the root key under the committed key, got other bytes')
-  return rootKey
+  if (rootKey !== undefined) return rootKey
+  throw corrupt('slot wrapped: expected the root key under the committed key, got other bytes')
 }

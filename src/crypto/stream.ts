@@ -8,8 +8,7 @@ import { CHUNK_BYTES, CHUNK_COUNTER_BYTES, TAG_BYTES } from '../format/constants
 /**
  * STREAM (Hoang, Reyhanitabar, Rogaway and Vizár, "Online Authenticated-Encryption and its Nonce-Reuse
  * Misuse-Resistance", CRYPTO 2015, §5) as age has it (C2SP, age.md, "Payload"): ChaCha20-Poly1305 (RFC 8439) over chunks
- * of 64 KiB, the nonce an 11-byte counter and a byte that says whether the chunk is the last. Chunks cannot be changed,
- * dropped, repeated, put in another order or cut off without the next to be opened failing.
+ * of 64 KiB, the nonce an 11-byte counter and a byte that says whether the chunk is the last.
  */
 export class ChunkSealer {
   readonly #key: Uint8Array

@@ -20,17 +20,14 @@ export interface Electron {
 /** Options of `openInUserData`: those of `SecretStore.open` without `key`, and these. */
 export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStorageOptions, 'allowBasicText'> {
   /**
-   * Shows a new recovery code to the user, who writes it down. Asked at the first start, and again at later ones for as
-   * long as the store has no recovery code.
+   * Shows a new recovery code to the user, who writes it down. Called at each start until the store has one.
    *
-   * @returns Whether the user has it: only then does it open the store. With `false` nothing opens the store when the
-   *   keychain is lost.
+   * @returns Whether the user has it: only then does it open the store.
    */
   offerRecoveryCode(code: string): boolean | Promise<boolean>
   /**
-   * Asks the user for the recovery code, when the keychain does not open the store: it was emptied, or the app was
-   * renamed, or this is another user or machine. Asked again after a code that is wrong. With the right one the store
-   * gets a new slot for the keychain.
+   * Asks the user for the recovery code when the keychain does not open the store, and again after a wrong code. With
+   * the right one the store gets a new slot for the keychain.
    *
    * @param reason - Why it is asked: `ERR_WRONG_KEY`, `ERR_NO_KEYRING`, or a `TypeError` for a mistyped code.
    * @param attempt - 1 at first; from 2 on, the reason is what was wrong with the code.
@@ -53,8 +50,8 @@ const OPTION_NAMES = [
 ]
 
 /**
- * The store of an Electron app: in its `userData`, opened by the system's keychain, and by a recovery code should that
- * be lost. Nothing is ever created in the place of a store that does not open.
+ * The store of an Electron app: in its `userData`, opened by the system's keychain, or by a recovery code if that is
+ * lost. Nothing is ever created in the place of a store that does not open.
  *
  * @param electron - The module `electron`, in the main process.
  * @throws {TypeError} On bad options. @throws What `offerRecoveryCode` or `askRecoveryCode` throw.
@@ -82,8 +79,7 @@ export async function openInUserData(electron: Electron, options: UserDataOption
   try {
     if (!store.keys().some(({ kind }) => kind === SLOT_KIND.recoveryCode)) {
       const code = generateRecoveryCode()
-      // A code that was shown and opens nothing is offered anew at the next start; one that was never seen would be for
-      // ever.
+      // Shown before it is added: a code that nobody has seen would be in the store for ever.
       if (await offerRecoveryCode(code)) await store.addKey(recoveryCode(code))
     }
     return store
@@ -143,9 +139,8 @@ async function openWithCode(
 }
 
 /**
- * The keychain opens it again from now on. A slot of it that is the only one is dead; of several, one may be another
- * user's. If that fails the store is open all the same, and `onError` is told: the code is asked for again at the next
- * start.
+ * Lets the keychain open the store again. Its only slot is dead; of several, one may be another user's. A failure goes
+ * to `onError`, and the code is asked for again at the next start.
  */
 async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<void> {
   const own = store.keys().filter(({ kind }) => kind === key.kind)
@@ -158,11 +153,7 @@ async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<
   }
 }
 
-async function findLocation(
-  { app }: Electron,
-  directory: string,
-  formerNames: readonly string[],
-): Promise<{ readonly location: string; readonly exists: boolean }> {
+async function findLocation({ app }: Electron, directory: string, formerNames: readonly string[]) {
   const former = formerNames.map((name) => joinPath(app.getPath('appData'), name, directory))
   const present = joinPath(app.getPath('userData'), directory)
   for (const location of [present, ...former]) {

@@ -31,9 +31,7 @@ export interface ElectronSafeStorage {
 export interface SafeStorageOptions {
   /**
    * A name for the slot, shown by tools, never secret. Pass the same when opening: a slot that is encrypted anew gets
-   * it.
-   *
-   * @defaultValue the keychain's, such as `gnome_libsecret`
+   * it. @defaultValue the keychain's, such as `gnome_libsecret`
    */
   readonly label?: string
   /**
@@ -49,17 +47,15 @@ const MOST_ENCRYPTED_BYTES = 4096
 
 /**
  * A key that the system's keychain protects, by Electron's `safeStorage`. The slot holds a random secret, encrypted by
- * `safeStorage`, and the root key, wrapped under that secret: what `safeStorage` gives is not authenticated everywhere.
+ * `safeStorage`, and the root key, wrapped under that secret: `safeStorage` does not authenticate everywhere.
  *
  * @param electron - `safeStorage` of the module `electron`, in the main process, after the app is ready.
  * @throws {TypeError} On bad arguments. Opening with it throws `ERR_NO_KEYRING` if there is no keychain that protects,
  *   or it does not answer.
  */
 export function safeStorage(electron: ElectronSafeStorage, options: SafeStorageOptions = {}): KeyProvider {
-  const { label, allowBasicText = false } = optionsOf<SafeStorageOptions>(options, 'safeStorage options', [
-    'label',
-    'allowBasicText',
-  ])
+  const given = optionsOf<SafeStorageOptions>(options, 'safeStorage options', ['label', 'allowBasicText'])
+  const { label, allowBasicText = false } = given
   checkBoolean(allowBasicText, 'allowBasicText')
   if (label !== undefined) checkText(label, 'label', 200)
   const keychain = new Keychain(electron, allowBasicText)
@@ -129,10 +125,7 @@ class Keychain {
     this.#allowBasicText = allowBasicText
   }
 
-  /**
-   * Made with the password that everybody knows: on Linux Chromium writes `v10` in front of it, and `v11` with a
-   * keychain.
-   */
+  /** By the password that everybody knows: on Linux Chromium writes `v10` before it, and `v11` with a keychain. */
   #isBasicText(encrypted: Uint8Array): boolean {
     return this.#electron.getSelectedStorageBackend !== undefined && mapKey(encrypted.subarray(0, 3)) === 'v10'
   }

@@ -61,19 +61,11 @@ export async function decodeBackupHeader(
     const records = await source.read(8)
     const nonce = await source.read(BACKUP_NONCE_BYTES)
     return {
-      header: { keyring, records: countOf(records), nonce },
+      header: { keyring, records: new ByteReader(records).u64(), nonce },
       bytes: concat(MAGIC, Uint8Array.of(version), length, keyring, records, nonce),
     }
   } catch (error) {
     throw cutOff(error)
-  }
-}
-
-function countOf(bytes: Uint8Array): number {
-  try {
-    return new ByteReader(bytes).u64()
-  } catch (cause) {
-    throw corrupt('backup: expected a number of records below 2^53, got more', cause)
   }
 }
 
@@ -117,5 +109,7 @@ async function readField(source: ByteStreamReader, most: number): Promise<Uint8A
 }
 
 function cutOff(error: unknown): unknown {
-  return error instanceof RangeError ? corrupt('backup: expected more bytes, got its end', error) : error
+  return error instanceof RangeError
+    ? corrupt('backup: expected whole fields, got its end or an integer above 2^53 - 1', error)
+    : error
 }

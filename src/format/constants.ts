@@ -1,7 +1,6 @@
 /**
- * Every number and label on disk: the code twin of docs/format.md. A change here is a change of the format. Two formats
- * inside it have their own page and module: the params of a slot (the provider of its kind) and an entry of a cache
- * (docs/cache.md).
+ * Every number and label on disk: the code twin of docs/format.md. A change here is a change of the format. The params
+ * of a slot are in the provider of its kind, and an entry of a cache in src/cache/entry.ts.
  */
 
 export const FORMAT_VERSION = 1

@@ -12,12 +12,6 @@ export interface Envelope {
 /** Where `sealed` begins. */
 export const SEALED_OFFSET: number = ENVELOPE_HEADER_BYTES - NONCE_BYTES
 
-export function encodeEnvelope({ keyId, sealed }: Envelope): Uint8Array {
-  const value = blankEnvelope(keyId, sealed.length)
-  value.set(sealed, SEALED_OFFSET)
-  return value
-}
-
 /** An envelope with room for what is to be sealed. */
 export function blankEnvelope(keyId: number, sealedBytes: number): Uint8Array {
   const value = new Uint8Array(SEALED_OFFSET + sealedBytes)
@@ -33,16 +27,13 @@ export function decodeEnvelope(value: Uint8Array): Envelope {
   }
   const version = value[0]
   if (version !== FORMAT_VERSION) {
-    throw new SecretStoreError(
-      'ERR_UNSUPPORTED_VERSION',
-      `envelope: expected format version ${FORMAT_VERSION}, got ${version}`,
-    )
+    const message = `envelope: expected format version ${FORMAT_VERSION}, got ${version}`
+    throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', message)
   }
   return { keyId: getU32(value, 1), sealed: value.subarray(SEALED_OFFSET) }
 }
 
-/** What tells an envelope from every other one for its row: header ‖ tag. It is what the set hash covers. */
-/** Its parts that are always there: no envelope is shorter. */
+/** Header ‖ tag: what tells an envelope from every other one for its row. No envelope is shorter. */
 export const IDENTITY_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 
 export function envelopeTag(value: Uint8Array): Uint8Array {

@@ -89,14 +89,10 @@ export function encodeKeyringFile(file: KeyringFile, sha256: Digest, mac: Digest
     created: file.created,
     names: file.names,
     ...(file.change && { generation: file.change.generation, sequence: file.change.sequence }),
-    slots: file.slots.map((slot) => ({
-      id: toBase64url(slot.id),
-      kind: slot.kind,
-      label: slot.label,
-      created: slot.created,
-      params: slot.params,
-    })),
-    keys: file.keys.map((key) => ({ id: key.id, created: key.created, wrapped: toBase64url(key.wrapped) })),
+    slots: file.slots.map(({ id, kind, label, created, params }) => {
+      return { id: toBase64url(id), kind, label, created, params }
+    }),
+    keys: file.keys.map(({ id, created, wrapped }) => ({ id, created, wrapped: toBase64url(wrapped) })),
     indexKey: toBase64url(file.indexKey),
   }
   const body = utf8(JSON.stringify(json, null, 2).replace(/\n\}$/, ''))
@@ -159,7 +155,9 @@ function parseBody(text: string): KeyringFile {
   if (names === undefined) throw corrupt("names: expected 'plain' or 'sealed', got another")
   const slots = list(root['slots'], 'slots', MAX_SLOTS).map(parseSlot)
   const keys = list(root['keys'], 'keys', MAX_DATA_KEYS).map(parseKey)
-  unique(slots.map((slot) => toBase64url(slot.id)))
+  if (new Set(slots.map(({ id }) => toBase64url(id))).size !== slots.length) {
+    throw corrupt('keyring.json: expected different ids, got one twice')
+  }
   if (keys.some((key, index) => key.id <= (keys[index - 1]?.id ?? 0))) {
     throw corrupt('keys: expected ascending ids, got others')
   }
@@ -167,17 +165,15 @@ function parseBody(text: string): KeyringFile {
     storeId: base64url(root['store'], 'store', STORE_ID_BYTES),
     created: integer(root['created'], 'created', 0),
     names,
-    ...(isChanged ? { change: parseChange(root) } : {}),
+    ...(isChanged && {
+      change: {
+        generation: integer(root['generation'], 'generation', 1),
+        sequence: integer(root['sequence'], 'sequence', 0),
+      },
+    }),
     slots,
     keys,
     indexKey: base64url(root['indexKey'], 'indexKey', WRAPPED_KEY_BYTES),
-  }
-}
-
-function parseChange(root: Readonly<Record<string, unknown>>): KeyringChange {
-  return {
-    generation: integer(root['generation'], 'generation', 1),
-    sequence: integer(root['sequence'], 'sequence', 0),
   }
 }
 
@@ -254,8 +250,4 @@ export function base64url(json: unknown, label: string, length: number): Uint8Ar
   const bytes = typeof json === 'string' ? fromBase64url(json) : undefined
   if (bytes?.length !== length) throw corrupt(`${label}: expected ${length} bytes in base64url, got something else`)
   return bytes
-}
-
-function unique(ids: readonly unknown[]): void {
-  if (new Set(ids).size !== ids.length) throw corrupt('keyring.json: expected different ids, got one twice')
 }

@@ -3,21 +3,17 @@ import { corrupt } from '../errors'
 import type { Address, PayloadType, Scope, SecretRecord } from '../model'
 import { RECORD_FLAG as FLAG, TAG_BYTES } from './constants'
 
-/** Where the payload of a record is: in the record itself, or in a row of its own that the record vouches for. */
-export type StoredPayload =
-  | { readonly type: PayloadType; readonly inline: Uint8Array }
-  | { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
+/** A payload in a row of its own, which the record vouches for. */
+type ExternalPayload = { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
 
-/** A record without its payload; where that is, and its tag, if it has a row of its own. */
+/** A record without its payload. */
 export interface KnownRecord extends SecretRecord {
-  readonly payload:
-    | { readonly type: PayloadType }
-    | { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
+  readonly payload: { readonly type: PayloadType } | ExternalPayload
 }
 
 /** A record as it is sealed. */
 export interface StoredRecord extends SecretRecord {
-  readonly payload: StoredPayload
+  readonly payload: { readonly type: PayloadType; readonly inline: Uint8Array } | ExternalPayload
 }
 
 const ALL_FLAGS: number = Object.values(FLAG).reduce((all, flag) => all | flag, 0)

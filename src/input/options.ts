@@ -3,7 +3,6 @@ import { decodeCheckpoint } from '../format/checkpoint'
 import type { NameMode } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 import type { Partition } from '../model'
-
 import { warnOf } from '../platform/warn'
 import { checkAccount, checkUser } from './params'
 
@@ -13,31 +12,23 @@ export interface MemoryOptions {
   readonly now?: () => number
   /** How often expired secrets are deleted, in milliseconds; 0 for never. @defaultValue `60_000` */
   readonly sweepIntervalMs?: number
-  /**
-   * How often deleted bytes are made to leave the disk, in milliseconds, if anything was deleted or replaced since the
-   * last time; 0 for never. @defaultValue `3_600_000`
-   */
+  /** How often deleted and replaced bytes leave the disk, in milliseconds; 0 for never. @defaultValue `3_600_000` */
   readonly compactIntervalMs?: number
   /** The largest payload `set` accepts, in bytes, up to 1 GiB. @defaultValue `16_777_216` */
   readonly maxPayloadBytes?: number
   /**
-   * How names are written to disk: readable, or as keyed hashes. Fixed at creation; sealed names are listed in a fixed
-   * order that is not alphabetical. @defaultValue `'plain'`
+   * How names are written to disk: readable, or as keyed hashes, which are listed in no alphabetical order. Fixed at
+   * creation. @defaultValue `'plain'`
    */
   readonly names?: NameMode
-  /**
-   * Whether `sodium-native` seals and opens where the app has it installed; without, or with `false`, what Node and
-   * JavaScript have does. The bytes are the same. @defaultValue `true`
-   */
+  /** Whether `sodium-native` is used where the app has it installed. The bytes are the same. @defaultValue `true` */
   readonly sodium?: boolean
   /**
-   * How much memory may be used to keep what was read of secrets, without their payloads, in bytes, roughly; 0 for
-   * none. What is kept needs not be decrypted again. It is used as secrets are read and written: some 480 bytes each,
-   * so that the default holds about 140,000. @defaultValue `67_108_864`
+   * How much memory may keep what was read of secrets, without their payloads, in bytes; 0 for none. A secret takes
+   * some 480 bytes, so the default holds about 140,000. @defaultValue `67_108_864`
    */
   readonly indexBytes?: number
-  /** Told of failures in the background: sweeps, compactions, lazy deletions, checkpoints that cannot be saved, listeners that
-   * throw. @defaultValue a process warning */
+  /** Told of failures that reach no caller: of sweeps, checkpoints, listeners. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
 
@@ -57,20 +48,13 @@ export interface OpenOptions extends MemoryOptions {
   readonly createIfMissing?: boolean
   /** A token from `checkpoint()`: an older state, or another store, is refused. @defaultValue none */
   readonly minimum?: string
-  /**
-   * Where checkpoints are kept: the last one is loaded here and is a minimum, and after writes a new one is saved,
-   * without keeping them waiting. @defaultValue none
-   */
+  /** Where checkpoints are kept: the last one is a minimum, and after writes a new one is saved. @defaultValue none */
   readonly checkpoints?: CheckpointStorage
-  /**
-   * Opens an older state all the same, such as one restored from a backup on purpose, and makes it the newest: the
-   * states that came after it are refused from now on. @defaultValue `false`
-   */
+  /** Opens an older state on purpose, and makes it the newest: later ones are refused. @defaultValue `false` */
   readonly acceptRollback?: boolean
   /**
-   * Whether everything is read and authenticated before the store is open, as `verify()` does it; a damaged store is then
-   * refused. Left out, that is done if LevelDB says that it has passed over damage, and up to 1,000 records are counted.
-   * `false` opens a damaged store as far as it goes, to look at it. @defaultValue none
+   * Whether `verify()` runs before the store is open, and refuses a damaged one. Left out, it runs if LevelDB says that
+   * it has passed over damage, and up to 1,000 records are counted. `false` opens what is left. @defaultValue none
    */
   readonly verify?: boolean
 }
@@ -116,8 +100,7 @@ export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
 }
 export type OpenSettings = Omit<MemorySettings, 'names'> &
   Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback'>> &
-  Pick<OpenOptions, OpenWithoutDefault>
-type OpenWithoutDefault = 'minimum' | 'checkpoints' | 'names' | 'verify'
+  Pick<OpenOptions, 'minimum' | 'checkpoints' | 'names' | 'verify'>
 
 const SWEEP_INTERVAL_MS = 60_000
 const COMPACT_INTERVAL_MS = 3_600_000
@@ -209,7 +192,7 @@ export function parseViewOptions(options: unknown): { readonly partition: Partit
 }
 
 function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
-  const { now = Date.now, onError = warnOf } = given
+  const { now = Date.now, onError = warnOf, maxPayloadBytes = MAX_PAYLOAD_BYTES } = given
   const interval = (value: number, label: string): number => checkInteger(value, label, 0, Number.MAX_SAFE_INTEGER)
   return {
     nowSeconds: clock(checkFunction(now, 'now')),
@@ -218,12 +201,7 @@ function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
     indexBytes: checkInteger(given.indexBytes ?? INDEX_BYTES, 'indexBytes', 0, Number.MAX_SAFE_INTEGER),
     sweepIntervalMs: interval(given.sweepIntervalMs ?? SWEEP_INTERVAL_MS, 'sweepIntervalMs'),
     compactIntervalMs: interval(given.compactIntervalMs ?? COMPACT_INTERVAL_MS, 'compactIntervalMs'),
-    maxPayloadBytes: checkInteger(
-      given.maxPayloadBytes ?? MAX_PAYLOAD_BYTES,
-      'maxPayloadBytes',
-      1,
-      LARGEST_PAYLOAD_BYTES,
-    ),
+    maxPayloadBytes: checkInteger(maxPayloadBytes, 'maxPayloadBytes', 1, LARGEST_PAYLOAD_BYTES),
   }
 }
 
@@ -248,15 +226,11 @@ function checkNames(names: unknown): NameMode {
 }
 
 export function checkProvider(key: unknown): KeyProvider {
-  const provider = key as Partial<KeyProvider> | null | undefined
-  if (
-    typeof provider?.kind !== 'string' ||
-    typeof provider.wrap !== 'function' ||
-    typeof provider.unwrap !== 'function'
-  ) {
+  const { kind, wrap, unwrap } = (key ?? {}) as Partial<KeyProvider>
+  if (typeof kind !== 'string' || typeof wrap !== 'function' || typeof unwrap !== 'function') {
     throw new TypeError('key: expected a key provider such as passphrase(…) or rawKey(…), got something else')
   }
-  return provider as KeyProvider
+  return key as KeyProvider
 }
 
 function checkCheckpointStorage(storage: Partial<CheckpointStorage> | null): CheckpointStorage {

@@ -162,12 +162,9 @@ export function checkUser(value: unknown): string {
   return checkText(value, 'user', MAX_CHARACTERS)
 }
 
-/** A path without a NUL, which would cut it short. */
 export function checkLocation(value: unknown, label = 'location'): string {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw new TypeError(`${label}: expected the path of a directory, got something else`)
-  }
-  return value
+  if (isPath(value)) return value
+  throw new TypeError(`${label}: expected the path of a directory, got something else`)
 }
 
 export function checkSlotId(value: unknown): string {
@@ -181,7 +178,8 @@ export function checkBackupTarget(value: unknown): void {
   throw new TypeError('backup: expected the path of a new file, or a writable stream, got something else')
 }
 
-export function isPath(value: unknown): boolean {
+/** A path without a NUL, which would cut it short. */
+export function isPath(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !value.includes('\0')
 }
 
@@ -214,9 +212,8 @@ function parseExpiry(value: unknown, nowSeconds: number): number | null {
   if (!Number.isInteger(value)) throw new RangeError(`expires_at: expected whole seconds, got ${value}`)
   if (value <= nowSeconds) throw new RangeError(`expires_at: expected a time after ${nowSeconds}, got ${value}`)
   if (value > nowSeconds + HUNDRED_YEARS_SECONDS) {
-    throw new RangeError(
-      `expires_at: expected at most 100 years ahead, got ${value} (milliseconds? divide by 1000 and floor)`,
-    )
+    const hint = '(milliseconds? divide by 1000 and floor)'
+    throw new RangeError(`expires_at: expected at most 100 years ahead, got ${value} ${hint}`)
   }
   return value
 }

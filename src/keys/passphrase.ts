@@ -36,17 +36,14 @@ export interface PassphraseOptions {
  */
 export function passphrase(secret: string | Uint8Array, options: PassphraseOptions = {}): KeyProvider {
   const password = passwordBytes(secret)
-  const {
-    kdf = 'scrypt',
-    label,
-    ...cost
-  } = optionsOf<PassphraseOptions>(options, 'passphrase options', ['kdf', 'N', 'r', 'p', 'm', 't', 'label'])
+  const names = ['kdf', 'N', 'r', 'p', 'm', 't', 'label'] as const
+  const { kdf = 'scrypt', label, ...cost } = optionsOf<PassphraseOptions>(options, 'passphrase options', names)
   if (label !== undefined) checkText(label, 'label', 200)
   const chosen = chooseKdf(kdf, cost)
   return {
     kind: SLOT_KIND.passphrase,
     ...(label === undefined ? {} : { label }),
-    work: (params) => work(params),
+    work,
     async wrap(rootKey, context) {
       const salt = systemRandom(SALT_BYTES)
       const secret = await stretch(password, salt, chosen)

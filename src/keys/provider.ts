@@ -3,7 +3,7 @@ import type { SlotParams } from '../format/keyring-file'
 
 /**
  * One way to protect a store's root key: a passphrase, a raw key, a keychain. What it keeps in its slot of keyring.json
- * is its own business, as long as nobody can do anything with it who lacks the secret.
+ * must be of no use without the secret.
  */
 export interface KeyProvider {
   /** Lower-case letters, digits and `-`; slots of other kinds are passed over. */
@@ -25,8 +25,7 @@ export interface KeyProvider {
   unwrap(params: SlotParams, context: SlotContext): Promise<Uint8Array | null>
   /**
    * Whether the slot that `unwrap` has just opened is to be wrapped anew, as when a keychain has a newer key. That is
-   * done before `open` resolves; if it fails, the store is open all the same, and `onError` is told. @defaultValue it
-   * never is
+   * done before `open` resolves; a failure goes to `onError`. @defaultValue it never is
    */
   outdated?(context: SlotContext): boolean
 }

@@ -19,11 +19,10 @@ export function generateRecoveryCode(): string {
 }
 
 /**
- * A code from `generateRecoveryCode`, as somebody typed it: case, spaces and dashes do not matter, and `O`, `I`, `1` and
+ * A code from `generateRecoveryCode`, as somebody typed it. Case, spaces and dashes do not matter. `O`, `I`, `1` and
  * `B`, which are in no code, are read as what they look like. It is random, so it is not stretched.
  *
- * @throws {TypeError} If it cannot be a code, because of its length, a character or its checksum: it was mistyped. A
- *   code that is sound and opens nothing is `ERR_WRONG_KEY` where it is used.
+ * @throws {TypeError} If it was mistyped. A sound code that opens nothing is `ERR_WRONG_KEY` where it is used.
  */
 export function recoveryCode(code: string, options: RecoveryCodeOptions = {}): KeyProvider {
   return randomSecret(SLOT_KIND.recoveryCode, parseRecoveryCode(code), options, 'recovery code')

@@ -7,11 +7,7 @@ import { KEY_BYTES, MAX_UNLOCK_WORK } from '../format/constants'
 import type { KeyringFile, KeySlot, UnverifiedKeyringFile } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 
-/**
- * Finds the slot that is `provider`'s own.
- *
- * @throws {SecretStoreError} `ERR_WRONG_KEY` if no slot is, `ERR_CORRUPT`.
- */
+/** Finds the slot that is `provider`'s own. @throws {SecretStoreError} `ERR_WRONG_KEY` if no slot is, `ERR_CORRUPT`. */
 export async function findSlot(
   { storeId, slots }: KeyringFile,
   provider: KeyProvider,
@@ -37,10 +33,8 @@ export async function findSlot(
   }
   if (damaged !== undefined) throw damaged
   const kinds = [...new Set(slots.map((slot) => slot.kind))].join(', ')
-  throw new SecretStoreError(
-    'ERR_WRONG_KEY',
-    `key: expected one that opens a slot of this store (${kinds}), got ${provider.kind}, which opens none`,
-  )
+  const expected = `expected one that opens a slot of this store (${kinds})`
+  throw new SecretStoreError('ERR_WRONG_KEY', `key: ${expected}, got ${provider.kind}, which opens none`)
 }
 
 /** Whether the provider wants this slot, which it has opened, to be wrapped anew. */
@@ -82,11 +76,7 @@ export interface AeadOptions {
   readonly sodium: boolean
 }
 
-/**
- * The keyring of an existing keyring.json.
- *
- * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`.
- */
+/** The keyring of an existing keyring.json. @throws As `findSlot`, and `ERR_UNSUPPORTED_VERSION`. */
 export async function unlockKeyring(bytes: Uint8Array, provider: KeyProvider, aead: AeadOptions): Promise<Unlocked> {
   const unverified = readKeyringFile(bytes)
   const { file, rootKey } = await unlock(unverified, provider)

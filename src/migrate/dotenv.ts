@@ -12,8 +12,7 @@ export interface DotenvOptions {
 }
 
 /**
- * The variables of a text as dotenv reads it. One with a line that dotenv would pass over is refused as a whole: what
- * stands around such a line may be read otherwise than it is meant.
+ * The variables of a text as dotenv reads it. A text with a line that dotenv would pass over is refused as a whole.
  *
  * @throws {TypeError} On bad options; from `importFrom`, on such a text.
  */
@@ -42,9 +41,7 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** Text in the form of dotenv 18, read and written as dotenv does. A line that dotenv would pass over is an error here. */
-
-/** An assignment of such a text. */
+/** An assignment of a text in the form of dotenv 18. */
 export interface DotenvEntry {
   /** The name of the variable. */
   readonly name: string
@@ -58,22 +55,21 @@ const PAYLOAD = `${quoted("'")}|${quoted('"')}|${quoted('`')}|[^#\\n]+`
 /** One that an object can hold. */
 const NAME = '(?!__proto__(?![\\w.-]))[\\w.-]+'
 /**
- * Blank text, and then a comment, an assignment or the end. Matched at one place after another, it passes over nothing, and
- * each of its parts ends where the next begins: the time taken grows with the text, not with its square.
+ * Blank text, and then a comment, an assignment or the end. It is matched at one place after another. Each part ends
+ * where the next begins, so the time taken grows with the text and not with its square.
  */
 const STATEMENT = new RegExp(
   `\\s*(?:#.*|(?:export\\s+)?(${NAME})(?:\\s*=|:\\s)(${PAYLOAD})?\\s*(?:#.*)?$|(?![^]))`,
   'my',
 )
-/** At the begin and at the end of a line, of which U+2028 and U+2029 make more. */
+/** At the beginning and at the end of a line, which U+2028 and U+2029 end, too. */
 const OPENING_QUOTE = /(?<=^|[\u2028\u2029])['"`]/g
 const CLOSING_QUOTE = /['"`](?=$|[\u2028\u2029])/g
 
 /**
  * The assignments, each name once with the last payload it is given, as dotenv has it.
  *
- * @throws {TypeError} For a line that dotenv would pass over: a secret in it would be lost unnoticed. Nothing of it is
- *   repeated.
+ * @throws {TypeError} For a line that dotenv would pass over, without repeating it.
  */
 export function decodeDotenv(text: string): DotenvEntry[] {
   const lines = text.replaceAll(/\r\n?/g, '\n')
@@ -88,12 +84,7 @@ export function decodeDotenv(text: string): DotenvEntry[] {
   return Array.from(payloads, ([name, payload]) => ({ name, payload }))
 }
 
-/**
- * The text that gives these entries back.
- *
- * @throws {TypeError} For what dotenv cannot say (such a name, bytes, some mixtures of quotes): it is never written
- *   otherwise than it is.
- */
+/** The inverse of `decodeDotenv`. @throws {TypeError} For what dotenv cannot say: some names and quotes, and bytes. */
 export function encodeDotenv(
   entries: readonly { readonly name: string; readonly payload: string | Uint8Array }[],
 ): string {
@@ -106,10 +97,7 @@ export function encodeDotenv(
   return lines.join('')
 }
 
-/**
- * What is between a quote at the begin of a line and the last one of its sort at the end of one, as /^(['"`])(.*)\1$/gms has
- * it, in one pass.
- */
+/** What is between a quote that begins a line and the last one of its sort that ends one: /^(['"`])(.*)\1$/gms. */
 function withoutQuotes(content: string): string {
   const lastEnds = new Map<string, number>()
   for (const { 0: quote, index } of content.matchAll(CLOSING_QUOTE)) lastEnds.set(quote, index)
@@ -134,10 +122,7 @@ function unread(text: string, at: number): TypeError {
   return new TypeError(`dotenv: expected NAME=payload, a comment or an empty line, got something else in line ${line}`)
 }
 
-/**
- * In the first sort of quotes that hold it as it is. One that holds the quote itself, or ends in a backslash before it,
- * would reach into the lines after it.
- */
+/** In the first sort of quotes that hold it. With such a quote, or a backslash at its end, it would not end there. */
 function assignmentOf(name: string, payload: string): string | undefined {
   const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
   const candidates: [quote: string, content: string][] = [

@@ -14,12 +14,7 @@ export interface ElectronStoreLike {
 
 /** Options of `electronStore`. */
 export interface ElectronStoreOptions {
-  /**
-   * Only these, as they are passed to `store.get`, with all that is below them. One that is not there is reported as
-   * skipped.
-   *
-   * @defaultValue everything
-   */
+  /** Only these, as `store.get` takes them, with all below. An absent one is skipped. @defaultValue everything */
   readonly keys?: readonly string[]
   /** As the store was made with: with `false`, a key is a name as it is. @defaultValue `true` */
   readonly accessPropertiesByDotNotation?: boolean
@@ -41,9 +36,8 @@ const INTERNAL_KEY = '__internal__'
 /** `{}`, also with a line end that an editor has put there; no entry is so short. */
 const LARGEST_EMPTY_TEXT_BYTES = 3
 /**
- * The files of an encrypted `{}`, measured with conf 15.1.0: aes-256-ctr, -cbc and -gcm. Not all sizes up to the largest
- * are taken: with -ctr, one short secret has 29 bytes. Only a store whose file has just one of these sizes, such as one
- * of up to 15 characters of JSON with -cbc, cannot be told from an empty one when its key is another.
+ * The sizes of an encrypted `{}`, measured with conf 15.1.0: aes-256-ctr, -cbc and -gcm. Under a wrong key, a store of
+ * just such a size, such as up to 15 characters of JSON with -cbc, cannot be told from an empty one.
  */
 const EMPTY_ENCRYPTED_BYTES: readonly number[] = [19, 33, 35]
 
@@ -85,7 +79,9 @@ function checkKeys(keys: readonly string[] | undefined): readonly string[] | und
   return [...keys]
 }
 
-async function readStore(source: ElectronStoreLike): Promise<Readonly<Record<string, unknown>>> {
+type PlainObject = Readonly<Record<string, unknown>>
+
+async function readStore(source: ElectronStoreLike): Promise<PlainObject> {
   let content: unknown
   try {
     content = source.store
@@ -99,17 +95,12 @@ async function readStore(source: ElectronStoreLike): Promise<Readonly<Record<str
   // With `clearInvalidConfig`, what cannot be decrypted is read as empty.
   const bytes = (await sourceFileSize(path)) ?? 0
   if (bytes <= LARGEST_EMPTY_TEXT_BYTES || EMPTY_ENCRYPTED_BYTES.includes(bytes)) return content
-  throw new SecretStoreError(
-    'ERR_IO',
-    'electronStore: expected what its file holds, got an empty store (is clearInvalidConfig set, and the key another?)',
-  )
+  const got = 'got an empty store (is clearInvalidConfig set, and the key another?)'
+  throw new SecretStoreError('ERR_IO', `electronStore: expected what its file holds, ${got}`)
 }
 
 /** Whatever is not an object with something in it, by its path. */
-function* leaves(
-  content: Readonly<Record<string, unknown>>,
-  prefix: string,
-): Generator<[name: string, value: unknown]> {
+function* leaves(content: PlainObject, prefix: string): Generator<[name: string, value: unknown]> {
   for (const [key, value] of Object.entries(content)) {
     const name = prefix + key.replaceAll(/[\\.[]/g, '\\$&')
     if (isPlainObject(value) && Object.keys(value).length > 0) yield* leaves(value, `${name}.`)
@@ -153,6 +144,6 @@ function isJson(value: unknown): boolean {
   return isPlainObject(value) && Object.values(value).every(isJson)
 }
 
-function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+function isPlainObject(value: unknown): value is PlainObject {
   return Object.prototype.toString.call(value) === '[object Object]'
 }

@@ -23,13 +23,13 @@ export interface ImportOptions extends LongOptions {
 }
 
 const OPTIONS = ['scope', 'rename', 'dryRun', 'replace', 'onProgress', 'signal'] as const
-/** Of one durable write. */
+/** Bounds of one durable write. */
 const BATCH_ENTRIES = 100
 const BATCH_UNITS: number = 4 * 1024 * 1024
 
 /**
  * Sets what a source has. The source is read as a whole first, and never changed; then everything is written in
- * batches. Stopped at any point, another call does the rest: secrets that are there already are `unchanged`.
+ * batches. After a stop at any point, another call does the rest.
  *
  * @param store - A store or a view of one. Nothing else should be writing the same names meanwhile.
  * @throws {TypeError} On bad options, before anything is touched.
@@ -113,21 +113,17 @@ async function importBatch(
   return entries
 }
 
-/**
- * @returns What was refused after all, such as a secret whose time has come since it was looked at. The others are
- *   written.
- */
-async function writeAll(
-  store: SecretView,
-  writes: ReadonlyMap<number, SetParams>,
-): Promise<[index: number, reason: string][]> {
+type Refusals = [index: number, reason: string][]
+
+/** @returns What was refused after all, such as a secret that has expired meanwhile. The others are written. */
+async function writeAll(store: SecretView, writes: ReadonlyMap<number, SetParams>): Promise<Refusals> {
   try {
     await store.batch(Array.from(writes.values(), (request) => ({ type: 'set', ...request })))
     return []
   } catch (error) {
     if (!isRefusal(error)) throw error
   }
-  const refusals: [index: number, reason: string][] = []
+  const refusals: Refusals = []
   for (const [index, request] of writes) {
     try {
       await store.set(request)

@@ -13,18 +13,11 @@ export interface KeytarLike {
 export interface KeytarOptions {
   /** The name that the passwords were set under. */
   readonly service: string
-  /**
-   * The module `keytar` itself. `@napi-rs/keyring/keytar` finds the passwords that it has set; on Linux it finds none
-   * of keytar's own.
-   */
+  /** The module `keytar` itself. On Linux, `@napi-rs/keyring/keytar` finds none of its passwords. */
   readonly keytar: KeytarLike
 }
 
-/**
- * The passwords of a service in the keychain, by their accounts.
- *
- * @throws {TypeError} On bad options.
- */
+/** The passwords of a service in the keychain, by their accounts. @throws {TypeError} On bad options. */
 export function keytar(options: KeytarOptions): SecretSource {
   const given = optionsOf<KeytarOptions>(options, 'keytar', ['service', 'keytar'])
   const service = checkText(given.service, 'service', MAX_CHARACTERS)

@@ -1,6 +1,5 @@
 import { equal } from '../base/bytes'
-import type { SetParams, TargetParams } from '../input/params'
-import { parseSet, type SetLimits } from '../input/params'
+import { parseSet, type SetLimits, type SetParams, type TargetParams } from '../input/params'
 import type { Scope } from '../model'
 import { BytesPayloadError } from '../storage/records'
 import type { SecretView } from '../view'
@@ -11,19 +10,19 @@ import type { ReadEntry } from './source'
 export type Aimed = { readonly entry: ImportedEntry; readonly request?: undefined } | Candidate
 
 /** An entry that the store would take. */
-export interface Candidate {
+interface Candidate {
   readonly from: string
   readonly request: SetParams
 }
 
-export interface AimOptions {
+interface AimOptions {
   readonly scope: Scope
   readonly rename: ((name: string) => string | undefined) | undefined
   readonly limits: SetLimits
 }
 
 /** What is to be done about a candidate. */
-export interface Decision {
+interface Decision {
   readonly outcome: ImportOutcome
   readonly reason?: string
   /** What to write, if anything. */

@@ -28,21 +28,13 @@ const OPTIONS = ['safeStorage', 'directory', 'files', 'encoding', 'nameOf'] as c
 const ENCODINGS: readonly unknown[] = ['raw', 'base64', 'hex']
 
 const UNDECRYPTED = 'safeStorage: expected to decrypt it, got an error (another app, another user, or no keyring?)'
-
 const GARBLED = 'safeStorage: expected text, got bytes that are none (encrypted under another key?)'
-/**
- * What stands for bytes that are no UTF-8. On Linux `safeStorage` does not authenticate: one time in 256 or so, a wrong
- * key gives other bytes and no error.
- */
+/** Stands for bytes that are no UTF-8: on Linux, a wrong key gives other bytes and no error one time in 256 or so. */
 const NO_TEXT = '\ufffd'
 
 type Settings = Required<Omit<SafeStorageFilesOptions, 'directory' | 'files'>>
 
-/**
- * Files that hold what `safeStorage.encryptString` returned, one secret each.
- *
- * @throws {TypeError} On bad options.
- */
+/** Files that hold what `safeStorage.encryptString` returned, one secret each. @throws {TypeError} On bad options. */
 export function safeStorageFiles(options: SafeStorageFilesOptions): SecretSource {
   const given = optionsOf<SafeStorageFilesOptions>(options, 'safeStorageFiles', OPTIONS)
   const { directory, files, encoding = 'raw', nameOf = sourceFileName } = given
@@ -92,11 +84,7 @@ async function readEntry(path: string, { safeStorage, encoding, nameOf }: Settin
   return payload.includes(NO_TEXT) ? { name, problem: GARBLED } : { name, payload }
 }
 
-/**
- * The newer method first: it also reads what the older one wrote, and the other way round is not promised.
- *
- * @returns `undefined` if neither can. Why not is not asked: a message might repeat what it is about.
- */
+/** The newer method first: it also reads what the older one wrote. @returns `undefined` if neither can. */
 async function decrypt(safeStorage: SafeStorageLike, encrypted: Uint8Array): Promise<string | undefined> {
   const ways = [
     async () => (await safeStorage.decryptStringAsync?.(encrypted))?.result,

@@ -1,6 +1,7 @@
 import { optionsOf } from '../base/checks'
 import { orAborted } from '../base/waiting'
 import { SecretStoreError } from '../errors'
+import { isPath } from '../input/params'
 import type { Scope } from '../model'
 
 /** What a source has: a secret, one that cannot be read, or one that is left out on purpose. */
@@ -114,8 +115,7 @@ export function systemCode(error: unknown): string {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : 'an error'
 }
 
-/** A path without a NUL, which would cut it short. */
 export function checkPath(path: unknown, label: string): string {
-  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
+  if (isPath(path)) return path
   throw new TypeError(`${label}: expected a path, got something else`)
 }

@@ -24,10 +24,8 @@ export function decodeKeyringEntry(bytes: Uint8Array, name: string): Uint8Array 
   } else if (LATER.test(text)) {
     throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', `${name}: expected an entry of version 1, got a later one`)
   }
-  throw new SecretStoreError(
-    'ERR_FOREIGN_KEYRING_ENTRY',
-    `${name}: expected an entry of this library, got another (it was left as it is)`,
-  )
+  const message = `${name}: expected an entry of this library, got another (it was left as it is)`
+  throw new SecretStoreError('ERR_FOREIGN_KEYRING_ENTRY', message)
 }
 
 /** Empty for what is no text: that begins with no mark either. */

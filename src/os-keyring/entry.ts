@@ -1,17 +1,19 @@
-import { Turns } from '../base/waiting'
+import { orAborted, Turns } from '../base/waiting'
 import { SecretStoreError } from '../errors'
 import { decodeKeyringEntry, encodeKeyringEntry } from './entry-secret'
-import { keyringFailure } from './failure'
-import type { SystemKeyringBackend } from './library'
-import { checkSelects, type EntryClass, loadLibrary, type SystemKeyringEntry } from './library'
+import {
+  checkSelects,
+  type EntryClass,
+  keyringFailure,
+  loadLibrary,
+  type SystemKeyringBackend,
+  type SystemKeyringEntry,
+} from './library'
 
 /** Runs work while no other program does under the same name, as far as that can be had. */
 export type Alone = <T>(name: string, signal: AbortSignal, work: () => Promise<T>) => Promise<T>
 
-/**
- * One question at a time: one that waits at a prompt holds one of the four threads that the process has for its files
- * and its cryptography, and four of them would bring it to a stop.
- */
+/** One question at a time: each that waits at a prompt holds one of the four threads for files and cryptography. */
 const turnsOf = new WeakMap<EntryClass, Turns>()
 
 export interface EntryPlace {
@@ -52,26 +54,24 @@ export class SecretEntry {
   }
 
   /**
-   * As `read`; but where there is no such entry, it is made. That is one question: no turn of another lies between the
-   * look and the write, nor another program's that `alone` keeps out. A locked system keyring says "none" without a
-   * prompt, so the write is what waits at one. After `timeoutMs` no write begins, but one that has begun goes on, and
-   * may be done much later.
+   * As `read`; but where there is no such entry, it is made, in one turn, while `alone` keeps other programs out. A
+   * locked system keyring says "none" without a prompt, so the write is what waits at one. After `timeoutMs` no write
+   * begins; one that has begun may be done much later.
    *
    * @returns `undefined` if it was made.
    */
   async readOrMake(secret: Uint8Array, alone: Alone): Promise<Uint8Array | undefined> {
     const made = encodeKeyringEntry(secret)
     try {
-      const lookOrWrite = async (entry: SystemKeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> => {
-        const bytes = await look(entry, signal)
-        if (bytes !== undefined) return bytes
-        signal.throwIfAborted()
-        await entry.setSecret(made, signal)
-        return undefined
-      }
-      const ask = (entry: SystemKeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> =>
-        alone(this.name, signal, () => lookOrWrite(entry, signal))
-      return this.#decoded(await this.#ask(ask))
+      const lookOrWrite = (entry: SystemKeyringEntry, signal: AbortSignal): Promise<Uint8Array | undefined> =>
+        alone(this.name, signal, async () => {
+          const bytes = await look(entry, signal)
+          if (bytes !== undefined) return bytes
+          signal.throwIfAborted()
+          await entry.setSecret(made, signal)
+          return undefined
+        })
+      return this.#decoded(await this.#ask(lookOrWrite))
     } finally {
       made.fill(0)
     }
@@ -114,25 +114,17 @@ export class SecretEntry {
     }
   }
 
-  /**
-   * A call of the library's that has begun cannot be ended, and one that waits at a prompt goes on waiting, for up to a
-   * year. What ends here is the wait for it, and for a turn. That is so for the making of an entry, too: to wait for it
-   * without a limit would not end it either, and where nobody is at the prompt, no caller would ever be told.
-   */
+  /** What ends is the wait, for a turn and for the answer. A call of the library at a prompt waits for up to a year. */
   async #inTime<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController()
     const asked = ask(controller.signal)
     if (this.#timeoutMs === 0) return asked
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const expired = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(this.#expired())
-        controller.abort()
-        asked.then(wipe, () => {})
-      }, this.#timeoutMs)
-    })
+    const timer = setTimeout(() => {
+      controller.abort(this.#expired())
+      asked.then(wipe, () => {})
+    }, this.#timeoutMs)
     try {
-      return await Promise.race([asked, expired])
+      return await orAborted(controller.signal, asked)
     } finally {
       clearTimeout(timer)
     }
@@ -140,11 +132,9 @@ export class SecretEntry {
 
   /** Everything but a prompt has a limit of 2 seconds in the library, so that this is one. */
   #expired(): SecretStoreError {
-    const within = `within ${this.#timeoutMs} ms`
-    return new SecretStoreError(
-      'ERR_KEYRING_LOCKED',
-      `${this.name}: expected the system keyring to be unlocked ${within}, got no answer (a prompt may be open)`,
-    )
+    const unlocked = `the system keyring to be unlocked within ${this.#timeoutMs} ms`
+    const message = `${this.name}: expected ${unlocked}, got no answer (a prompt may be open)`
+    return new SecretStoreError('ERR_KEYRING_LOCKED', message)
   }
 
   #failure(cause: unknown): SecretStoreError {

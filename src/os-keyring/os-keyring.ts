@@ -6,14 +6,8 @@ import { KEY_BYTES, SLOT_KIND } from '../format/constants'
 import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 import { aloneOnMachine } from '../platform/machine-lock'
-import { type Alone, type EntryPlace, SecretEntry } from './entry'
-import {
-  backendOf,
-  checkLibrary,
-  type EntryClass,
-  type SystemKeyringBackend,
-  type SystemKeyringLibrary,
-} from './library'
+import { type Alone, SecretEntry } from './entry'
+import { backendOf, checkLibrary, type SystemKeyringBackend, type SystemKeyringLibrary } from './library'
 
 /** Options of `osKeyring`. */
 export interface OsKeyringOptions {
@@ -26,10 +20,8 @@ export interface OsKeyringOptions {
   /** A name for the slot, shown by tools, never secret. 1 to 200 characters. @defaultValue the name of the back end */
   readonly label?: string
   /**
-   * How long the system keyring may take to answer, in milliseconds: it may have to ask somebody to unlock it. `0` for no
-   * limit. An entry that is being made may still be made after the error.
-   *
-   * @defaultValue `60_000`
+   * How long the system keyring, or the user at its prompt, may take to answer, in milliseconds; `0` for no limit. An
+   * entry that is being made may still be made after the error. @defaultValue `60_000`
    */
   readonly timeoutMs?: number
 }
@@ -47,10 +39,7 @@ const MOST_CHARACTERS = 200
 const DEFAULT_TIMEOUT_MS = 60_000
 /** What a timer can wait. */
 const MOST_TIMEOUT_MS = 2_147_483_647
-/**
- * More than a writer mostly takes from finding no entry to having made one, measured as 5 to 190 ms on a machine that
- * has time; not if it waits at a prompt (docs/keyring.md, "Two programs at once").
- */
+/** A writer takes 5 to 190 ms from its look to its write, but at a prompt (docs/keyring.md, "Two programs at once"). */
 const SETTLE_MS = 500
 
 /**
@@ -106,10 +95,7 @@ export function keyringProvider(options: OsKeyringOptions, surroundings: Surroun
   }
 }
 
-function parseOptions(
-  options: OsKeyringOptions,
-  platform: string,
-): { place: EntryPlace; label: string; library: EntryClass | undefined; timeoutMs: number } {
+function parseOptions(options: OsKeyringOptions, platform: string) {
   const given = optionsOf<OsKeyringOptions>(options, 'os keyring options', OPTIONS)
   const { service, account, keyring, label, timeoutMs = DEFAULT_TIMEOUT_MS } = given
   const backend = backendOf(platform)
@@ -129,10 +115,9 @@ function checkName(value: unknown, label: string): string {
 }
 
 /**
- * The secret of the entry, which other stores may depend on. Keyrings have no "create unless it is there", so that two
- * makers can each find nothing, and the one overwrite the other. Hence a lock of the machine's, and for those that it does
- * not keep out Fischer's protocol (Lamport, "A fast mutual exclusion algorithm", 1987): write, wait for longer than
- * another may take between its look and its write, and take what then stands.
+ * The secret of the entry, which other stores may depend on. No system keyring has "create unless it is there", so two
+ * makers could overwrite each other. Hence a lock of the machine, and for makers beyond it Fischer's protocol (Lamport,
+ * "A fast mutual exclusion algorithm", 1987): write, wait for longer than a look and a write take, and read again.
  */
 async function findOrMakeSecret(entry: SecretEntry, { pause, alone }: Surroundings): Promise<Uint8Array> {
   const made = systemRandom(KEY_BYTES)
@@ -143,8 +128,8 @@ async function findOrMakeSecret(entry: SecretEntry, { pause, alone }: Surroundin
     made.fill(0)
   }
   await pause(SETTLE_MS)
-  const standing = await entry.read()
-  if (standing !== undefined) return standing
+  const kept = await entry.read()
+  if (kept !== undefined) return kept
   throw new SecretStoreError('ERR_NO_KEYRING', `${entry.name}: expected it to be kept, got none after the writing`)
 }
 

@@ -17,8 +17,8 @@ const LOCK_FILE = 'LOCK'
 const LOST_DIRECTORY = 'lost'
 
 /**
- * The regular files of a database, in order of their names, and those in `lost/`. Never LOCK: closing a handle of it would
- * drop a lock of this process.
+ * The regular files of a database, in order of their names, and those in `lost/`. Never LOCK: closing a handle of that
+ * would drop a lock of this process.
  */
 export async function dataFiles(directory: string): Promise<DataFile[]> {
   const names = (await readdir(directory)).sort()

@@ -120,7 +120,7 @@ export async function* filePieces(path: string): AsyncGenerator<Uint8Array, void
   }
 }
 
-/** Reads a file and keeps nothing of it. An absent one is no failure: whoever else opens a database may have removed it. */
+/** Reads a file and keeps nothing. An absent one is no failure: another opener of the database may have removed it. */
 export async function readToEnd(path: string): Promise<void> {
   const pieces = filePieces(path)
   while ((await unless(pieces.next(), 'ENOENT'))?.done === false);

@@ -7,9 +7,9 @@ const PATIENCE_MS = 5_000
 const RETRY_MS = 20
 
 /**
- * Runs `work` while no other process of this user, on this machine, runs one of this name. The lock is a socket's name
- * in no file system (Linux, unix(7), "abstract"; Windows, a named pipe), so that it goes with the process that holds
- * it. Best effort: on other systems, and after `patienceMs` (5 seconds), the work is done all the same.
+ * Runs `work` while no other process of this user, on this machine, runs one of this name. The lock is the name of a
+ * socket (Linux, unix(7), "abstract") or pipe (Windows), and goes with its process. Best effort: on other systems, and
+ * after `patienceMs` (5 seconds), the work is done all the same.
  */
 export async function aloneOnMachine<T>(
   name: string,

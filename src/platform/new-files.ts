@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { link, mkdir, open, rename, rmdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { openAttempts, PRIVATE_DIRECTORY, removeFile, removeTree, status } from './files'
+import { openAttempts, PRIVATE_DIRECTORY, removeFile, removeTree, status, unless } from './files'
 
 /** How files and directories come into being, and get their names: whole, or not at all. */
 
@@ -115,13 +115,11 @@ export async function makeSibling(
     // Only what is empty: somebody else may have begun to use them.
     let above = parent
     while (topmost !== undefined && above.length >= topmost.length) {
-      if (
-        !(await rmdir(above).then(
-          () => true,
-          () => false,
-        ))
-      )
+      try {
+        await rmdir(above)
+      } catch {
         return
+      }
       above = dirname(above)
     }
   }
@@ -134,15 +132,11 @@ export async function makeSibling(
  * @returns `false` if something that is not an empty directory already has that name.
  */
 export async function moveDirectory(from: string, to: string): Promise<boolean> {
-  try {
-    // POSIX renames over an empty directory, Windows does not.
-    if (process.platform === 'win32') await rmdir(to).catch(() => {})
-    await rename(from, to)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOTEMPTY' || code === 'EEXIST' || (code === 'EPERM' && process.platform === 'win32')) return false
-    throw error
-  }
+  const isWindows = process.platform === 'win32'
+  // POSIX renames over an empty directory, Windows does not.
+  if (isWindows) await rmdir(to).catch(() => {})
+  const renamed = rename(from, to).then(() => true)
+  if (!(await unless(renamed, 'ENOTEMPTY', 'EEXIST', ...(isWindows ? ['EPERM'] : [])))) return false
   await syncDirectory(dirname(to))
   return true
 }

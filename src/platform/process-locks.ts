@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Whether some thread of this process holds a lock on the file, as far as the system tells (Linux does). The file itself
- * is not opened: closing it again would drop the lock.
+ * Whether a thread of this process holds a lock on the file, as far as the system tells (Linux does). The file is not
+ * opened: closing it would drop the lock.
  */
 export function isLockedByThisProcess(path: string): boolean {
   const file = statSync(path, { bigint: true, throwIfNoEntry: false })

@@ -1,9 +1,6 @@
 import { scrypt } from 'node:crypto'
 
-/** A platform may come without it; then the portable one serves. */
-export const hasNativeScrypt: boolean = typeof scrypt === 'function'
-
-/** scrypt off the main thread. RFC 7914; the same bytes as any other implementation. */
+/** scrypt (RFC 7914), off the main thread. */
 export function nativeScrypt(
   password: Uint8Array,
   salt: Uint8Array,

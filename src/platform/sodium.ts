@@ -29,10 +29,9 @@ const PACKAGE = 'sodium-native'
 const MODULES = 'node_modules'
 
 /**
- * The app's `sodium-native`. Asked for in a way that no bundler sees, since it is not there for most.
+ * The app's `sodium-native`, asked for in a way that no bundler sees. If it does not load there is a warning.
  *
  * @param here - A file of the app. @defaultValue this one
- * @returns `undefined` if it is not installed, or not for this machine; the latter with a warning.
  */
 export function loadSodium(here: string | undefined = thisFile()): Sodium | undefined {
   const path = here === undefined ? undefined : findSodium(here)
@@ -46,8 +45,7 @@ export function loadSodium(here: string | undefined = thisFile()): Sodium | unde
 }
 
 /**
- * Where the app that a file belongs to has it installed. Node would go on looking in every folder above, and in those of
- * NODE_PATH; there, others may have put code of theirs.
+ * Where the app that a file belongs to has it installed: not in a folder above or in NODE_PATH, as Node would look.
  *
  * @param here - A file of this library, or of a bundle that it is in.
  */

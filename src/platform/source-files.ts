@@ -4,11 +4,7 @@ import { NOT_REGULAR, openRegular, unless } from './files'
 
 /** Files of others, which are read and never changed. Errors are Node's own. */
 
-/**
- * All of a file, through links.
- *
- * @returns `undefined` if it is no regular file.
- */
+/** All of a file, through links. @returns `undefined` if it is no regular file. */
 export async function readSourceFile(path: string): Promise<Uint8Array | undefined> {
   const file = await unless(openRegular(path, { follow: true }), NOT_REGULAR)
   try {
@@ -34,7 +30,7 @@ export function sourceFileName(path: string): string {
   return basename(path, extname(path))
 }
 
-/** @returns The bytes that a text stands for, or `undefined` if it is not so written. White space around it does not count. */
+/** The bytes that a text stands for, white space around it aside; `undefined` if it is not written so. */
 export function decodeTextFile(bytes: Uint8Array, encoding: 'base64' | 'hex'): Uint8Array | undefined {
   const text = Buffer.from(bytes).toString('latin1').trim()
   const written = encoding === 'hex' ? /^(?:[\da-f]{2})+$/i : /^[\w+/-]+={0,2}$/

@@ -122,10 +122,8 @@ function idempotencyError(message: string): ApiError {
 }
 
 export function tooLarge(maxBytes: number): ApiError {
-  return new ApiError(413, {
-    message: `Request body too large: at most ${maxBytes} bytes are accepted.`,
-    type: 'api_error',
-  })
+  const message = `Request body too large: at most ${maxBytes} bytes are accepted.`
+  return new ApiError(413, { message, type: 'api_error' })
 }
 
 /** What the store cannot do: 503 if it is only closed for now, so that it may be asked again. */

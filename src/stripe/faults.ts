@@ -28,14 +28,8 @@ export class FaultQueue {
 
   /** @throws {TypeError | RangeError} If it is no fault. */
   add(given: Fault): void {
-    const {
-      status,
-      drop = false,
-      delayMs = 0,
-      afterEffect = false,
-      times = 1,
-      when = () => true,
-    } = optionsOf<Fault>(given, 'failNext', OPTIONS)
+    const { status, times = 1, ...rest } = optionsOf<Fault>(given, 'failNext', OPTIONS)
+    const { drop = false, delayMs = 0, afterEffect = false, when = () => true } = rest
     if (status !== undefined) checkInteger(status, 'status', 400, 599)
     if (status !== undefined && drop) throw new TypeError('failNext: expected a status or drop, got both')
     if (status === undefined && !drop && delayMs === 0) {

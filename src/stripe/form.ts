@@ -11,11 +11,8 @@ const MAX_PARAMS = 1000
 const MAX_DEPTH = 5
 
 /**
- * Reads form-encoded text (WHATWG URL, "application/x-www-form-urlencoded"), from a body and a query string, with the
- * brackets that make nested parameters: `scope[type]=user`, `expand[0]=payload`, `expand[]=payload`.
- *
- * Stricter than a browser where a payload would be altered without a word: what is no percent-encoding, or no UTF-8 when
- * it is decoded, is refused, and so is a parameter that is given twice.
+ * Reads form-encoded text (WHATWG URL, "application/x-www-form-urlencoded") with nested parameters: `scope[type]=user`,
+ * `expand[0]=payload`, `expand[]=payload`. Bad percent-encoding, bad UTF-8 and repeated parameters are refused.
  *
  * @throws {ApiError} 400.
  */
@@ -30,10 +27,8 @@ export function decodeForm(...texts: readonly string[]): ParamMap {
 }
 
 /**
- * The same of an object, with values written as the official client writes them: `null` is empty, a `Date` is whole
- * seconds, `undefined` and empty lists are left out.
- *
- * @throws {ApiError} 400 for what has no such form.
+ * The same of an object, as the official client writes it: `null` is empty, a `Date` is whole seconds, `undefined` and
+ * empty lists are left out. @throws {ApiError} 400 for what has no such form.
  */
 export function encodeObject(object: object, depth = 0): ParamMap {
   const params: Params = new Map()

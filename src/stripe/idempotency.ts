@@ -6,10 +6,7 @@ import type { Operation } from '../storage/commit/transaction'
 import { liveRecord } from '../verbs/writes'
 import { type ApiErrorBody, keyOfOtherEndpoint, keyOfOtherParameters } from './api-error'
 
-/**
- * The account under which replies are kept, as secrets like others: sealed, swept, rotated and backed up. No connected
- * account has such a name.
- */
+/** The account under which replies are kept, as secrets like others. No connected account has such a name. */
 const REPLIES = 'secret-store/stripe/replies'
 const REPLY_SECONDS: number = 24 * 60 * 60
 /** What a kept reply is about, for the size of a commit; a name or an expanded payload in it may be longer. */
@@ -45,13 +42,10 @@ interface KeptReply extends Outcome {
 }
 
 /**
- * Executes an operation and keeps its reply in the same commit, or finds the reply of the first time: there is no moment
- * at which one is there without the other. Of two at the same time the second finds the reply of the first.
+ * Executes an operation and keeps its reply in the same commit, or finds the reply of the first time. As in the hosted
+ * service, the reply of a failure is kept, too; what `operation` throws is not.
  *
- * As in the hosted service, a reply is kept if the request was executed, whether it succeeded or not; what `operation`
- * throws is not.
- *
- * @throws {ApiError} Of it: 400 if the key was used for another request.
+ * @throws {ApiError} From the operation: 400 if the key was used for another request.
  */
 export function idempotent(
   context: StoreContext,
@@ -76,10 +70,8 @@ export function idempotent(
       }
       const outcome = operation.apply(transaction)
       const record = { id: newId(context.publicRandom), address, created: now, expires_at: now + REPLY_SECONDS }
-      transaction.put(rowKey, record, {
-        type: 'text',
-        bytes: encodeReply({ ...outcome, path, request: hash, requestId }),
-      })
+      const bytes = encodeReply({ ...outcome, path, request: hash, requestId })
+      transaction.put(rowKey, record, { type: 'text', bytes })
       return outcome
     },
   }

@@ -50,12 +50,7 @@ export function parseList(params: ParamMap): ListParams {
   }
 }
 
-/**
- * Whether a secret may expire at this time, from `nowSeconds`. Asked when a request is executed: one that is sent again is
- * answered as it was the first time, although its time may have come by then.
- *
- * @throws {ApiError} 400.
- */
+/** Asked when a request is executed: one that is sent again is answered as the first time. @throws {ApiError} 400. */
 export function checkExpiry(expiresAt: number | null, nowSeconds: number): void {
   if (expiresAt === null) return
   if (expiresAt <= nowSeconds) {

@@ -83,7 +83,10 @@ export class SecretsApi {
         apply: (transaction) => {
           const now = this.#context.nowSeconds()
           checkExpiry(expires_at, now)
-          if (full && liveRecord(transaction, place.rowKey, now) === undefined) throw scopeIsFull()
+          if (full && liveRecord(transaction, place.rowKey, now) === undefined) {
+            const message = `This scope already has ${STRICT_SECRETS} secrets, which is the most a scope can hold.`
+            throw badRequest(message, 'scope')
+          }
           return { status: 200, body: set.apply(transaction) }
         },
       })
@@ -99,7 +102,7 @@ export class SecretsApi {
       return { status: 200, body: await this.#view(caller).list(request) }
     } catch (error) {
       const { starting_after, ending_before = '' } = request
-      if (!(error instanceof SecretStoreError && error.code === 'ERR_CURSOR')) throw asText(error)
+      if (!(error instanceof SecretStoreError && error.code === 'ERR_CURSOR')) return refuseBytes(error)
       if (starting_after !== undefined) throw noSuchSecret(400, starting_after, 'starting_after')
       throw noSuchSecret(400, ending_before, 'ending_before')
     }
@@ -108,11 +111,7 @@ export class SecretsApi {
   async find({ caller, params }: Call): Promise<Reply> {
     const { expandPayload, ...request } = parseFind(params)
     checkAccess(caller, 'read', request.scope)
-    const secret = await this.#view(caller)
-      .find(request)
-      .catch((error) => {
-        throw asText(error)
-      })
+    const secret = await this.#view(caller).find(request).catch(refuseBytes)
     if (secret === undefined) throw noSuchSecret(404, request.name, 'name')
     return { status: 200, body: secret }
   }
@@ -130,9 +129,7 @@ export class SecretsApi {
         const { status, body } = noSuchSecret(404, name, 'name')
         return { status, body: { error: body } }
       },
-    }).catch((error) => {
-      throw asText(error)
-    })
+    }).catch(refuseBytes)
   }
 
   /** With its key once, however often it is sent; without one each time. */
@@ -144,7 +141,9 @@ export class SecretsApi {
   ): Promise<Reply> {
     const { queue } = this.#context
     if (key === undefined) return queue.submit<Reply>(operation)
-    if (key.length > MAX_KEY_CHARACTERS) throw keyTooLong()
+    if (key.length > MAX_KEY_CHARACTERS) {
+      throw badRequest(`Idempotency keys can be at most ${MAX_KEY_CHARACTERS} characters long.`)
+    }
     const request = { partition, key, path, content: JSON.stringify(content), requestId }
     return queue.submit(idempotent(this.#context, request, operation))
   }
@@ -161,15 +160,7 @@ export class SecretsApi {
 }
 
 /** The API has text alone: bytes are the library's. */
-function asText(error: unknown): unknown {
-  if (!(error instanceof BytesPayloadError)) return error
-  return badRequest('This secret cannot be expanded: its payload is not text.', 'expand')
-}
-
-function keyTooLong(): Error {
-  return badRequest(`Idempotency keys can be at most ${MAX_KEY_CHARACTERS} characters long.`)
-}
-
-function scopeIsFull(): Error {
-  return badRequest(`This scope already has ${STRICT_SECRETS} secrets, which is the most a scope can hold.`, 'scope')
+function refuseBytes(error: unknown): never {
+  if (!(error instanceof BytesPayloadError)) throw error
+  throw badRequest('This secret cannot be expanded: its payload is not text.', 'expand')
 }

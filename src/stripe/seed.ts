@@ -1,4 +1,5 @@
 import { optionsOf } from '../base/checks'
+import type { ViewOptions } from '../input/options'
 import { account, type Scope, user } from '../model'
 import type { SecretStore } from '../store'
 
@@ -33,11 +34,6 @@ export interface Seed extends SeedAccount {
   readonly live?: Omit<Seed, 'live'>
 }
 
-interface SeedPartition {
-  readonly account?: string
-  readonly livemode: boolean
-}
-
 /** Puts all of it there. @throws {TypeError | RangeError} What `set` has against it. */
 export async function plant(store: SecretStore, seed: Seed): Promise<void> {
   const { live, ...test } = seed
@@ -50,7 +46,7 @@ async function plantMode(store: SecretStore, seed: Omit<Seed, 'live'>, livemode:
   for (const [account, held] of Object.entries(accounts)) await plantAccount(store, held, { account, livemode })
 }
 
-async function plantAccount(store: SecretStore, seed: SeedAccount, partition: SeedPartition): Promise<void> {
+async function plantAccount(store: SecretStore, seed: SeedAccount, partition: ViewOptions): Promise<void> {
   const { secrets = {}, users = {} } = optionsOf<SeedAccount>(seed, 'seed', ['secrets', 'users'])
   const scopes: [Scope, SeedSecrets][] = [[account, secrets]]
   for (const [id, held] of Object.entries(users)) scopes.push([user(id), held])

@@ -110,19 +110,14 @@ export function stripeSecrets(store: SecretStore, options: StripeSecretsOptions 
     const requestId = newRequestId(context.publicRandom)
     const run = async (): Promise<Answer> => {
       const caller = callerOf(keyFor(apiKey, livemode), stripeAccount, String(stripeContext))
-      return api[name]({
-        caller,
-        params: encodeObject(params ?? {}),
-        requestId,
-        idempotencyKey: idempotencyKey || undefined,
-      })
+      const encoded = encodeObject(params ?? {})
+      return api[name]({ caller, params: encoded, requestId, idempotencyKey: idempotencyKey || undefined })
     }
     let cause: unknown
-    const { status, body } = await run().catch((error) =>
-      answerOf(error, (failure) => {
-        cause = failure
-      }),
-    )
+    const keepCause = (failure: unknown): void => {
+      cause = failure
+    }
+    const { status, body } = await run().catch((error) => answerOf(error, keepCause))
     if ('error' in body) throw toClientError(status, body.error as ApiErrorBody, requestId, errors, cause)
     const lastResponse = { headers: { 'request-id': requestId }, requestId, statusCode: status }
     return Object.defineProperty(body, 'lastResponse', { value: lastResponse }) as StripeAnswer<T>

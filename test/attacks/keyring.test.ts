@@ -11,7 +11,7 @@ import { systemRandom } from '../../src/crypto/random'
 import { open as openSealed } from '../../src/crypto/seal'
 import { wrapRootKey } from '../../src/crypto/slot'
 import { LABEL } from '../../src/format/constants'
-import { decodeEnvelope, encodeEnvelope, RowContext } from '../../src/format/envelope'
+import { decodeEnvelope, RowContext } from '../../src/format/envelope'
 import { EMPTY_HEAD, encodeHead } from '../../src/format/head'
 import {
   account,
@@ -28,6 +28,7 @@ import { nativeScrypt } from '../../src/platform/scrypt'
 import { HEAD_ROW } from '../../src/storage/keyspace'
 import { LevelEngine } from '../../src/storage/level/engine'
 import { writeTo } from '../support/engine-writes'
+import { encodeEnvelope } from '../support/envelope'
 import { everyFew } from '../support/lengths'
 import { codeOf, copyStore, directoryDigest, filesOf, newLocation, openStore, testKey } from '../support/stores'
 import {

@@ -6,7 +6,7 @@ import { mac, sha256 } from '../../src/crypto/derive'
 import { readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../../src/crypto/keyring'
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/format/checkpoint'
 import { MAX_DATA_KEYS, MAX_KEYRING_BYTES, MAX_SLOTS, NONCE_BYTES, TAG_BYTES } from '../../src/format/constants'
-import { decodeEnvelope, encodeEnvelope, envelopeTag, RowContext, SetElement } from '../../src/format/envelope'
+import { decodeEnvelope, envelopeTag, RowContext, SetElement } from '../../src/format/envelope'
 import { decodeHead, decodeSetHash, encodeHead, encodeSetHash, type Head } from '../../src/format/head'
 import {
   decodeKeyringFile,
@@ -27,6 +27,7 @@ import {
   withoutPayload,
 } from '../../src/format/record'
 import { SecretStoreError, type SecretStoreErrorCode } from '../../src/index'
+import { encodeEnvelope } from '../support/envelope'
 
 const safe = fc.maxSafeNat()
 const bytes = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length })

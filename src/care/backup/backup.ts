@@ -33,20 +33,20 @@ export async function backup(context: StoreContext, target: BackupTarget, plan: 
     throw new TypeError('backup: expected a key that can open it, got a store in memory without one (see addKey)')
   }
   const sink = typeof target === 'string' ? await system(LABEL, () => newFile(target)) : sinkOf(target)
-  const ends = [context.closing, ...(plan.signal === undefined ? [] : [plan.signal])]
-  const stop = ({ target }: Event): void => void sink.abort((target as AbortSignal).reason).catch(() => {})
-  for (const end of ends) end.addEventListener('abort', stop, { once: true })
+  const end = plan.signal === undefined ? context.closing : AbortSignal.any([context.closing, plan.signal])
+  const stop = (): void => void sink.abort(end.reason).catch(() => {})
+  end.addEventListener('abort', stop, { once: true })
   try {
     const report = await write(context, sink, plan)
-    for (const end of ends) end.throwIfAborted()
+    end.throwIfAborted()
     await system(LABEL, () => sink.close())
     return report
   } catch (error) {
     await sink.abort(error).catch(() => {})
-    for (const end of ends) end.throwIfAborted()
+    end.throwIfAborted()
     throw error
   } finally {
-    for (const end of ends) end.removeEventListener('abort', stop)
+    end.removeEventListener('abort', stop)
   }
 }
 

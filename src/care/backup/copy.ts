@@ -21,12 +21,9 @@ interface Step {
 }
 
 /**
- * Copies a store at work. It walks over the records in steps, between which writes go on; what changes after it was passed is
- * copied again, the last of it in one step with the head. No snapshot of LevelDB is held, which would keep what is
- * deleted meanwhile on disk.
- *
- * In the end the tally of what was copied must be the head's: then every record is there, in its last version, and each
- * was opened.
+ * Copies a store at work. It walks over the records in steps, between which writes go on. What changes after it was
+ * passed is copied again, the last of it in one step with the head. A snapshot of LevelDB would keep deleted bytes on
+ * disk. In the end the tally of the copy must be the head's: every record is there, in its last version, and opens.
  */
 export class StoreCopy {
   readonly #context: StoreContext

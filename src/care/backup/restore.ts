@@ -24,10 +24,7 @@ export interface RestoreReport {
   readonly bytes: number
 }
 
-/**
- * Makes a store of a backup. It is built under another name, held against its own head, and renamed: until all of the file
- * has proved right there is nothing at the location.
- */
+/** Makes a store of a backup: built under another name, held against its own head, and renamed at the very end. */
 export async function restore(source: BackupSource, path: string, plan: RestoreSettings): Promise<RestoreReport> {
   plan.signal?.throwIfAborted()
   const location = await examine(path)

@@ -1,3 +1,5 @@
+import { orAborted } from '../../base/waiting'
+
 /** Where a backup goes, whatever it is. */
 export interface Sink {
   /** Resolves when there is room for more. */
@@ -21,36 +23,39 @@ export interface NodeWritable {
 }
 
 export function sinkOf(writable: WritableStream<Uint8Array> | NodeWritable): Sink {
-  const wait = new Wait()
-  return 'getWriter' in writable ? webSink(writable, wait) : nodeSink(writable, wait)
+  return 'getWriter' in writable ? webSink(writable) : nodeSink(writable)
 }
 
-function webSink(stream: WritableStream<Uint8Array>, wait: Wait): Sink {
+function webSink(stream: WritableStream<Uint8Array>): Sink {
+  const ended = new AbortController()
   const writer = stream.getWriter()
-  writer.closed.catch((error) => wait.giveUp(error))
+  writer.closed.catch((error) => ended.abort(error))
   return {
     async write(bytes) {
-      await wait.for(writer.ready)
-      await wait.for(writer.write(bytes))
+      await orAborted(ended.signal, writer.ready)
+      await orAborted(ended.signal, writer.write(bytes))
     },
-    close: () => wait.for(writer.close()),
+    close: () => orAborted(ended.signal, writer.close()),
     async abort(reason) {
-      wait.giveUp(reason)
+      ended.abort(reason)
       // It may wait for a write that never ends.
       writer.abort(reason).catch(() => {})
     },
   }
 }
 
-function nodeSink(stream: NodeWritable, wait: Wait): Sink {
+function nodeSink(stream: NodeWritable): Sink {
+  const ended = new AbortController()
   // Without a listener an error would end the process; with it, it ends the backup.
-  stream.on('error', (error) => wait.giveUp(error))
+  stream.on('error', (error) => ended.abort(error))
   let finished = false
   stream.on('close', () => {
-    if (!finished) wait.giveUp(new Error('stream: expected it to take the whole backup, got its end'))
+    if (!finished) ended.abort(new Error('stream: expected it to take the whole backup, got its end'))
   })
-  const done = (start: (callback: (error?: Error | null) => void) => unknown): Promise<void> =>
-    wait.for(new Promise<void>((resolve, reject) => start((error) => (error ? reject(error) : resolve()))))
+  const done = (start: (callback: (error?: Error | null) => void) => unknown): Promise<void> => {
+    const work = new Promise<void>((resolve, reject) => start((error) => (error ? reject(error) : resolve())))
+    return orAborted(ended.signal, work)
+  }
   return {
     write: (bytes) => done((callback) => stream.write(bytes, callback)),
     close: () =>
@@ -61,27 +66,8 @@ function nodeSink(stream: NodeWritable, wait: Wait): Sink {
         }),
       ),
     async abort(reason) {
-      wait.giveUp(reason)
+      ended.abort(reason)
       stream.destroy(reason instanceof Error ? reason : undefined)
     },
-  }
-}
-
-/** One thing is waited for at a time, until it is there or all waiting is given up. */
-class Wait {
-  #failure: { readonly reason: unknown } | undefined
-  #reject: (reason: unknown) => void = () => {}
-
-  for(work: Promise<unknown>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#reject = reject
-      work.then(() => resolve(), reject)
-      if (this.#failure !== undefined) reject(this.#failure.reason)
-    })
-  }
-
-  giveUp(reason: unknown): void {
-    this.#failure ??= { reason }
-    this.#reject(reason)
   }
 }

@@ -1,5 +1,4 @@
-import type { Version } from './evidence-keys'
-import type { Traces } from './traces'
+import type { Traces, Version } from './traces'
 
 /** What is to become of one record row. */
 export type Choice =
@@ -13,8 +12,8 @@ export type Choice =
   | { readonly kind: 'nothing' }
 
 /**
- * Of what was found of a row: is there a version that was not deleted? LevelDB's numbers tell the order of a deletion and
- * a version where both are beyond doubt; and a version is deleted, too, if a later one of the same row is.
+ * Whether a row has a version that was not deleted. LevelDB's numbers tell the order of a deletion and a version where
+ * both are beyond doubt. A version is deleted, too, if a later one of the same row is.
  */
 export function choose(traces: Traces): Choice {
   const { versions, deletedAt } = traces
@@ -26,18 +25,12 @@ export function choose(traces: Traces): Choice {
 }
 
 /** Whether something was written that cannot be read, and not deleted since. */
-function wasThereLast({
-  ids,
-  hintedAt,
-  unreadableAt,
-  hasUndatedTrace,
-  deletedAt,
-  hasUndatedDeletion,
-}: Traces): boolean {
+function wasThereLast(traces: Traces): boolean {
+  const { hintedAt, unreadableAt, deletedAt } = traces
   if (hintedAt !== undefined || (unreadableAt !== undefined && unreadableAt > (deletedAt ?? 0))) return true
   // In damaged bytes a hint and what it leads to bear one another out.
-  const isDeleted = hasUndatedDeletion || deletedAt !== undefined
-  return hasUndatedTrace && ids.length > 0 && !isDeleted
+  const isDeleted = traces.hasUndatedDeletion || deletedAt !== undefined
+  return traces.hasUndatedTrace && traces.ids.length > 0 && !isDeleted
 }
 
 function isDeletedAt(deletedAt: number | undefined): (version: Version) => boolean {

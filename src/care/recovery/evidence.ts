@@ -12,23 +12,27 @@ import { HEAD_ROW, type Keyspace, prefixRange } from '../../storage/keyspace'
 import { openRecord } from '../../storage/records'
 import { walkRows } from '../../storage/walk'
 import { writeAlone } from '../../storage/write-alone'
+import type { FoundRow } from './level-files/found'
 import {
+  addTrace,
+  compareVersions,
   decodeKey,
+  type Grouped,
   KIND,
   NO_BYTES,
   NUL,
   NUMBER_BYTES,
+  newGroup,
   number,
   originOf,
   PART,
   payloadPart,
   rowPart,
+  type Traces,
   UNDATED,
   type Version,
   versionSuffix,
-} from './evidence-keys'
-import type { FoundRow } from './level-files/found'
-import { addTrace, compareVersions, type Grouped, newGroup, type Traces } from './traces'
+} from './traces'
 
 const COMMIT_ROWS = 500
 const COMMIT_BYTES: number = 4 * 1024 * 1024
@@ -44,9 +48,12 @@ export class Evidence {
   readonly #keyspace: Keyspace
   #pending: Change[] = []
   #pendingBytes = 0
-  #head: Head | undefined
-  #lastSequence = 0
-  #headAt: number | undefined
+  /** The newest one. */
+  head: Head | undefined
+  /** When that was written, by LevelDB's number; `undefined` where that is in doubt. */
+  headAt: number | undefined
+  /** LevelDB's number of the last write that is beyond doubt. */
+  lastSequence = 0
 
   constructor(engine: Engine, keyring: Keyring, keyspace: Keyspace) {
     this.#engine = engine
@@ -54,23 +61,8 @@ export class Evidence {
     this.#keyspace = keyspace
   }
 
-  /** The newest one. */
-  get head(): Head | undefined {
-    return this.#head
-  }
-
-  /** When that was written, by LevelDB's number; `undefined` where that is in doubt. */
-  get headAt(): number | undefined {
-    return this.#headAt
-  }
-
-  /** LevelDB's number of the last write that is beyond doubt. */
-  get lastSequence(): number {
-    return this.#lastSequence
-  }
-
   async take(row: FoundRow): Promise<void> {
-    if (row.sound) this.#lastSequence = Math.max(this.#lastSequence, row.sequence ?? 0)
+    if (row.sound) this.lastSequence = Math.max(this.lastSequence, row.sequence ?? 0)
     const sort = row.key[0]
     if (sort === ROW.record) this.#takeRecord(row)
     else if (sort === ROW.payload) this.#takePayload(row)
@@ -149,11 +141,11 @@ export class Evidence {
 
   #takeHead({ value, sequence }: FoundRow): void {
     const head = value && this.#opened(() => openHead(this.#keyring, value))
-    if (head === undefined || head.sequence < (this.#head?.sequence ?? 0)) return
+    if (head === undefined || head.sequence < (this.head?.sequence ?? 0)) return
     // A compaction writes the same one again.
-    const before = head.sequence === this.#head?.sequence ? this.#headAt : undefined
-    this.#headAt = Math.max(sequence ?? 0, before ?? 0) || undefined
-    this.#head = head
+    const before = head.sequence === this.head?.sequence ? this.headAt : undefined
+    this.headAt = Math.max(sequence ?? 0, before ?? 0) || undefined
+    this.head = head
   }
 
   async #traces(group: Grouped): Promise<Traces> {

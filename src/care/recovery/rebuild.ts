@@ -12,7 +12,7 @@ import type { RecoveredSecret, RecoveryReport } from './report'
 import { type Stock, select, takeStock } from './stock'
 import { fates, type Survivor } from './survivors'
 
-export interface RebuildPlan {
+interface RebuildPlan {
   /** Whether there were later writes than any that was found. */
   readonly outdated: boolean
   readonly signal: AbortSignal | undefined
@@ -72,8 +72,8 @@ class Kept {
 }
 
 /**
- * If nothing is amiss it is the head that was found. Else it is the head of a write of its own after all that was found: a
- * checkpoint of a later one still refuses the store.
+ * The head that was found, if nothing is amiss; else one of a write after all that was found. Checkpoints of later
+ * writes refuse the store.
  */
 function headOf(
   sum: RecordSum,

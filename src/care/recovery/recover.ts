@@ -16,10 +16,9 @@ import type { RecoveryReport } from './report'
 import { damagedDirectory, readDamagedData, readDamagedKeyring } from './source'
 
 /**
- * Makes a new store of what is left of a damaged one, which is only read. LevelDB itself is not asked: its files are read
- * one by one, and every row that opens is evidence; of each secret the newest version that was not deleted is kept.
- *
- * The new store has the damaged one's id and keys, so that the same keys open it, and a head past all that was found.
+ * Makes a new store of what is left of a damaged one, which is only read, file by file, without LevelDB. Of each secret
+ * the newest version that was not deleted is kept. The same keys open the new store; its head comes after all that was
+ * found.
  */
 export async function recover(path: string, plan: RecoverSettings): Promise<RecoveryReport> {
   plan.signal?.throwIfAborted()

@@ -28,17 +28,14 @@ export interface DamagedFile {
 
 /** What `recover` found, kept and lost. */
 export interface RecoveryReport {
-  /**
-   * Whether the new store holds exactly what the last head that was found says there was: no secret is lost, none is back
-   * that had been deleted, each is in its last version.
-   */
+  /** Whether the new store is as the last head that was found says: nothing lost, nothing back, no older version. */
   readonly complete: boolean
   /**
-   * Whether the head proves that what is kept, and what is named here, is all there was. If not, there may be older
-   * versions among the others that are kept, some that had been deleted, and more that are lost.
+   * Whether the head proves that the kept and the named secrets are all there were. If not, there may be older versions
+   * and deleted secrets among the kept, and more that are lost.
    */
   readonly proven: boolean
-  /** Whether LevelDB has known of later writes than any that was found: all of it is an older state. */
+  /** Whether LevelDB knew of later writes than any that was found: all of it is an older state. */
   readonly outdated: boolean
   /** The newest head that was found: which write it is of, and how many records there were then. */
   readonly head: {
@@ -69,15 +66,9 @@ export interface RecoveryReport {
 
 export function describe(rowKey: string, address: Address | undefined, id: string | undefined): RecoveredSecret {
   return {
-    ...(address === undefined
-      ? {}
-      : {
-          name: address.name,
-          scope: address.scope,
-          livemode: address.partition.livemode,
-          ...(address.partition.account === undefined ? {} : { account: address.partition.account }),
-        }),
-    ...(id === undefined ? {} : { id }),
+    ...(address && { name: address.name, scope: address.scope, livemode: address.partition.livemode }),
+    ...(address?.partition.account !== undefined && { account: address.partition.account }),
+    ...(id !== undefined && { id }),
     rowKey,
   }
 }

@@ -8,11 +8,7 @@ import type { FoundRow } from './level-files/found'
 import { readLevelFiles } from './level-files/read'
 import type { DamagedFile } from './report'
 
-/**
- * keyring.json; if that is damaged, the one that a change of keys had written beside it.
- *
- * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`, `ERR_IO`.
- */
+/** keyring.json; if that is damaged, the one that a change of keys had written beside it. @throws {SecretStoreError} */
 export async function readDamagedKeyring(directory: string): Promise<Uint8Array> {
   let failure: unknown
   for (const name of [KEYRING_FILE, STAGED_KEYRING_FILE]) {
@@ -29,27 +25,23 @@ export async function readDamagedKeyring(directory: string): Promise<Uint8Array>
   throw failure
 }
 
-/** Bad bytes, or a disk that cannot read them; not what may be otherwise in a moment, for the other file is an older one. */
+/** Bad bytes, or a disk that cannot read them; not a passing failure, since the other file is an older one. */
 function isDamage(error: unknown): boolean {
   if (!(error instanceof SecretStoreError)) return false
   const { cause } = error
   return error.code === 'ERR_CORRUPT' || (cause instanceof Error && 'code' in cause && cause.code === 'EIO')
 }
 
-/**
- * Where a damaged store is. It is only read, so that it does not matter whose it is.
- *
- * @throws {SecretStoreError} `ERR_NOT_FOUND`, `ERR_NOT_A_STORE`, `ERR_IO`.
- */
+/** Where a damaged store is. @throws {SecretStoreError} `ERR_NOT_FOUND`, `ERR_NOT_A_STORE`, `ERR_IO`. */
 export async function damagedDirectory(path: string): Promise<string> {
   return system('location', async () => {
     const directory = resolvePath(path)
     const { kind } = await status(directory)
-    if (kind === 'absent')
+    if (kind === 'directory') return directory
+    if (kind === 'absent') {
       throw new SecretStoreError('ERR_NOT_FOUND', 'location: expected a damaged store, got nothing')
-    if (kind !== 'directory')
-      throw new SecretStoreError('ERR_NOT_A_STORE', `location: expected a directory, got a ${kind}`)
-    return directory
+    }
+    throw new SecretStoreError('ERR_NOT_A_STORE', `location: expected a directory, got a ${kind}`)
   })
 }
 

@@ -48,8 +48,7 @@ export async function takeStock(fates: AsyncIterable<Fate>, headAt: number | und
 }
 
 /**
- * Which survivors had been deleted can be known from the head: if without them, or without one that is too many, the rest
- * is what it was sealed over, to the last bit of the set hash.
+ * The head tells which survivors had been deleted, if it was sealed over just the others.
  *
  * @param head - The one of the last write that there was, if it was found.
  * @returns Which of them are kept.

@@ -4,9 +4,8 @@ import { addressOf } from '../../storage/keyspace-inverse'
 import { openRecord } from '../../storage/records'
 import { choose, mayBeDeleted, mayBeOlder } from './choice'
 import type { Evidence } from './evidence'
-import type { Version } from './evidence-keys'
 import { describe, type RecoveredSecret } from './report'
-import type { Traces } from './traces'
+import type { Traces, Version } from './traces'
 
 /** A secret that can be kept. */
 export interface Survivor {

@@ -1,5 +1,7 @@
+import { equal } from '../../base/bytes'
 import type { StoreContext } from '../../context'
 import { sealKeyringFile } from '../../crypto/keyring'
+import type { Checkpoint } from '../../format/checkpoint'
 import type { KeyringFile } from '../../format/keyring-file'
 import { checkReadable } from '../../keys/unlock'
 import { installKeyring, stageKeyring } from '../../storage/directory/keyring-json'
@@ -14,13 +16,13 @@ export interface NextKeyring {
 }
 
 /**
- * Puts another keyring.json in place: first on disk, then in use, then in the head, which from then on goes with no other.
- * No write is under way meanwhile. After a crash at any point the store opens with the one file or the other.
+ * Puts another keyring.json in place while no write is under way: on disk, in use, and in the head, which names it. The
+ * store opens with the one file or the other after a crash at any point.
  *
- * @param sequence - At least the head's; more to leave an abandoned future behind.
+ * @param leastSequence - For the head; above all writes of an abandoned future.
  * @throws {TypeError | RangeError} If keyring.json could not hold it; nothing has changed.
- * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`: nothing has changed. `ERR_FAILED`: it shows when the store is opened
- *   again.
+ * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`: nothing has changed. `ERR_FAILED`: the next opening shows
+ *   which.
  */
 export async function changeKeyring(
   { engine, keyring, queue, keyringStorage }: Rekeying,
@@ -29,7 +31,7 @@ export async function changeKeyring(
 ): Promise<void> {
   await queue.exclusive(async () => {
     const { head } = queue
-    const generation = Math.max(generationOf(keyring.file), head.keyring?.generation ?? 0) + 1
+    const generation = Math.max(keyring.file.change?.generation ?? 0, head.keyring?.generation ?? 0) + 1
     const next = { ...file, change: { generation, sequence: head.sequence } }
     const bytes = sealKeyringFile(next, rootKey)
     const { mac } = checkReadable(bytes)
@@ -46,6 +48,18 @@ export async function changeKeyring(
   })
 }
 
-function generationOf({ change }: KeyringFile): number {
-  return change?.generation ?? 0
+/** More than can have been written between the last checkpoint that is known and the end of what is abandoned. */
+const ABANDONED_WRITES: number = 2 ** 32
+/** A million writes a second for a hundred years. */
+const GREATEST_PLAUSIBLE_SEQUENCE: number = 2 ** 52
+
+/** Makes an older state the newest: its write comes after all that is known of the abandoned future. */
+export async function makeNewest(store: Rekeying, minima: readonly Checkpoint[]): Promise<void> {
+  const { keyring, queue } = store
+  // A number that no store comes to was forged where the token is kept.
+  const own = minima.filter(
+    ({ storeId, sequence }) => equal(storeId, keyring.storeId) && sequence <= GREATEST_PLAUSIBLE_SEQUENCE,
+  )
+  const sequence = Math.max(queue.head.sequence, ...own.map((minimum) => minimum.sequence)) + ABANDONED_WRITES
+  await keyring.lendRootKey((rootKey) => changeKeyring(store, { file: keyring.file, rootKey }, sequence))
 }

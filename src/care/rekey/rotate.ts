@@ -41,11 +41,10 @@ const PROOF: StepLimits = { rows: 64, bytes: 1024 * 1024 }
 const WALK_ROWS = 256
 
 /**
- * Puts everything under a new data key, and destroys the old ones. Done at a turn of `rotations`. Each record is opened
- * twice in all: to be sealed anew, and for the proof.
+ * Puts everything under a new data key, and destroys the old ones. Done at a turn of `rotations`.
  *
- * New key → keyring.json; every record sealed anew, in bounded writes among the others; every record looked at; old keys
- * out of keyring.json. Whatever stops it in between, all keys are still there, and the next call goes on from there.
+ * New key → keyring.json; every record sealed anew, in bounded writes among the others; every record opened once more;
+ * old keys out of keyring.json. After a stop in between all keys are still there, and the next call goes on.
  */
 export async function rotate(context: StoreContext, plan: RotationPlan): Promise<RotationReport> {
   context.checkOpen()
@@ -196,8 +195,7 @@ function resealOperation(
 }
 
 /**
- * Opens every record, and holds all of them against the head. Writes go on between the steps; none of them puts a record
- * under an old key.
+ * Opens every record, and holds all of them against the head. Writes between the steps use the new key.
  *
  * @returns How many there are.
  * @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key, whatever its envelope says, or is missing.

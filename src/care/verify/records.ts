@@ -6,9 +6,8 @@ import type { Row } from '../../storage/engine'
 import { payloadRow } from '../../storage/keyspace'
 import { openPayload, openRecord } from '../../storage/records'
 import { RecordTally, type StepLimits } from '../../storage/tally'
-import { messageOf, type VerifyProblem } from './report'
+import { messageOf, type Verifiable, type VerifyProblem } from './report'
 import { type Counts, count, leadingRows, noCounts } from './secondary-rows'
-import type { Verifiable } from './verifiable'
 
 const STEP: StepLimits = { rows: 64, bytes: 1024 * 1024 }
 

@@ -1,5 +1,10 @@
+import type { StoreContext } from '../../context'
 import { SecretStoreError } from '../../errors'
 import type { Scope } from '../../model'
+
+/** What `verify` looks at, and what it holds that against. A keyring.json that was checked already is left out. */
+export type Verifiable = Pick<StoreContext, 'engine' | 'keyring' | 'keyspace' | 'queue'> &
+  Partial<Pick<StoreContext, 'keyringStorage'>>
 
 /** What can be wrong with a store. */
 export interface VerifyProblem {

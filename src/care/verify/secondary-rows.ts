@@ -1,7 +1,7 @@
 import { compare, equal } from '../../base/bytes'
 import { ROW } from '../../format/constants'
 import type { KnownRecord } from '../../format/record'
-import { expiryRow, idRow, payloadRow, RowKey } from '../../storage/keyspace'
+import { expiryRow, idRow, payloadRow, type RowKey } from '../../storage/keyspace'
 import type { Replacement } from '../../storage/records'
 
 /** The rows that a record has besides its own. */
@@ -33,25 +33,22 @@ export function belongs(what: Secondary, key: Uint8Array, record: KnownRecord): 
 
 /** The secondary rows that a commit has put, and those it has deleted, below a position. */
 export function countChanges(counts: Counts, { rowKey, previous, next }: Replacement, position: Uint8Array): void {
-  const before = rowsOf(rowKey, previous?.record)
-  const after = rowsOf(rowKey, next?.record)
-  for (const [key, row] of before) if (!after.has(key)) add(counts, row, -1, position)
-  for (const [key, row] of after) if (!before.has(key)) add(counts, row, 1, position)
+  const add = (record: KnownRecord | undefined, by: 1 | -1): void => {
+    for (const { what, key } of rowsOf(rowKey, record)) if (compare(key, position) < 0) counts[what] += by
+  }
+  add(previous?.record, -1)
+  add(next?.record, 1)
 }
 
-export interface SecondaryRow {
+interface SecondaryRow {
   readonly what: Secondary
   readonly key: Uint8Array
 }
 
-function add(counts: Counts, { what, key }: SecondaryRow, by: 1 | -1, position: Uint8Array): void {
-  if (compare(key, position) < 0) counts[what] += by
-}
-
-function rowsOf(rowKey: RowKey, record: KnownRecord | undefined): ReadonlyMap<string, SecondaryRow> {
-  if (record === undefined) return new Map()
+function rowsOf(rowKey: RowKey, record: KnownRecord | undefined): readonly SecondaryRow[] {
+  if (record === undefined) return []
   const payload = 'tag' in record.payload ? [{ what: 'payload', key: payloadRow(rowKey.bytes) } as const] : []
-  return new Map([...leadingRows(record), ...payload].map((row) => [RowKey.of(row.key).text, row]))
+  return [...leadingRows(record), ...payload]
 }
 
 /** The rows that lead to a record. */

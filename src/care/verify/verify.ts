@@ -1,26 +1,27 @@
 import { equal } from '../../base/bytes'
 import { Shortlist } from '../../base/shortlist'
+import type { StoreContext } from '../../context'
+import { corrupt } from '../../errors'
 import type { LongOptions } from '../../input/options'
 import { isUnchanged } from '../../storage/directory/keyring-json'
 import { HEAD_ROW } from '../../storage/keyspace'
 import { RecordCheck } from './records'
-import { messageOf, type VerifyProblem, type VerifyReport } from './report'
-import { KeyWalk } from './strays'
-import type { Verifiable } from './verifiable'
+import { messageOf, type Verifiable, type VerifyProblem, type VerifyReport } from './report'
+import { keyWalk, type Steps } from './strays'
 
 /**
- * Reads and authenticates everything: each record and payload, each secondary row in both directions, and all records together
- * against the head. It goes in steps, each at a turn of the commit queue, between which reads and writes go on: what
- * they change of rows that were passed is counted as they do it. What it holds in memory is one step, the problems it lists, and the keys
- * of records that do not open.
+ * Reads and authenticates everything: each record and payload, each secondary row in both directions, and all records
+ * together against the head. Each step is a turn of the commit queue. Reads and writes go on in between; their changes
+ * of passed rows are counted. Memory holds one step, the listed problems, and the keys of records that do not open.
  *
- * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`. @throws What `signal` was aborted with, or `onProgress` throws.
+ * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`.
+ * @throws What `signal` was aborted with, or `onProgress` throws.
  */
 export async function verify(context: Verifiable, { onProgress, signal }: LongOptions = {}): Promise<VerifyReport> {
   const { queue } = context
   const problems = new Shortlist<VerifyProblem>()
   const records = new RecordCheck(context, problems)
-  const keys = new KeyWalk(context, problems)
+  const keys = keyWalk(context, problems)
   const tell = (): void => {
     signal?.throwIfAborted()
     onProgress?.({ done: records.seen, total: Math.max(records.seen, queue.head.count) })
@@ -46,10 +47,30 @@ export async function verify(context: Verifiable, { onProgress, signal }: LongOp
   return unlisted === 0 ? report : { ...report, unlisted }
 }
 
+/**
+ * Verifies a store that was opened just now.
+ *
+ * @param passedOver - How many bytes of its files LevelDB says it has passed over.
+ * @throws {SecretStoreError} `ERR_CORRUPT`; the store is closed then.
+ */
+export async function expectWhole(store: StoreContext & { close(): Promise<void> }, passedOver: number): Promise<void> {
+  try {
+    const { problems } = await verify(store)
+    const [first] = problems
+    if (first !== undefined) throw corrupt(`store: expected a whole one, got one in which ${first.message}`, problems)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  if (passedOver === 0) return
+  const passed = `data: expected whole files, got ones of which LevelDB has passed over ${passedOver} bytes`
+  store.report(corrupt(`${passed}; what is left is whole, but may be older than it was`))
+}
+
 /** @returns Whether it came to its end. */
 async function walk(
   { queue }: Verifiable,
-  steps: { step(): Promise<boolean> },
+  steps: Steps,
   problems: Shortlist<VerifyProblem>,
   onStep: () => void,
 ): Promise<boolean> {

@@ -1,13 +1,12 @@
 import { resolve } from 'node:path'
 import type { RecoveryReport } from 'app-secret-store'
-import { Option } from 'commander'
 import { EXIT, usage } from '../failure'
 import { checkReadable } from '../io'
 import { checkEntry, FIRST_KEY, newKey } from '../keys'
 import { count, printable } from '../printable'
 import type { Session } from '../session'
 import { moment } from '../times'
-import { type AddCommands, jsonHelp, kdfOption } from './define'
+import { type AddCommands, choice, jsonHelp, kdfOption } from './define'
 
 interface InitFlags {
   readonly names: 'plain' | 'sealed'
@@ -23,9 +22,7 @@ export const addCareCommands: AddCommands = (program, run) => {
     .option('--generate-key-file <file>', 'make this key file, with a new random key (default: a passphrase)')
     .option('--label <text>', 'a name for the key, which is not secret')
     .addOption(kdfOption())
-    .addOption(
-      new Option('--names <how>', 'whether names can be read on disk').choices(['plain', 'sealed']).default('plain'),
-    )
+    .addOption(choice('--names <how>', 'whether names can be read on disk', ['plain', 'sealed']).default('plain'))
     .addHelpText('after', jsonHelp('{"store", "slot": {"id", "kind", "label", "created"}}.'))
     .action(run(init))
 
@@ -147,12 +144,9 @@ async function status(session: Session): Promise<void> {
   const found = await store.status()
   await output.result({ store: location, ...found }, async () => {
     const now = io.now()
-    const keys = found.dataKeys.map((key) => [
-      String(key.id),
-      moment(key.created, now),
-      String(key.records),
-      key.active ? 'yes' : '',
-    ])
+    const keys = found.dataKeys.map(({ id, created, records, active }) => {
+      return [String(id), moment(created, now), String(records), active ? 'yes' : '']
+    })
     const table = await output.table(['DATA KEY', 'CREATED', 'RECORDS', 'ACTIVE'], keys)
     const facts = await output.table(
       [],
@@ -176,11 +170,8 @@ async function verify(session: Session): Promise<number | undefined> {
     return `${kind} ${what}${name === undefined ? '' : ` of '${printable(name)}'`}: ${printable(message)}\n`
   })
   if (report.unlisted !== undefined) lines.push(`and ${count(report.unlisted, 'more problem')}\n`)
-  await output.result(
-    report,
-    () =>
-      `${lines.join('')}${report.ok ? 'sound' : 'DAMAGED'}: ${count(report.records, 'record')} read and authenticated\n`,
-  )
+  lines.push(`${report.ok ? 'sound' : 'DAMAGED'}: ${count(report.records, 'record')} read and authenticated\n`)
+  await output.result(report, () => lines.join(''))
   if (report.ok) return undefined
   await output.note(
     'hint: `secret-store restore` makes a store of a backup, `secret-store recover` one of what is left; keep this one until that has worked',
@@ -204,9 +195,8 @@ async function rotate(session: Session, { root = false }: { readonly root?: bool
   const { output } = session
   const key = await session.key()
   const store = await session.open(key)
-  const report = await session.long('rotate', (options) =>
-    store.rotate(root ? { ...options, root, keys: [key] } : options),
-  )
+  const more = root ? { root, keys: [key] } : {}
+  const report = await session.long('rotate', (options) => store.rotate({ ...options, ...more }))
   const dropped = report.dropped.length === 0 ? '' : `; ${count(report.dropped.length, 'other key')} dropped`
   await output.done(report, `rotated: ${count(report.records, 'record')} under data key ${report.dataKey}${dropped}`)
 }
@@ -221,10 +211,8 @@ async function backup(session: Session, file: string): Promise<void> {
     return store.backup(new WritableStream({ write }), options)
   })
   if (file === '-') return
-  await output.done(
-    report,
-    `backed up: ${count(report.records, 'record')}, ${count(report.bytes, 'byte')}, in ${printable(file)}`,
-  )
+  const size = `${count(report.records, 'record')}, ${count(report.bytes, 'byte')}`
+  await output.done(report, `backed up: ${size}, in ${printable(file)}`)
 }
 
 async function restore(session: Session, file: string): Promise<void> {
@@ -235,11 +223,8 @@ async function restore(session: Session, file: string): Promise<void> {
   const location = await session.emptyLocation()
   const key = await session.key()
   const { SecretStore } = await import('app-secret-store')
-  const report = await session.long('restore', (long) =>
-    SecretStore.restore(file === '-' ? io.stdin : file, location, { ...long, key }),
-  )
-  await output.done(
-    { store: location, ...report },
-    `restored: ${count(report.records, 'record')}, at ${printable(location)}`,
-  )
+  const source = file === '-' ? io.stdin : file
+  const report = await session.long('restore', (long) => SecretStore.restore(source, location, { ...long, key }))
+  const text = `restored: ${count(report.records, 'record')}, at ${printable(location)}`
+  await output.done({ store: location, ...report }, text)
 }

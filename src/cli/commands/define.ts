@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type KeyringEntryName, parseKeyringEntry } from '../keyring'
 import type { KeyFlags } from '../keys'
-import type { GlobalOptions, Session } from '../session'
+import type { Session } from '../session'
 
 /** Makes an action of what a command does in its session. What it resolves with is the exit code, if it is a number. */
 export type Run = <A extends readonly unknown[]>(
@@ -52,7 +52,11 @@ export function addNewKeyOptions(command: Command): Command {
 }
 
 export function kdfOption(): Option {
-  return new Option('--kdf <name>', 'how a passphrase is stretched').choices(['scrypt', 'argon2id'])
+  return choice('--kdf <name>', 'how a passphrase is stretched', ['scrypt', 'argon2id'])
+}
+
+export function choice(flags: string, description: string, values: readonly string[]): Option {
+  return new Option(flags, description).choices(values)
 }
 
 export interface NewKeyFlags {
@@ -83,5 +87,3 @@ function entryName(text: string): KeyringEntryName {
   if (entry === undefined) throw new InvalidArgumentError('Expected a service and an account, with a `/` between.')
   return entry
 }
-
-export type { GlobalOptions, Session }

@@ -47,12 +47,8 @@ async function listKeys(session: Session): Promise<void> {
   const { output, io } = session
   const slots = (await session.open()).keys()
   const now = io.now()
-  await output.result(slots, () =>
-    output.table(
-      ['SLOT', 'KIND', 'LABEL', 'CREATED'],
-      slots.map(({ id, kind, label, created }) => [id, kind, label ?? '', moment(created, now)]),
-    ),
-  )
+  const rows = slots.map(({ id, kind, label, created }) => [id, kind, label ?? '', moment(created, now)])
+  await output.result(slots, () => output.table(['SLOT', 'KIND', 'LABEL', 'CREATED'], rows))
 }
 
 async function addKey(session: Session, flags: NewKeyFlags): Promise<void> {

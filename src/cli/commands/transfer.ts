@@ -1,13 +1,12 @@
 import { open, unlink } from 'node:fs/promises'
 import { extname } from 'node:path'
-import type { BatchOperation, SecretView } from 'app-secret-store'
-import { Option } from 'commander'
+import type { BatchOperation, LongOptions, SecretView } from 'app-secret-store'
 import { decodeEntries, type Entry, encodeEntries, type FileFormat, textOf } from '../entries'
 import { refused, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import type { Session } from '../session'
 import { moment } from '../times'
-import { type AddCommands, jsonHelp } from './define'
+import { type AddCommands, choice, jsonHelp } from './define'
 import { all } from './secrets'
 
 interface ImportFlags {
@@ -21,14 +20,14 @@ interface ExportFlags {
   readonly output?: string
 }
 
+const FORMATS: readonly FileFormat[] = ['dotenv', 'json']
+
 export const addTransferCommands: AddCommands = (program, run) => {
   program
     .command('import')
     .description('set every secret of a dotenv or JSON file, all of them or none')
     .argument('<file>', '`-` for stdin')
-    .addOption(
-      new Option('--format <name>', 'what the file is (default: by its ending; dotenv)').choices(['dotenv', 'json']),
-    )
+    .addOption(choice('--format <name>', 'what the file is (default: by its ending; dotenv)', FORMATS))
     .option('--skip', 'leave secrets of the same name as they are (default: refuse)')
     .option('--replace', 'replace secrets of the same name')
     .addHelpText('after', jsonHelp('{"created", "replaced", "skipped"}: how many.'))
@@ -37,12 +36,7 @@ export const addTransferCommands: AddCommands = (program, run) => {
   program
     .command('export')
     .description('write every secret of a scope, with its payload, as dotenv or JSON')
-    .addOption(
-      new Option('--format <name>', 'dotenv holds no expiry and no bytes (default: dotenv)').choices([
-        'dotenv',
-        'json',
-      ]),
-    )
+    .addOption(choice('--format <name>', 'dotenv holds no expiry and no bytes (default: dotenv)', FORMATS))
     .option('--output <file>', 'a file that is not there yet, for you alone (default: stdout)')
     .addHelpText('after', jsonHelp('as --format json; with --output, {"exported"}: how many.'))
     .action(run(exportSecrets))
@@ -55,22 +49,11 @@ async function importFile(session: Session, file: string, flags: ImportFlags): P
   const format = flags.format ?? (extname(file).toLowerCase() === '.json' ? 'json' : 'dotenv')
   const entries = await decodeEntries(file === '-' ? await readStream(io.stdin) : await readInput(file), format)
   const view = await session.view()
-  const plan = await session.long('import', ({ onProgress, signal }) =>
-    planImport(session, view, entries, flags, onProgress, signal),
-  )
+  const plan = await session.long('import', (long) => planImport(session, view, entries, flags, long))
   if (plan.operations.length > 0) await view.batch(plan.operations)
   const { created, replaced, skipped } = plan
-  await output.done(
-    { created, replaced, skipped },
-    `imported: ${created} created, ${replaced} replaced, ${skipped} skipped`,
-  )
-}
-
-interface ImportPlan {
-  readonly operations: BatchOperation[]
-  readonly created: number
-  readonly replaced: number
-  readonly skipped: number
+  const text = `imported: ${created} created, ${replaced} replaced, ${skipped} skipped`
+  await output.done({ created, replaced, skipped }, text)
 }
 
 /** @throws {Failure} If something is there of the same name, and nobody said what to do. */
@@ -79,19 +62,16 @@ async function planImport(
   view: SecretView,
   entries: readonly Entry[],
   { skip = false, replace = false }: ImportFlags,
-  onProgress: (progress: { done: number; total: number }) => void,
-  signal: AbortSignal,
-): Promise<ImportPlan> {
+  { onProgress, signal }: Required<LongOptions>,
+) {
   const { scope } = session
   const operations: BatchOperation[] = []
   const there: string[] = []
   for (const [index, { name, payload, expires_at }] of entries.entries()) {
     signal.throwIfAborted()
     if (expires_at !== null && expires_at * 1000 <= session.io.now()) {
-      throw refused(
-        `'${name}' has expired (${moment(expires_at, session.io.now())}); nothing was imported`,
-        'leave it out of the file',
-      )
+      const when = moment(expires_at, session.io.now())
+      throw refused(`'${name}' has expired (${when}); nothing was imported`, 'leave it out of the file')
     }
     const exists = (await view.find({ scope, name })) !== undefined
     if (exists) there.push(name)
@@ -99,10 +79,7 @@ async function planImport(
     onProgress({ done: index + 1, total: entries.length })
   }
   if (there.length > 0 && !skip && !replace) {
-    const some = there
-      .slice(0, 3)
-      .map((name) => `'${name}'`)
-      .join(', ')
+    const some = `'${there.slice(0, 3).join("', '")}'`
     const more = there.length > 3 ? ` and ${there.length - 3} more` : ''
     throw refused(`${some}${more} would be replaced; nothing was imported`, 'say --skip or --replace')
   }
@@ -122,10 +99,8 @@ async function exportSecrets(session: Session, flags: ExportFlags): Promise<void
   if (flags.output === undefined) await output.write(text)
   else {
     await writeNew(flags.output, text)
-    await output.done(
-      { exported: entries.length },
-      `exported ${entries.length} to ${flags.output}, readable: delete it when it has served`,
-    )
+    const message = `exported ${entries.length} to ${flags.output}, readable: delete it when it has served`
+    await output.done({ exported: entries.length }, message)
   }
   const expiring = format === 'dotenv' ? entries.filter(({ expires_at }) => expires_at !== null).length : 0
   if (expiring > 0)
@@ -147,9 +122,8 @@ export async function readEntries(session: Session, view: SecretView): Promise<E
 
 async function writeNew(path: string, text: string): Promise<void> {
   const file = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
-    throw refused(
-      `${path}: ${error.code === 'EEXIST' ? 'there is such a file already' : `it cannot be written (${error.code})`}`,
-    )
+    const why = error.code === 'EEXIST' ? 'there is such a file already' : `it cannot be written (${error.code})`
+    throw refused(`${path}: ${why}`)
   })
   try {
     await file.writeFile(text)

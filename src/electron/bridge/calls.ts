@@ -39,14 +39,11 @@ async function list(view: SecretView, params: ListParams): Promise<SecretList> {
     const secret = await view.find({ scope, name, expand: ['payload'] })
     if (secret === undefined) continue // deleted meanwhile
     left -= secret.payload?.length ?? 0
-    if (left < 0) throw tooMuch()
+    if (left < 0) {
+      const most = `at most ${MOST_LISTED_PAYLOAD} characters of payload on a page`
+      throw new RangeError(`list: expected ${most}, got more (use a lower limit)`)
+    }
     data.push(secret)
   }
   return { ...page, data }
-}
-
-function tooMuch(): RangeError {
-  return new RangeError(
-    `list: expected at most ${MOST_LISTED_PAYLOAD} characters of payload on a page, got more (use a lower limit)`,
-  )
 }

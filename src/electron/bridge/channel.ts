@@ -1,16 +1,11 @@
 import type { SecretStoreErrorCode } from '../../errors'
 
-/**
- * What main and preload have to agree on. Nothing here is a secret: a renderer may say what it likes on these channels.
- */
+/** What main and preload have to agree on. A renderer may say what it likes on these channels. */
 
 /** The call, its parameters, and the URL that the document was loaded as. */
 export const CALL_CHANNEL = 'secret-store:call'
 
-/**
- * Carries a port, for the call `watch` that follows. By it changes are told: it is the document's own and ends with it,
- * while what is sent to a frame may reach the page that comes next.
- */
+/** Carries the port for changes, before the call `watch`: a port ends with its document, a frame gets another one. */
 export const PORT_CHANNEL = 'secret-store:port'
 
 /** What a renderer may be allowed to do. */

@@ -51,8 +51,8 @@ interface Port {
 type Call = <T>(name: BridgeCall, params?: unknown) => Promise<T>
 
 /**
- * Gives the page of this preload script `window.secrets`. It needs nothing of Node, so that it works in sandboxed
- * renderers. To be called as the script runs, and not later: then the page has not run yet.
+ * Gives the page of this preload script `window.secrets`, in sandboxed renderers, too. Call it as the script runs, when
+ * the page has not run yet.
  *
  * @param key - The property of `window`. @defaultValue `'secrets'`
  */

@@ -23,16 +23,13 @@ export interface IpcMain {
 
 /** Options of `exposeSecrets`. */
 export interface ExposeOptions {
-  /**
-   * Who may do what: of the grants that match the sender, the first one counts. A page that none matches may do
-   * nothing.
-   */
+  /** Who may do what. The first grant that matches a page counts; a page without one may do nothing. */
   readonly allow: readonly Grant[]
 }
 
 /**
- * Lets pages use a store, each as far as it is allowed: which page asks is known from its frame, as the browser process
- * has it, and what a message says can allow nothing. The preload script is `exposeInPreload`.
+ * Lets pages use a store, each as far as it is allowed. The browser process knows from the frame which page asks; no
+ * message can allow anything. The preload script is `exposeInPreload`.
  *
  * @param ipcMain - Of the module `electron`, or the `ipc` of a window's `webContents`.
  * @returns Ends it: what is under way is then answered to nobody.
@@ -105,10 +102,11 @@ class Bridge {
     }
     const { verb, check, run } = CALLS.get(call) ?? unknownCall()
     checkAllowed(access, verb)
-    const expanded = isExpanded(params)
-    if (expanded) checkAllowed(access, 'get')
+    const { expand, payload } = (params ?? {}) as { readonly expand?: unknown; readonly payload?: unknown }
+    if (expand !== undefined) checkAllowed(access, 'get')
     check?.(params)
-    const asked = { payloadBytes: payloadBytes(params), isRead: expanded || (verb !== 'set' && verb !== 'delete') }
+    const isRead = expand !== undefined || (verb !== 'set' && verb !== 'delete')
+    const asked = { payloadBytes: bytesAtMost(payload), isRead }
     const value = await this.#loads.within(sender.frame, asked, () => run(access.view, params as never))
     // Meanwhile another page may have come into the frame, which is not to have the answer.
     const still = senderOf(event, loadedAs)
@@ -127,13 +125,8 @@ class Bridge {
   }
 }
 
-function isExpanded(params: unknown): boolean {
-  return (params as { readonly expand?: unknown } | null | undefined)?.expand !== undefined
-}
-
-/** At most, before it is known to be one. */
-function payloadBytes(params: unknown): number {
-  const payload = (params as { readonly payload?: unknown } | null | undefined)?.payload
+/** Of a payload, before it is known to be one. */
+function bytesAtMost(payload: unknown): number {
   if (typeof payload === 'string') return payload.length
   return ArrayBuffer.isView(payload) ? payload.byteLength : 0
 }

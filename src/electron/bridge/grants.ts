@@ -9,30 +9,21 @@ import type { Sender, WebContents, WebFrame } from './sender'
 export interface Grant {
   /**
    * Pages of this origin, to the letter as the frame has it: `https://app.example`, or `app://notes` if the app has
-   * registered `app:` as a standard scheme. Not `file://`, the origin of every file there is: that takes `page`. Plain
-   * `http:` only of this machine, since on the way anybody may answer it.
+   * registered `app:` as a standard scheme. Plain `http:` only of this machine. Files take `page`.
    */
   readonly origin?: string
   /**
    * In place of `origin`: this page alone, as a URL without query and fragment, such as
-   * `pathToFileURL('index.html').href`. Pages of one origin can act for each other, and a renderer that was broken into
-   * is every file: an origin of the app's own protects better.
+   * `pathToFileURL('index.html').href`. An origin of the app's own protects better (docs/electron.md).
    */
   readonly page?: string
-  /**
-   * `'all'`: also frames within it, as long as all around them is of the same origin; not for files.
-   *
-   * @defaultValue `'main'`
-   */
+  /** `'all'`: also frames within it, if all around them is of its origin; not for files. @defaultValue `'main'` */
   readonly frames?: 'main' | 'all'
   /** A further condition, such as which window it is. It can only narrow. @defaultValue none */
   readonly when?: (sender: { readonly frame: WebFrame; readonly webContents: WebContents }) => boolean
   /** Which account, mode and user are meant. @defaultValue the store itself */
   readonly view?: SecretView
-  /**
-   * `find` and `list` tell of secrets without their payloads; to expand those takes `get` as well. `watch`: change
-   * events.
-   */
+  /** `find` and `list` leave payloads out; to expand them takes `get` as well. `watch`: change events. */
   readonly verbs: readonly BridgeVerb[] | 'all'
   /** The scopes that it is about. */
   readonly scopes: readonly Scope[] | 'all'
@@ -85,16 +76,8 @@ function covers(earlier: Place, later: Place): boolean {
 }
 
 function parseGrant(grant: Grant, store: SecretView): Access {
-  const {
-    origin,
-    page,
-    frames = 'main',
-    when,
-    view = store,
-    verbs,
-    scopes,
-    names,
-  } = optionsOf<Grant>(grant, 'allow', GRANT_FIELDS)
+  const given = optionsOf<Grant>(grant, 'allow', GRANT_FIELDS)
+  const { origin, page, frames = 'main', when, view = store, verbs, scopes, names } = given
   if (frames !== 'main' && frames !== 'all') throw new TypeError("allow frames: expected 'main' or 'all', got another")
   if (when !== undefined) checkFunction(when, 'allow when')
   const place: Place = { ...parsePlace(origin, page), frames, isConditional: when !== undefined }

@@ -10,7 +10,7 @@ interface Load {
   lastRead: Promise<void>
 }
 
-/** What the frames have asked for and not got yet. Each has its own, so that none can keep the others from theirs. */
+/** What the frames have asked for and not got yet. Each has its own, so that none can block the others. */
 export class Loads {
   readonly #loads = new WeakMap<object, Load>()
 
@@ -19,7 +19,8 @@ export class Loads {
    * memory and time they take is not in what is asked.
    */
   async within<T>(frame: object, asked: { payloadBytes: number; isRead: boolean }, work: () => Promise<T>): Promise<T> {
-    const load = this.#of(frame)
+    const load = this.#loads.get(frame) ?? { calls: 0, payloadBytes: 0, lastRead: Promise.resolve() }
+    this.#loads.set(frame, load)
     if (load.calls >= MOST_CALLS) throw busy(`at most ${MOST_CALLS} calls at once`)
     if (load.payloadBytes + asked.payloadBytes > MOST_PAYLOAD_BYTES) {
       throw busy(`at most ${MOST_PAYLOAD_BYTES} characters or bytes of payload at once`)
@@ -32,12 +33,6 @@ export class Loads {
       load.calls--
       load.payloadBytes -= asked.payloadBytes
     }
-  }
-
-  #of(frame: object): Load {
-    const load = this.#loads.get(frame) ?? { calls: 0, payloadBytes: 0, lastRead: Promise.resolve() }
-    this.#loads.set(frame, load)
-    return load
   }
 }
 

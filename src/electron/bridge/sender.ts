@@ -51,10 +51,7 @@ export interface Sender {
   readonly origin: string
   /** Its URL without query and fragment. */
   readonly page: string
-  /**
-   * What its preload script says that `page` was when the document was loaded. `history.pushState` changes the URL, and
-   * of files to that of any other file. A broken renderer can say here what it likes, so that this may only narrow.
-   */
+  /** `page` as it was loaded, says its preload script, so it may only narrow: `history.pushState` changes URLs. */
   readonly loadedAs: string | undefined
   readonly isMainFrame: boolean
   /** Whether every frame around it is of the same origin. */

@@ -24,7 +24,6 @@ const stretched = (password: Uint8Array, salt: Uint8Array): Uint8Array =>
   createHash('sha256').update(password).update(salt).digest()
 
 vi.mock('../../../src/platform/scrypt', () => ({
-  hasNativeScrypt: true,
   nativeScrypt: async (password: Uint8Array, salt: Uint8Array, { N, r, p }: Record<'N' | 'r' | 'p', number>) => {
     work += (N * r * p) / (131_072 * 8)
     return stretched(password, salt)

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { choose, mayBeDeleted, mayBeOlder } from '../../../../src/care/recovery/choice'
-import type { Version } from '../../../../src/care/recovery/evidence-keys'
-import type { Traces } from '../../../../src/care/recovery/traces'
+import type { Traces, Version } from '../../../../src/care/recovery/traces'
 
 function version(revision: number, sequence?: number, origin: Version['origin'] = 'live'): Version {
   return { revision, sequence, origin }
