@@ -22,6 +22,8 @@ export interface StoreContext extends StoreParts {
   nowSeconds(): number
   /** @throws {SecretStoreError} `ERR_CLOSED`. */
   checkOpen(): void
+  /** Whether the app keeps checkpoints, and has one by now that is not older than the present state. */
+  hasSavedCheckpoint(): Promise<boolean>
   /** Says to `onError` what failed and reaches no caller. */
   report(error: unknown): void
   /** Sees to an expired record that a read has met, without keeping the read waiting. */

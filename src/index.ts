@@ -11,6 +11,7 @@ export { SecretStoreError, type SecretStoreErrorCode } from './errors'
 export type { NameMode, SlotParams } from './format/keyring-file'
 export type {
   CheckpointStorage,
+  KeyExchange,
   LongOptions,
   MemoryOptions,
   OpenOptions,

@@ -27,9 +27,9 @@ import {
 } from './input/restore-options'
 import type { KeyProvider } from './keys/provider'
 import { type KeySlotInfo, slotInfo } from './keys/slot-info'
-import { checkpointToken } from './opening/checkpoints'
 import { openLocation, openMemory } from './opening/open'
 import type { OpenStore } from './opening/open-store'
+import { checkpointToken } from './storage/checkpoint'
 import { sweep } from './verbs/expiry'
 import { Reach } from './verbs/reach'
 import { SecretView } from './view'
@@ -118,7 +118,8 @@ export class SecretStore extends SecretView {
    */
   async checkpoint(): Promise<string> {
     this.#store.checkOpen()
-    return this.#store.queue.exclusive(async () => checkpointToken(this.#store))
+    const { keyring, queue } = this.#store
+    return queue.exclusive(async () => checkpointToken(keyring, queue.head))
   }
 
   /** The key slots, each of which opens the store. @throws {SecretStoreError} `ERR_CLOSED`. */

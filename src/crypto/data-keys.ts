@@ -6,7 +6,7 @@ import { derive } from './derive'
 import type { Random } from './random'
 import { open, seal } from './seal'
 
-/** The keys in keyring.json: wrapping them, and the pure steps from one file to the next. */
+/** The keys in keyring.json: making and wrapping them. */
 
 /** What a new keyring.json says besides its keys. */
 export interface NewKeyringFields {
@@ -26,36 +26,13 @@ export function createKeyringFile(rootKey: Uint8Array, fields: NewKeyringFields,
   return { ...fields, keys, indexKey: wrapNewKey(rootKey, storeId, INDEX_KEY_ID, random) }
 }
 
-/** The same keyring with one more data key, which seals from now on. */
-export function withNewDataKey(file: KeyringFile, rootKey: Uint8Array, created: number, random: Random): KeyringFile {
-  const key = newDataKey(rootKey, file.storeId, activeKeyId(file) + 1, created, random)
-  return { ...file, keys: [...file.keys, key] }
-}
-
-/** The same keyring with no other data key than the one that seals. */
-export function withActiveDataKeyAlone(file: KeyringFile): KeyringFile {
-  return { ...file, keys: file.keys.slice(-1) }
-}
-
-/** The same keys under another root key. `slots` must hold that one. */
-export function withRootKey(
-  file: KeyringFile,
+export function newDataKey(
   rootKey: Uint8Array,
-  newRootKey: Uint8Array,
-  slots: readonly KeySlot[],
+  storeId: Uint8Array,
+  id: number,
+  created: number,
   random: Random,
-): KeyringFile {
-  const rewrap = (id: number, wrapped: Uint8Array): Uint8Array => {
-    const key = unwrapKey(rootKey, file.storeId, id, wrapped)
-    const again = wrapKey(newRootKey, file.storeId, id, key, random)
-    key.fill(0)
-    return again
-  }
-  const keys = file.keys.map((key) => ({ ...key, wrapped: rewrap(key.id, key.wrapped) }))
-  return { ...file, slots, keys, indexKey: rewrap(INDEX_KEY_ID, file.indexKey) }
-}
-
-function newDataKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, created: number, random: Random): WrappedKey {
+): WrappedKey {
   return { id, created, wrapped: wrapNewKey(rootKey, storeId, id, random) }
 }
 
@@ -71,7 +48,13 @@ function wrapNewKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, random
   return wrapped
 }
 
-function wrapKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, key: Uint8Array, random: Random): Uint8Array {
+export function wrapKey(
+  rootKey: Uint8Array,
+  storeId: Uint8Array,
+  id: number,
+  key: Uint8Array,
+  random: Random,
+): Uint8Array {
   const wrappingKey = derive(rootKey, LABEL.keyWrap, storeId)
   const wrapped = seal(wrappingKey, key, keyContext(storeId, id), random)
   wrappingKey.fill(0)

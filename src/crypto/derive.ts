@@ -1,7 +1,7 @@
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { concat, utf8 } from '../base/bytes'
-import { KEY_BYTES, type LABEL } from '../format/constants'
+import { KEY_BYTES, type Label } from '../format/constants'
 
 export { mac } from '../platform/hmac'
 export { sha256 }
@@ -12,6 +12,6 @@ export { sha256 }
  * @param key - Uniformly random or stretched.
  * @param context - What else the derived key is bound to.
  */
-export function derive(key: Uint8Array, label: (typeof LABEL)[keyof typeof LABEL], context: Uint8Array): Uint8Array {
+export function derive(key: Uint8Array, label: Label, context: Uint8Array): Uint8Array {
   return hkdf(sha256, key, undefined, concat(utf8(label), Uint8Array.of(0), context), KEY_BYTES)
 }

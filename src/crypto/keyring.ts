@@ -1,8 +1,8 @@
 import { ByteWriter } from '../base/byte-codec'
 import { equalConstantTime } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
-import { INDEX_KEY_ID, LABEL } from '../format/constants'
-import { blankEnvelope, decodeEnvelope, RowContext, SEALED_OFFSET, SetElement } from '../format/envelope'
+import { INDEX_KEY_ID, LABEL, type Label } from '../format/constants'
+import { blankEnvelope, decodeEnvelope, envelopeKeyId, RowContext, SEALED_OFFSET, SetElement } from '../format/envelope'
 import { decodeSetHash, encodeSetHash, type Head } from '../format/head'
 import {
   decodeKeyringFile,
@@ -16,6 +16,7 @@ import type { Aead } from './aead/aead'
 import { nobleAead } from './aead/noble'
 import { activeKeyId, unwrapKey } from './data-keys'
 import { derive, mac, sha256 } from './derive'
+import { Lineage } from './lineage'
 import type { Random } from './random'
 import { open, SEAL_BYTES, seal } from './seal'
 
@@ -26,6 +27,7 @@ import { open, SEAL_BYTES, seal } from './seal'
 export class Keyring {
   readonly storeId: Uint8Array
   readonly names: NameMode
+  /** Of rows under data keys that have none of their own. */
   readonly #setHashKey: Uint8Array
   readonly #checkpointKey: Uint8Array
   readonly #namesKey: Uint8Array
@@ -36,7 +38,8 @@ export class Keyring {
   readonly #setElement = new SetElement()
   #file: KeyringFile
   #rootKey: Uint8Array
-  #masterKeys: ReadonlyMap<number, Uint8Array>
+  #rowKeys: ReadonlyMap<number, RowKeys>
+  #lineage: Lineage
   #activeKeyId: number
   #wiped = false
 
@@ -54,7 +57,8 @@ export class Keyring {
     this.#rowContext = new RowContext(file.storeId)
     this.#file = file
     this.#rootKey = rootKey.slice()
-    this.#masterKeys = masterKeys(file, rootKey)
+    this.#rowKeys = rowKeys(file, rootKey)
+    this.#lineage = new Lineage(file, rootKey)
     this.#activeKeyId = activeKeyId(file)
     const indexKey = unwrapKey(rootKey, file.storeId, INDEX_KEY_ID, file.indexKey)
     this.#setHashKey = derive(indexKey, LABEL.setHash, file.storeId)
@@ -97,12 +101,14 @@ export class Keyring {
    */
   adopt(file: KeyringFile, rootKey: Uint8Array): void {
     this.#checkOpen()
-    const before = [this.#rootKey, ...this.#masterKeys.values()]
-    this.#masterKeys = masterKeys(file, rootKey)
+    const lineage = new Lineage(file, rootKey)
+    const next = rowKeys(file, rootKey)
+    this.#wipeRoot()
+    this.#lineage = lineage
+    this.#rowKeys = next
     this.#rootKey = rootKey.slice()
     this.#file = file
     this.#activeKeyId = activeKeyId(file)
-    for (const key of before) key.fill(0)
   }
 
   /** Seals a row's plaintext to the row. */
@@ -110,7 +116,7 @@ export class Keyring {
     const keyId = this.activeKeyId
     const value = blankEnvelope(keyId, plaintext.length + SEAL_BYTES)
     const context = this.#rowContext.of(rowKey)
-    seal(this.#masterKey(keyId), plaintext, context, this.#random, this.#aead, value.subarray(SEALED_OFFSET))
+    seal(this.#rowKeysOf(keyId).master, plaintext, context, this.#random, this.#aead, value.subarray(SEALED_OFFSET))
     return value
   }
 
@@ -122,8 +128,8 @@ export class Keyring {
    */
   openRow(rowKey: Uint8Array, value: Uint8Array, out?: Uint8Array): Uint8Array {
     const { keyId, sealed } = decodeEnvelope(value)
-    const key = this.#masterKey(keyId)
-    const plaintext = open(key, sealed, this.#rowContext.of(rowKey), this.#aead, out)
+    const { master } = this.#rowKeysOf(keyId)
+    const plaintext = open(master, sealed, this.#rowContext.of(rowKey), this.#aead, out)
     if (plaintext === undefined) throw corrupt('row: expected what was sealed to it, got altered bytes')
     return plaintext
   }
@@ -131,10 +137,27 @@ export class Keyring {
   /** The record's summand in the set hash of the head. */
   elementHash(rowKey: Uint8Array, value: Uint8Array): bigint {
     this.#checkOpen()
-    return decodeSetHash(mac(this.#setHashKey, this.#setElement.of(rowKey, value)))
+    const key = this.#rowKeys.get(envelopeKeyId(value))?.ownSum ?? this.#setHashKey
+    return decodeSetHash(mac(key, this.#setElement.of(rowKey, value)))
   }
 
-  /** What a checkpoint says of a head without saying anything. 32 bytes. */
+  /** Names the root key, and tells nothing of it. 32 bytes. */
+  get rootId(): Uint8Array {
+    this.#checkOpen()
+    return this.#lineage.rootId
+  }
+
+  /**
+   * A MAC under a root of this store, the present one or a former one.
+   *
+   * @returns 32 bytes, or `undefined` if this keyring does not descend from the root.
+   */
+  rootMac(rootId: Uint8Array, label: Label, bytes: Uint8Array): Uint8Array | undefined {
+    this.#checkOpen()
+    return this.#lineage.mac(rootId, label, bytes)
+  }
+
+  /** What a checkpoint of version 1 says of a head without saying anything. 32 bytes. */
   checkpointMac({ sequence, count, setHash }: Head): Uint8Array {
     this.#checkOpen()
     return mac(this.#checkpointKey, new ByteWriter().u64(sequence).u64(count).raw(encodeSetHash(setHash)).bytes())
@@ -155,15 +178,22 @@ export class Keyring {
   /** Overwrites every key. What is asked of the keyring afterwards is `ERR_CLOSED`. */
   wipe(): void {
     this.#wiped = true
-    const rest = [this.#rootKey, this.#setHashKey, this.#checkpointKey, this.#namesKey, this.#requestKey]
-    for (const key of [...this.#masterKeys.values(), ...rest]) key.fill(0)
+    this.#wipeRoot()
+    for (const key of [this.#setHashKey, this.#checkpointKey, this.#namesKey, this.#requestKey]) key.fill(0)
   }
 
-  #masterKey(id: number): Uint8Array {
+  /** The root key, and what hangs on it. */
+  #wipeRoot(): void {
+    this.#rootKey.fill(0)
+    this.#lineage.wipe()
+    for (const { master, ownSum } of this.#rowKeys.values()) for (const key of [master, ownSum]) key?.fill(0)
+  }
+
+  #rowKeysOf(id: number): RowKeys {
     this.#checkOpen()
-    const key = this.#masterKeys.get(id)
-    if (key === undefined) throw corrupt(`envelope: expected a key of this store, got key ${id}`)
-    return key
+    const keys = this.#rowKeys.get(id)
+    if (keys === undefined) throw corrupt(`envelope: expected a key of this store, got key ${id}`)
+    return keys
   }
 
   #checkOpen(): void {
@@ -202,13 +232,23 @@ export function verifyKeyringFile(unverified: UnverifiedKeyringFile, rootKey: Ui
   return unverified.file
 }
 
-function masterKeys(file: KeyringFile, rootKey: Uint8Array): ReadonlyMap<number, Uint8Array> {
-  return new Map(file.keys.map((key) => [key.id, masterKey(rootKey, file.storeId, key)] as const))
+/** What a data key gives. */
+interface RowKeys {
+  /** Seals rows. */
+  readonly master: Uint8Array
+  /** Hashes records into the sum of the head, if the data key was made after a replacement of the root key. */
+  readonly ownSum: Uint8Array | undefined
 }
 
-function masterKey(rootKey: Uint8Array, storeId: Uint8Array, key: WrappedKey): Uint8Array {
-  const dataKey = unwrapKey(rootKey, storeId, key.id, key.wrapped)
+function rowKeys(file: KeyringFile, rootKey: Uint8Array): ReadonlyMap<number, RowKeys> {
+  return new Map(file.keys.map((key) => [key.id, rowKeysOf(file, rootKey, key)] as const))
+}
+
+function rowKeysOf({ storeId, lineage }: KeyringFile, rootKey: Uint8Array, { id, wrapped }: WrappedKey): RowKeys {
+  const dataKey = unwrapKey(rootKey, storeId, id, wrapped)
   const master = derive(dataKey, LABEL.master, storeId)
+  const hasOwnSum = lineage !== undefined && id >= lineage.ownSums
+  const ownSum = hasOwnSum ? derive(dataKey, LABEL.ownSum, storeId) : undefined
   dataKey.fill(0)
-  return master
+  return { master, ownSum }
 }

@@ -5,8 +5,17 @@
 
 export const FORMAT_VERSION = 1
 
-/** keyring.json as it was created, and one that has replaced another. */
-export const KEYRING_VERSION = { created: 1, changed: 2 } as const
+/** keyring.json as it was created, one that has replaced another, and one whose reader must know features. */
+export const KEYRING_VERSION = { created: 1, changed: 2, featured: 3 } as const
+
+/** A checkpoint of 0.7, and one that names the root key. */
+export const TOKEN_VERSION = { former: 1, rooted: 2 } as const
+
+/** What a reader must know to read a store of version 3 (docs/format.md §12). */
+export const FEATURE = {
+  /** The root key was replaced: the keyring knows its former roots, and data keys have set hash keys of their own. */
+  lineage: 'lineage',
+} as const
 
 /** The value of the field `format` of keyring.json. */
 export const FORMAT_NAME = 'secret-store'
@@ -18,6 +27,21 @@ export const NAME_MODES = ['plain', 'sealed'] as const
 export const KEYRING_FIELDS = {
   created: ['format', 'version', 'store', 'created', 'names', 'slots', 'keys', 'indexKey'],
   changed: ['format', 'version', 'store', 'created', 'names', 'generation', 'sequence', 'slots', 'keys', 'indexKey'],
+  featured: [
+    'format',
+    'version',
+    'store',
+    'created',
+    'names',
+    'generation',
+    'sequence',
+    'features',
+    'ownSums',
+    'lineage',
+    'slots',
+    'keys',
+    'indexKey',
+  ],
   slot: ['id', 'kind', 'label', 'created', 'params'],
   key: ['id', 'created', 'wrapped'],
 } as const
@@ -63,7 +87,16 @@ export const LABEL = {
   names: 'secret-store/v1/names',
   request: 'secret-store/v1/request',
   backup: 'secret-store/v1/backup',
+  lineage: 'secret-store/v3/root-lineage',
+  lineageWrap: 'secret-store/v3/wrap-lineage',
+  rootId: 'secret-store/v3/root-id',
+  token: 'secret-store/v3/token-mac',
+  tokenState: 'secret-store/v3/token-state',
+  ownSum: 'secret-store/v3/set-hash',
 } as const
+
+/** Of a key that is derived, and what for. */
+export type Label = (typeof LABEL)[keyof typeof LABEL]
 
 /** The first byte of a row key. */
 export const ROW = {
@@ -71,6 +104,8 @@ export const ROW = {
   id: 0x69, // i
   payload: 0x70, // p
   record: 0x72, // r
+  /** Of a later version, in a store of version 3 (docs/format.md §12): passed over. */
+  derived: 0x64, // d
   expiry: 0x78, // x
 } as const
 
@@ -90,6 +125,8 @@ export const DATA_DIRECTORY = 'data'
 export const MAX_KEYRING_BYTES: number = 256 * 1024
 export const MAX_SLOTS = 32
 export const MAX_DATA_KEYS = 1024
+/** How many former roots a keyring knows; of more, the oldest are forgotten. */
+export const MAX_FORMER_ROOTS = 256
 /** What the slots of one kind may ask for together, in default passphrases: as much as the most that one slot may. */
 export const MAX_UNLOCK_WORK = 128
 

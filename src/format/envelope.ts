@@ -36,6 +36,11 @@ export function decodeEnvelope(value: Uint8Array): Envelope {
 /** Header ‖ tag: what tells an envelope from every other one for its row. No envelope is shorter. */
 export const IDENTITY_BYTES: number = ENVELOPE_HEADER_BYTES + TAG_BYTES
 
+/** The data key that an envelope says it is sealed under. */
+export function envelopeKeyId(value: Uint8Array): number {
+  return getU32(value, 1)
+}
+
 export function envelopeTag(value: Uint8Array): Uint8Array {
   return value.subarray(value.length - TAG_BYTES)
 }

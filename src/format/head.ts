@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from '../base/byte-codec'
-import { corrupt } from '../errors'
+import { corrupt, SecretStoreError } from '../errors'
 import { MAC_BYTES, SET_HASH_BYTES } from './constants'
 
 /** Which keyring.json a head goes with. */
@@ -26,6 +26,8 @@ export interface Head {
 
 export const EMPTY_HEAD: Head = { sequence: 0, count: 0, superseded: 0, setHash: 0n }
 
+/** From this tag on, a field of the head may be passed over. */
+const OPTIONAL_FIELDS = 0x80
 const CREATED_HEAD_BYTES = 8 + 8 + 8 + SET_HASH_BYTES
 const CHANGED_HEAD_BYTES = CREATED_HEAD_BYTES + 8 + MAC_BYTES
 
@@ -35,11 +37,16 @@ export function encodeHead({ sequence, count, superseded, setHash, keyring }: He
   return writer.bytes()
 }
 
-/** @throws {SecretStoreError} `ERR_CORRUPT`. */
+/**
+ * A head may be followed by fields that later versions know (docs/format.md §12): those below 0x80 must be known, others
+ * are passed over.
+ *
+ * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`.
+ */
 export function decodeHead(plaintext: Uint8Array): Head {
   const { length } = plaintext
-  if (length !== CREATED_HEAD_BYTES && length !== CHANGED_HEAD_BYTES) {
-    throw corrupt(`head: expected ${CREATED_HEAD_BYTES} or ${CHANGED_HEAD_BYTES} bytes, got ${length}`)
+  if (length !== CREATED_HEAD_BYTES && length < CHANGED_HEAD_BYTES) {
+    throw corrupt(`head: expected ${CREATED_HEAD_BYTES} bytes, or ${CHANGED_HEAD_BYTES} and more, got ${length}`)
   }
   const reader = new ByteReader(plaintext)
   try {
@@ -52,9 +59,28 @@ export function decodeHead(plaintext: Uint8Array): Head {
     if (length === CREATED_HEAD_BYTES) return head
     const generation = reader.u64()
     if (generation === 0) throw new RangeError('generation: expected at least 1, got 0')
-    return { ...head, keyring: { generation, mac: reader.raw(MAC_BYTES).slice() } }
+    const mark = { generation, mac: reader.raw(MAC_BYTES).slice() }
+    passOverFields(reader.rest())
+    return { ...head, keyring: mark }
   } catch (cause) {
+    if (cause instanceof SecretStoreError) throw cause
     throw corrupt('head: expected integers below 2^53, got others', cause)
+  }
+}
+
+/** Each field is a tag of 1 byte, a length in 2, and its bytes; tags ascend. No version knows any yet. */
+function passOverFields(rest: Uint8Array): void {
+  for (let fields = new ByteReader(rest), last = 0; fields.offset < rest.length; ) {
+    const tag = fields.u8()
+    if (tag <= last) throw corrupt('head: expected fields in ascending order, got others')
+    if (tag < OPTIONAL_FIELDS) {
+      throw new SecretStoreError(
+        'ERR_UNSUPPORTED_VERSION',
+        `head: expected fields this version knows, got field ${tag}`,
+      )
+    }
+    fields.raw(fields.u16())
+    last = tag
   }
 }
 

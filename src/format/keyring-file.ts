@@ -1,6 +1,7 @@
 import { concat, fromBase64url, fromUtf8, toBase64url, utf8 } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import {
+  FEATURE,
   FORMAT_NAME,
   KEY_BYTES,
   KEYRING_DIGEST,
@@ -8,6 +9,7 @@ import {
   KEYRING_VERSION,
   MAC_BYTES,
   MAX_DATA_KEYS,
+  MAX_FORMER_ROOTS,
   MAX_KEYRING_BYTES,
   MAX_SLOTS,
   NAME_MODES,
@@ -16,6 +18,7 @@ import {
   STORE_ID_BYTES,
   TAG_BYTES,
 } from './constants'
+import { base64url, fields, integer, list } from './json'
 
 /** How row keys are written: readable, or as keyed hashes. Chosen at creation. */
 export type NameMode = (typeof NAME_MODES)[number]
@@ -50,6 +53,14 @@ export interface KeyringChange {
   readonly sequence: number
 }
 
+/** What a keyring.json of version 3 holds besides: its root key is not the store's first. */
+export interface KeyringLineage {
+  /** The least id of a data key with a set hash key of its own; rows under lesser ones are summed under the index key. */
+  readonly ownSums: number
+  /** The lineage keys of the former roots, oldest first, sealed under the root key. */
+  readonly sealed: Uint8Array
+}
+
 /** keyring.json (docs/format.md §3). The last data key seals what is written; all of them open what was. */
 export interface KeyringFile {
   readonly storeId: Uint8Array
@@ -58,6 +69,8 @@ export interface KeyringFile {
   readonly names: NameMode
   /** Absent in the file a store is created with. */
   readonly change?: KeyringChange
+  /** Absent until the root key is replaced. */
+  readonly lineage?: KeyringLineage
   readonly slots: readonly KeySlot[]
   readonly keys: readonly WrappedKey[]
   readonly indexKey: Uint8Array
@@ -84,11 +97,16 @@ const TRAILER = new RegExp(`^([\\s\\S]+)${CHECKSUM_FIELD}([\\w-]{43})"${MAC_FIEL
 export function encodeKeyringFile(file: KeyringFile, sha256: Digest, mac: Digest): Uint8Array {
   const json = {
     format: FORMAT_NAME,
-    version: file.change === undefined ? KEYRING_VERSION.created : KEYRING_VERSION.changed,
+    version: KEYRING_VERSION[versionOf(file)],
     store: toBase64url(file.storeId),
     created: file.created,
     names: file.names,
     ...(file.change && { generation: file.change.generation, sequence: file.change.sequence }),
+    ...(file.lineage && {
+      features: [FEATURE.lineage],
+      ownSums: file.lineage.ownSums,
+      lineage: toBase64url(file.lineage.sealed),
+    }),
     slots: file.slots.map(({ id, kind, label, created, params }) => {
       return { id: toBase64url(id), kind, label, created, params }
     }),
@@ -102,6 +120,11 @@ export function encodeKeyringFile(file: KeyringFile, sha256: Digest, mac: Digest
     throw new RangeError(`keyring.json: expected at most ${MAX_KEYRING_BYTES} bytes, got ${bytes.length}`)
   }
   return bytes
+}
+
+function versionOf({ change, lineage }: KeyringFile): keyof typeof KEYRING_VERSION {
+  if (lineage !== undefined) return 'featured'
+  return change === undefined ? 'created' : 'changed'
 }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`. */
@@ -132,7 +155,7 @@ export function decodeKeyringFile(bytes: Uint8Array, sha256: Digest): Unverified
 function unreadable(text: string): SecretStoreError {
   try {
     const json = JSON.parse(text)
-    if (json.format === FORMAT_NAME) checkVersion(json.version)
+    if (json.format === FORMAT_NAME) checkVersion(json)
   } catch (error) {
     if (error instanceof SecretStoreError) return error
   }
@@ -146,11 +169,10 @@ function parseBody(text: string): KeyringFile {
   } catch (cause) {
     throw corrupt('keyring.json: expected JSON, got something else', cause)
   }
-  const version = json !== null && typeof json === 'object' && 'version' in json ? json.version : undefined
-  checkVersion(version)
-  const isChanged = version === KEYRING_VERSION.changed
-  const root = fields(json, 'keyring.json', isChanged ? KEYRING_FIELDS.changed : KEYRING_FIELDS.created)
-  if (root['format'] !== FORMAT_NAME) throw corrupt(`format: expected '${FORMAT_NAME}', got another`)
+  const { format } = (json ?? {}) as { readonly format?: unknown }
+  if (format !== FORMAT_NAME) throw corrupt(`format: expected '${FORMAT_NAME}', got something else`)
+  const version = checkVersion(json)
+  const root = fields(json, 'keyring.json', KEYRING_FIELDS[version])
   const names = NAME_MODES.find((mode) => mode === root['names'])
   if (names === undefined) throw corrupt("names: expected 'plain' or 'sealed', got another")
   const slots = list(root['slots'], 'slots', MAX_SLOTS).map(parseSlot)
@@ -165,10 +187,16 @@ function parseBody(text: string): KeyringFile {
     storeId: base64url(root['store'], 'store', STORE_ID_BYTES),
     created: integer(root['created'], 'created', 0),
     names,
-    ...(isChanged && {
+    ...(version !== 'created' && {
       change: {
         generation: integer(root['generation'], 'generation', 1),
         sequence: integer(root['sequence'], 'sequence', 0),
+      },
+    }),
+    ...(version === 'featured' && {
+      lineage: {
+        ownSums: integer(root['ownSums'], 'ownSums', 2, 0xffff_ffff),
+        sealed: sealedLineage(root['lineage']),
       },
     }),
     slots,
@@ -177,13 +205,40 @@ function parseBody(text: string): KeyringFile {
   }
 }
 
-function checkVersion(version: unknown): void {
-  if (version === KEYRING_VERSION.created || version === KEYRING_VERSION.changed) return
-  if (Number.isSafeInteger(version)) {
-    const message = `keyring.json: expected format version 1 or 2, got ${version}`
-    throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', message)
+/**
+ * The version, of which every reader must know the features.
+ *
+ * @throws {SecretStoreError} `ERR_UNSUPPORTED_VERSION`, `ERR_CORRUPT`.
+ */
+function checkVersion(json: unknown): keyof typeof KEYRING_VERSION {
+  const { version, features } = (json ?? {}) as { readonly version?: unknown; readonly features?: unknown }
+  if (!Number.isSafeInteger(version)) throw corrupt('version: expected an integer, got something else')
+  const names = Object.keys(KEYRING_VERSION) as (keyof typeof KEYRING_VERSION)[]
+  const name = names.find((one) => KEYRING_VERSION[one] === version)
+  if (name === undefined) throw unsupported(`format version 1, 2 or 3, got ${version}`)
+  if (name === 'featured') checkFeatures(features)
+  return name
+}
+
+function checkFeatures(features: unknown): void {
+  if (!Array.isArray(features) || !features.every((one) => typeof one === 'string' && /^[a-z-]{1,32}$/.test(one))) {
+    throw corrupt('features: expected a list of names, got something else')
   }
-  throw corrupt('version: expected an integer, got something else')
+  const unknown = features.find((one) => one !== FEATURE.lineage)
+  if (unknown !== undefined) throw unsupported(`known features, got '${unknown}'`)
+  if (features.length !== 1) throw corrupt(`features: expected '${FEATURE.lineage}' once, got another list`)
+}
+
+function unsupported(expectation: string): SecretStoreError {
+  return new SecretStoreError('ERR_UNSUPPORTED_VERSION', `keyring.json: expected ${expectation}`)
+}
+
+/** Some keys, between a nonce and a tag. */
+function sealedLineage(json: unknown): Uint8Array {
+  const bytes = typeof json === 'string' ? fromBase64url(json) : undefined
+  const count = ((bytes?.length ?? 0) - NONCE_BYTES - TAG_BYTES) / KEY_BYTES
+  if (bytes !== undefined && Number.isInteger(count) && count >= 1 && count <= MAX_FORMER_ROOTS) return bytes
+  throw corrupt(`lineage: expected 1 to ${MAX_FORMER_ROOTS} sealed keys in base64url, got something else`)
 }
 
 function parseSlot(json: unknown): KeySlot {
@@ -217,37 +272,4 @@ function parseKey(json: unknown): WrappedKey {
     created: integer(key['created'], 'key created', 0),
     wrapped: base64url(key['wrapped'], 'key wrapped', WRAPPED_KEY_BYTES),
   }
-}
-
-/** The object itself, if it has these fields and no others. */
-function fields(json: unknown, label: string, names: readonly string[]): Record<string, unknown> {
-  if (json === null || typeof json !== 'object' || Array.isArray(json)) {
-    throw corrupt(`${label}: expected an object, got something else`)
-  }
-  const found = Object.keys(json)
-  if (found.length !== names.length || !names.every((name) => Object.hasOwn(json, name))) {
-    throw corrupt(`${label}: expected the fields ${names.join(', ')}, got others`)
-  }
-  return json as Record<string, unknown>
-}
-
-function list(json: unknown, label: string, most: number): readonly unknown[] {
-  if (!Array.isArray(json) || json.length < 1 || json.length > most) {
-    throw corrupt(`${label}: expected a list of 1 to ${most}, got something else`)
-  }
-  return json
-}
-
-function integer(json: unknown, label: string, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
-  if (!Number.isSafeInteger(json) || (json as number) < least || (json as number) > most) {
-    throw corrupt(`${label}: expected an integer from ${least} to ${most}, got something else`)
-  }
-  return json as number
-}
-
-/** Base64url text of exactly `length` bytes. */
-export function base64url(json: unknown, label: string, length: number): Uint8Array {
-  const bytes = typeof json === 'string' ? fromBase64url(json) : undefined
-  if (bytes?.length !== length) throw corrupt(`${label}: expected ${length} bytes in base64url, got something else`)
-  return bytes
 }

@@ -1,5 +1,5 @@
 import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../base/checks'
-import { decodeCheckpoint } from '../format/checkpoint'
+import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint'
 import type { NameMode } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
 import type { Partition } from '../model'
@@ -79,8 +79,19 @@ export interface LongOptions {
 export interface RotateOptions extends LongOptions {
   /** Whether to replace the root key as well, because it may have leaked. Needs `keys`. @defaultValue `false` */
   readonly root?: boolean
-  /** With `root`: the keys that are to open the store afterwards, by one slot each. All other slots are dropped. */
-  readonly keys?: readonly KeyProvider[]
+  /**
+   * With `root`: the keys that are to open the store afterwards, by one slot each; with `from` and `to`, a new key in the
+   * place of one that opens it now. All other slots are dropped.
+   */
+  readonly keys?: readonly (KeyProvider | KeyExchange)[]
+}
+
+/** A key that opens the store, and the one that is to open it in its place. */
+export interface KeyExchange {
+  /** Opens a slot now, and none afterwards. */
+  readonly from: KeyProvider
+  /** Opens the slot that takes its place. */
+  readonly to: KeyProvider
 }
 
 /** What part of the store a view sees. */
@@ -93,6 +104,9 @@ export interface ViewOptions {
   readonly user?: string
 }
 
+/** As they are carried out: a key that is kept is exchanged for itself. */
+export type RotateSettings = LongOptions & { readonly keys?: readonly KeyExchange[] }
+
 /** Options with every default filled in. */
 export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
   /** The clock, in whole Unix seconds. */
@@ -100,7 +114,7 @@ export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
 }
 export type OpenSettings = Omit<MemorySettings, 'names'> &
   Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback'>> &
-  Pick<OpenOptions, 'minimum' | 'checkpoints' | 'names' | 'verify'>
+  Pick<OpenOptions, 'checkpoints' | 'names' | 'verify'> & { readonly minimum: Checkpoint | undefined }
 
 const SWEEP_INTERVAL_MS = 60_000
 const COMPACT_INTERVAL_MS = 3_600_000
@@ -136,10 +150,7 @@ export function parseMemoryOptions(options: unknown): MemorySettings {
 
 export function parseOpenOptions(options: unknown): OpenSettings {
   const given = optionsOf<OpenOptions>(options as OpenOptions, 'options', OPEN_NAMES)
-  const { key, names, minimum, checkpoints, verify } = given
-  if (minimum !== undefined && (typeof minimum !== 'string' || decodeCheckpoint(minimum) === undefined)) {
-    throw new TypeError('minimum: expected a token from checkpoint(), got something else')
-  }
+  const { key, names, checkpoints, verify } = given
   return {
     ...commonSettings(given),
     key: checkProvider(key),
@@ -147,13 +158,19 @@ export function parseOpenOptions(options: unknown): OpenSettings {
     acceptRollback: checkBoolean(given.acceptRollback ?? false, 'acceptRollback'),
     ...(checkpoints === undefined ? {} : { checkpoints: checkCheckpointStorage(checkpoints) }),
     ...(names === undefined ? {} : { names: checkNames(names) }),
-    ...(minimum === undefined ? {} : { minimum }),
+    minimum: checkMinimum(given.minimum),
     ...(verify === undefined ? {} : { verify: checkBoolean(verify, 'verify') }),
   }
 }
 
+export function checkMinimum(value: unknown): Checkpoint | undefined {
+  const checkpoint = typeof value === 'string' ? decodeCheckpoint(value) : undefined
+  if (value === undefined || checkpoint !== undefined) return checkpoint
+  throw new TypeError('minimum: expected a token from checkpoint(), got something else')
+}
+
 /** @returns The keys only together with `root`. */
-export function parseRotateOptions(options: unknown): RotateOptions {
+export function parseRotateOptions(options: unknown): RotateSettings {
   const given = optionsOf<RotateOptions>(options as RotateOptions, 'rotate', [...LONG_NAMES, 'root', 'keys'])
   const { root = false, keys } = given
   if (!checkBoolean(root, 'root')) {
@@ -163,7 +180,16 @@ export function parseRotateOptions(options: unknown): RotateOptions {
   if (!Array.isArray(keys) || keys.length === 0) {
     throw new TypeError('rotate keys: expected the keys that are to open the store afterwards, got none')
   }
-  return { ...longOptions(given), keys: keys.map((key) => checkProvider(key)) }
+  return { ...longOptions(given), keys: keys.map(checkKeptKey) }
+}
+
+function checkKeptKey(given: KeyProvider | KeyExchange): KeyExchange {
+  const { from, to } = (given ?? {}) as Partial<KeyExchange>
+  if (from === undefined && to === undefined) {
+    const key = checkProvider(given as KeyProvider)
+    return { from: key, to: key }
+  }
+  return { from: checkProvider(from), to: checkProvider(to) }
 }
 
 export function parseLongOptions(options: unknown, label: string): LongOptions {

@@ -1,6 +1,15 @@
 import { optionsOf } from '../base/checks'
+import type { Checkpoint } from '../format/checkpoint'
 import type { KeyProvider } from '../keys/provider'
-import { checkProvider, checkSodium, LONG_NAMES, type LongOptions, longOptions, type Progress } from './options'
+import {
+  checkMinimum,
+  checkProvider,
+  checkSodium,
+  LONG_NAMES,
+  type LongOptions,
+  longOptions,
+  type Progress,
+} from './options'
 import { checkLocation, isPath } from './params'
 
 /** What makes a store of something else takes. */
@@ -9,6 +18,8 @@ import { checkLocation, isPath } from './params'
 export interface RestoreOptions extends LongOptions {
   /** One that opened the store when the backup was made. */
   readonly key: KeyProvider
+  /** A token from `checkpoint()`: a backup of an older state, or of another store, is refused. @defaultValue none */
+  readonly minimum?: string
   /** As in `open`. @defaultValue `true` */
   readonly sodium?: boolean
 }
@@ -26,12 +37,19 @@ export interface RecoverOptions extends LongOptions {
 }
 
 /** Options with every default filled in. */
-export type RestoreSettings = RestoreOptions & Required<Pick<RestoreOptions, 'sodium'>>
+export type RestoreSettings = Omit<RestoreOptions, 'minimum'> &
+  Required<Pick<RestoreOptions, 'sodium'>> & { readonly minimum: Checkpoint | undefined }
 export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium'>>
 
 export function parseRestoreOptions(options: unknown): RestoreSettings {
-  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [...LONG_NAMES, 'key', 'sodium'])
-  return { ...longOptions(given), key: checkProvider(given.key), sodium: checkSodium(given.sodium) }
+  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [
+    ...LONG_NAMES,
+    'key',
+    'minimum',
+    'sodium',
+  ])
+  const minimum = checkMinimum(given.minimum)
+  return { ...longOptions(given), key: checkProvider(given.key), minimum, sodium: checkSodium(given.sodium) }
 }
 
 export function parseRecoverOptions(options: unknown): RecoverSettings {

@@ -5,7 +5,8 @@ import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { corrupt } from '../errors'
 import { ARGON2ID, SALT_BYTES, SCRYPT, SLOT_KIND } from '../format/constants'
-import { base64url, type SlotParams } from '../format/keyring-file'
+import { base64url } from '../format/json'
+import type { SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 
 /** How a passphrase is stretched, and what its slot is called. */

@@ -1,11 +1,6 @@
 import type { StoreContext } from '../context'
-import { encodeCheckpoint } from '../format/checkpoint'
 import type { CheckpointStorage } from '../input/options'
-
-/** The token for the state after the last write that is durable. */
-export function checkpointToken({ keyring, queue: { head } }: Pick<StoreContext, 'keyring' | 'queue'>): string {
-  return encodeCheckpoint({ storeId: keyring.storeId, sequence: head.sequence, mac: keyring.checkpointMac(head) })
-}
+import { checkpointToken } from '../storage/checkpoint'
 
 /**
  * Saves a checkpoint after writes, beside them: no write waits, and while one token is being saved any number of writes
@@ -43,8 +38,19 @@ export class CheckpointKeeper {
     await this.#saving
   }
 
+  /** Saves a token of a state no older than the present one. @returns Whether that could be done. */
+  async saved(): Promise<boolean> {
+    const { sequence } = this.#context.queue.head
+    for (let attempt = 0; attempt < 2 && this.#savedSequence < sequence; attempt++) {
+      this.#start()
+      await this.#saving
+    }
+    return this.#savedSequence >= sequence
+  }
+
   #token(): Token {
-    return this.#last ?? { sequence: this.#context.queue.head.sequence, token: checkpointToken(this.#context) }
+    const { keyring, queue } = this.#context
+    return this.#last ?? { sequence: queue.head.sequence, token: checkpointToken(keyring, queue.head) }
   }
 
   #isSaved(): boolean {

@@ -81,6 +81,10 @@ export class OpenStore implements StoreContext {
       .finally(() => this.#expiring.delete(key))
   }
 
+  async hasSavedCheckpoint(): Promise<boolean> {
+    return (await this.#checkpoints?.saved()) ?? false
+  }
+
   async compact(): Promise<void> {
     await sweep(this)
     await this.queue.exclusive(async () => {

@@ -1,9 +1,9 @@
-import { equal } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt, SecretStoreError } from '../errors'
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint'
-import type { Head } from '../format/head'
+import { envelopeKeyId } from '../format/envelope'
 import type { OpenSettings } from '../input/options'
+import { checkNotOlder } from '../storage/checkpoint'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { matchKeyring } from '../storage/head'
 import type { StoreParts } from '../storage/store-parts'
@@ -15,13 +15,12 @@ import type { StoreParts } from '../storage/store-parts'
  */
 export async function loadMinima({ minimum, checkpoints, acceptRollback }: OpenSettings): Promise<Checkpoint[]> {
   const stored = await checkpoints?.load()
-  return [minimum, stored].flatMap((token) => {
-    if (token === undefined || token === null) return []
-    const checkpoint = typeof token === 'string' ? decodeCheckpoint(token) : undefined
-    if (checkpoint !== undefined) return [checkpoint]
-    if (acceptRollback) return []
-    throw corrupt('checkpoint: expected a token as it was saved, got something else')
-  })
+  const given = minimum === undefined ? [] : [minimum]
+  if (stored === undefined || stored === null) return given
+  const checkpoint = typeof stored === 'string' ? decodeCheckpoint(stored) : undefined
+  if (checkpoint !== undefined) return [...given, checkpoint]
+  if (acceptRollback) return given
+  throw corrupt('checkpoint: expected a token as it was saved, got something else')
 }
 
 /**
@@ -41,7 +40,10 @@ export async function checkNewest(
   const { head } = queue
   try {
     for (const minimum of minima) checkNotOlder(minimum, keyring, head)
-    if (matchKeyring(file, mac, head) === 'settled') return
+    if (matchKeyring(file, mac, head) === 'settled') {
+      checkSealer(keyring, queue.headValue)
+      return
+    }
   } catch (error) {
     if (!acceptRollback || !(error instanceof SecretStoreError && error.code === 'ERR_ROLLBACK')) throw error
     const { makeNewest } = await import('../care/index')
@@ -52,14 +54,9 @@ export async function checkNewest(
   await queue.commitHead({ ...head, sequence: head.sequence + 1, keyring: { generation, mac } })
 }
 
-/** @throws {SecretStoreError} `ERR_ROLLBACK`. */
-function checkNotOlder(checkpoint: Checkpoint, keyring: Keyring, head: Head): void {
-  const refuse = (got: string): never => {
-    throw new SecretStoreError('ERR_ROLLBACK', `store: expected a state not older than the checkpoint, got ${got}`)
-  }
-  if (!equal(checkpoint.storeId, keyring.storeId)) refuse('another store')
-  if (head.sequence < checkpoint.sequence) refuse(`write ${head.sequence} of at least ${checkpoint.sequence}`)
-  if (head.sequence === checkpoint.sequence && !equal(keyring.checkpointMac(head), checkpoint.mac)) {
-    refuse('other contents at the same write')
-  }
+/** Every write seals its head under the greatest data key. A head under a lesser one was made by who held that alone. */
+function checkSealer({ activeKeyId }: Keyring, headValue: Uint8Array): void {
+  const keyId = envelopeKeyId(headValue)
+  if (keyId === activeKeyId) return
+  throw new SecretStoreError('ERR_ROLLBACK', `head: expected it under data key ${activeKeyId}, got key ${keyId}`)
 }

@@ -420,7 +420,7 @@ describe('the header', () => {
   test('a version to come is ERR_UNSUPPORTED_VERSION, and so is one of its keyring.json', async () => {
     const backup = await newBackup(fillSmall)
     const directory = await temporaryDirectory()
-    for (const version of [0, 2, 3, 255]) {
+    for (const version of [0, 2, 4, 255]) {
       const raised = Uint8Array.from(backup)
       raised[20] = version
       expect([version, await refusal(directory, raised)]).toEqual([version, 'ERR_UNSUPPORTED_VERSION'])
@@ -429,7 +429,7 @@ describe('the header', () => {
     const keyring = header.subarray(BEFORE_KEYRING, header.length - BEHIND_KEYRING)
     const nonce = header.subarray(header.length - 32)
     const later = encodeBackupHeader({
-      keyring: resummed(keyring, (json) => Object.assign(json, { version: 3 })),
+      keyring: resummed(keyring, (json) => Object.assign(json, { version: 4 })),
       records: 2,
       nonce,
     })

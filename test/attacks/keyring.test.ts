@@ -634,7 +634,7 @@ describe('kinds and versions', () => {
 
   test('a version to come is ERR_UNSUPPORTED_VERSION, what is no version is ERR_CORRUPT', async () => {
     const victim = await newVictim(testKey())
-    for (const version of [0, 3, 4, -1, 255, 2 ** 31, 2 ** 53 - 1]) {
+    for (const version of [0, 4, 5, -1, 255, 2 ** 31, 2 ** 53 - 1]) {
       const forged = resummed(victim.keyring, (json) => {
         json.version = version
       })
@@ -646,7 +646,7 @@ describe('kinds and versions', () => {
       })
       expect([version, await attack(victim, forged, testKey())]).toEqual([version, 'ERR_CORRUPT'])
     }
-    const otherEnding = utf8('{ "format": "secret-store", "version": 3, "signature": "of another sort" }')
+    const otherEnding = utf8('{ "format": "secret-store", "version": 4, "signature": "of another sort" }')
     expect(await attack(victim, otherEnding, testKey())).toBe('ERR_UNSUPPORTED_VERSION')
     await expectUnharmed(victim, testKey())
   })

@@ -2,15 +2,10 @@ import { hchacha } from '@noble/ciphers/chacha.js'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { concat, utf8 } from '../../src/base/bytes'
 import { nodeAead } from '../../src/crypto/aead/node'
-import {
-  createKeyringFile,
-  unwrapKey,
-  withActiveDataKeyAlone,
-  withNewDataKey,
-  withRootKey,
-} from '../../src/crypto/data-keys'
+import { createKeyringFile, unwrapKey } from '../../src/crypto/data-keys'
 import { derive } from '../../src/crypto/derive'
 import { Keyring, readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../../src/crypto/keyring'
+import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../../src/crypto/next-keyring'
 import { systemRandom } from '../../src/crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../../src/crypto/slot'
 import { INDEX_KEY_ID, LABEL } from '../../src/format/constants'

@@ -26,11 +26,17 @@ describe.each<{ engine: 'memory' | 'LevelDB'; names: NameMode }>([
   test('an empty store, again and again', async () => {
     const store = await openOver(engine, { names })
     for (let time = 2; time < 6; time++) {
-      expect(await store.rotate()).toEqual({ dataKey: time, records: 0, resealed: 0, dropped: [] })
+      expect(await store.rotate()).toEqual({
+        dataKey: time,
+        records: 0,
+        resealed: 0,
+        dropped: [],
+        checkpointSaved: false,
+      })
     }
     expect((await store.status()).dataKeys).toMatchObject([{ id: 5, active: true, records: 0 }])
     await store.set({ scope: account, name: 'n', payload: 'p' })
-    expect(await store.rotate()).toEqual({ dataKey: 6, records: 1, resealed: 1, dropped: [] })
+    expect(await store.rotate()).toEqual({ dataKey: 6, records: 1, resealed: 1, dropped: [], checkpointSaved: false })
     expect(await store.verify()).toMatchObject({ ok: true, records: 1 })
   })
 
@@ -76,7 +82,13 @@ describe('a rotation that is stopped', () => {
     expect(await dataKeysOf(location)).toEqual([1, 2])
     const again = await openStore(location)
     expect(await everything(again)).toEqual(before)
-    expect(await again.rotate()).toEqual({ dataKey: 2, records: 600, resealed: 344, dropped: [] })
+    expect(await again.rotate()).toEqual({
+      dataKey: 2,
+      records: 600,
+      resealed: 344,
+      dropped: [],
+      checkpointSaved: false,
+    })
     expect(await everything(again)).toEqual(before)
     expect(await dataKeysOf(location)).toEqual([2])
   })
@@ -192,7 +204,7 @@ describe('a new root key', () => {
     const [first, second, ofPassphrase, other] = store.keys() as [KeySlotInfo, KeySlotInfo, KeySlotInfo, KeySlotInfo]
     const wrapped = JSON.parse(await keyringOf(location))
     const report = await store.rotate({ root: true, keys: [passphrase('p'), keys.first] })
-    expect(report).toEqual({ dataKey: 2, records: 60, resealed: 60, dropped: [second, other] })
+    expect(report).toEqual({ dataKey: 2, records: 60, resealed: 60, dropped: [second, other], checkpointSaved: false })
     const withoutId = ({ kind, label, created }: KeySlotInfo): object => ({ kind, label, created })
     expect(store.keys().map(withoutId)).toEqual([first, ofPassphrase].map(withoutId))
     for (const { id } of [first, ofPassphrase]) expect(store.keys().map((slot) => slot.id)).not.toContain(id)
@@ -260,7 +272,7 @@ describe('a new root key', () => {
     await store.close()
     expect(await opening(location)).toEqual(['second'])
     const again = await openStore(location, { key: keys.second })
-    expect(await again.rotate()).toEqual({ dataKey: 2, records: 60, resealed: 0, dropped: [] })
+    expect(await again.rotate()).toEqual({ dataKey: 2, records: 60, resealed: 0, dropped: [], checkpointSaved: false })
   })
 
   test('of a store in memory takes keys that were added', async () => {

@@ -1,10 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { equal, toBase64url, utf8 } from '../../src/base/bytes'
+import { concat, equal, toBase64url, utf8 } from '../../src/base/bytes'
 import { createKeyringFile } from '../../src/crypto/data-keys'
 import { mac, sha256 } from '../../src/crypto/derive'
 import { readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../../src/crypto/keyring'
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../src/format/checkpoint'
+import {
+  type CheckpointFields,
+  checkpointMacInput,
+  decodeCheckpoint,
+  encodeCheckpoint,
+} from '../../src/format/checkpoint'
 import { MAX_DATA_KEYS, MAX_KEYRING_BYTES, MAX_SLOTS, NONCE_BYTES, TAG_BYTES } from '../../src/format/constants'
 import { decodeEnvelope, envelopeTag, RowContext, SetElement } from '../../src/format/envelope'
 import { decodeHead, decodeSetHash, encodeHead, encodeSetHash, type Head } from '../../src/format/head'
@@ -28,6 +33,7 @@ import {
 } from '../../src/format/record'
 import { SecretStoreError, type SecretStoreErrorCode } from '../../src/index'
 import { encodeEnvelope } from '../support/envelope'
+import { formerToken } from '../support/former-checkpoint'
 
 const safe = fc.maxSafeNat()
 const bytes = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length })
@@ -322,8 +328,36 @@ describe('head', () => {
   })
 
   test('of another length is refused as such', async () => {
-    for (const length of [0, 55, 57, 64, 95, 97, 200]) {
-      expect(() => decodeHead(new Uint8Array(length).fill(1))).toThrow(`head: expected 56 or 96 bytes, got ${length}`)
+    for (const length of [0, 55, 57, 64, 95]) {
+      const expected = `head: expected 56 bytes, or 96 and more, got ${length}`
+      expect(() => decodeHead(new Uint8Array(length).fill(1))).toThrow(expected)
+    }
+  })
+
+  test('of a later version may have fields that this one passes over, or says it does not know', () => {
+    const head = encodeHead(changedExample)
+    const outcome = (...fields: number[]): string =>
+      codeOfSync(() => expect(decodeHead(concat(head, Uint8Array.from(fields)))).toEqual(changedExample))
+    for (const fields of [
+      [0x80, 0, 0],
+      [0x80, 0, 1, 7, 0xff, 0, 2, 1, 2],
+    ])
+      expect(outcome(...fields)).toBe('no error')
+    for (const fields of [
+      [1, 0, 0],
+      [0x7f, 0, 1, 9],
+      [1, 0, 9],
+    ])
+      expect(outcome(...fields)).toBe('ERR_UNSUPPORTED_VERSION')
+    for (const fields of [
+      [0x80],
+      [0x80, 0],
+      [0x80, 0, 1],
+      [0x81, 0, 0, 0x80, 0, 0],
+      [0x80, 0, 0, 0x80, 0, 0],
+      [0, 0, 0],
+    ]) {
+      expect([fields, outcome(...fields)]).toEqual([fields, 'ERR_CORRUPT'])
     }
   })
 
@@ -356,42 +390,48 @@ describe('head', () => {
 })
 
 describe('checkpoint', () => {
-  const checkpoint: fc.Arbitrary<Checkpoint> = fc.record({ storeId: bytes(16), sequence: safe, mac: bytes(32) })
+  const fields: fc.Arbitrary<CheckpointFields> = fc.record({
+    storeId: bytes(16),
+    rootId: bytes(32),
+    generation: safe,
+    sequence: safe,
+    state: bytes(32),
+  })
+  const tokenOf = (given: CheckpointFields, mac: Uint8Array): string => encodeCheckpoint(checkpointMacInput(given), mac)
+  const some = { storeId: new Uint8Array(16).fill(1), sequence: 5, mac: new Uint8Array(32).fill(2) }
+  const rooted = { ...some, rootId: new Uint8Array(32).fill(3), generation: 1, state: new Uint8Array(32).fill(4) }
 
   test('decoding is the inverse of encoding', () => {
     fc.assert(
-      fc.property(checkpoint, (value) => {
-        const token = encodeCheckpoint(value)
-        expect(token).toMatch(/^[\w-]{76}$/)
-        expect(decodeCheckpoint(token)).toEqual(value)
+      fc.property(fields, bytes(32), (value, mac) => {
+        const token = tokenOf(value, mac)
+        expect(token).toMatch(/^[\w-]{172}$/)
+        expect(decodeCheckpoint(token)).toEqual({ version: 2, ...value, macInput: checkpointMacInput(value), mac })
       }),
     )
+    expect(decodeCheckpoint(formerToken(some))).toEqual({ version: 1, ...some })
   })
 
   test('every neighbour is no token, or is canonical', () => {
-    const token = encodeCheckpoint({
-      storeId: new Uint8Array(16).fill(1),
-      sequence: 5,
-      mac: new Uint8Array(32).fill(2),
-    })
-    const outcomes = { 'no token': 0, canonical: 0 }
-    for (const near of neighbours(utf8(token))) {
-      const text = String.fromCharCode(...near)
-      const decoded = decodeCheckpoint(text)
-      if (decoded === undefined) outcomes['no token']++
-      else {
-        expect(encodeCheckpoint(decoded)).toBe(text)
-        outcomes.canonical++
+    for (const token of [formerToken(some), tokenOf(rooted, some.mac)]) {
+      let refused = 0
+      for (const near of neighbours(utf8(token))) {
+        const text = String.fromCharCode(...near)
+        const decoded = decodeCheckpoint(text)
+        if (decoded === undefined) refused++
+        else expect(decoded.version === 1 ? formerToken(decoded) : tokenOf(decoded, decoded.mac)).toBe(text)
       }
+      expect(refused).toBeGreaterThan(76)
     }
-    expect(outcomes['no token']).toBeGreaterThan(76)
   })
 
   test('another version, and a sequence above 2^53 - 1, are no tokens', () => {
-    const token = encodeCheckpoint({ storeId: new Uint8Array(16), sequence: 5, mac: new Uint8Array(32) })
+    const token = formerToken({ storeId: new Uint8Array(16), sequence: 5, mac: new Uint8Array(32) })
     const raw = Buffer.from(token, 'base64url')
-    raw[0] = 2
-    expect(decodeCheckpoint(raw.toString('base64url'))).toBeUndefined()
+    for (const version of [0, 2, 3]) {
+      raw[0] = version
+      expect(decodeCheckpoint(raw.toString('base64url'))).toBeUndefined()
+    }
     raw[0] = 1
     raw[17] = 0x80
     expect(decodeCheckpoint(raw.toString('base64url'))).toBeUndefined()
@@ -527,9 +567,14 @@ describe('keyring.json', () => {
     indexKey: bytes(WRAPPED_KEY_BYTES),
   })
   const change = fc.record({ generation: fc.maxSafeNat().map((n) => Math.max(1, n)), sequence: safe })
+  const lineage = fc.record({
+    ownSums: fc.integer({ min: 2, max: 0xffff_ffff }),
+    sealed: fc.integer({ min: 1, max: 3 }).chain((roots) => bytes(40 + 32 * roots)),
+  })
   const keyringFile: fc.Arbitrary<KeyringFile> = fc.oneof(
     createdFile,
     fc.tuple(createdFile, change).map(([file, change]) => ({ ...file, change })),
+    fc.tuple(createdFile, change, lineage).map(([file, change, lineage]) => ({ ...file, change, lineage })),
   )
 
   test('decoding is the inverse of encoding', () => {
@@ -570,7 +615,7 @@ describe('keyring.json', () => {
   })
 
   test('an unknown version is ERR_UNSUPPORTED_VERSION, whatever else is in the file and however it is closed', () => {
-    for (const version of [0, 3, 77, -1]) {
+    for (const version of [0, 4, 77, -1]) {
       expect(refusal((json) => ({ ...json, version }))).toBe('ERR_UNSUPPORTED_VERSION')
       expect(refusal(({ format }) => ({ format, version, novelty: [] }))).toBe('ERR_UNSUPPORTED_VERSION')
       const openEnded = utf8(JSON.stringify({ format: 'secret-store', version }))
@@ -686,6 +731,41 @@ describe('keyring.json', () => {
     expect(forging({ generation: 1, sequence: -1 })).toThrow('sequence: expected an integer from 0 ')
   })
 
+  test('version 3 has features, which a reader must know, and what they bring, of a right shape', () => {
+    const sealed = toBase64url(new Uint8Array(72).fill(9))
+    const whole = { features: ['lineage'], ownSums: 2, lineage: sealed, generation: 1, sequence: 0 }
+    const of = (fields: object) => (json: Record<string, unknown>) => {
+      const { format, store, created, names, slots, keys, indexKey } = json
+      const { features, ownSums, lineage: sealed, generation, sequence } = { ...whole, ...fields } as typeof whole
+      const before = { format, version: 3, store, created, names, generation, sequence, features, ownSums }
+      return { ...before, lineage: sealed, slots, keys, indexKey }
+    }
+    const { file } = readKeyringFile(forged(of({})))
+    expect(file).toEqual({
+      ...example,
+      change: { generation: 1, sequence: 0 },
+      lineage: { ownSums: 2, sealed: new Uint8Array(72).fill(9) },
+    })
+    for (const features of [['later'], ['lineage', 'later'], ['a', 'lineage'], ['later', 'later']]) {
+      expect([features, refusal(of({ features }))]).toEqual([features, 'ERR_UNSUPPORTED_VERSION'])
+    }
+    for (const features of [undefined, null, 'lineage', {}, [], [1], ['Lineage'], [''], ['lineage', 'lineage']]) {
+      expect([features, refusal(of({ features }))]).toEqual([features, 'ERR_CORRUPT'])
+    }
+    const bytesOf = (length: number): string => toBase64url(new Uint8Array(length))
+    for (const fields of [
+      ...[undefined, 0, 1, 1.5, '2', 2 ** 32].map((ownSums) => ({ ownSums })),
+      ...[undefined, '', sealed.slice(1), `${sealed}=`].map((lineage) => ({ lineage })),
+      ...[0, 40, 71, 73, 103, 40 + 32 * 257].map((length) => ({ lineage: bytesOf(length) })),
+      { generation: 0 },
+      { generation: undefined },
+      { sequence: -1 },
+    ]) {
+      expect([fields, refusal(of(fields))]).toEqual([fields, 'ERR_CORRUPT'])
+    }
+    expect(refusal(of({ lineage: bytesOf(40 + 32 * 256) }))).toBe('no error')
+  })
+
   test('a file that would be too large to be read is not made', () => {
     const { label: _, ...rest } = slot
     const sized = (length: number): Uint8Array =>
@@ -708,7 +788,7 @@ describe('keyring.json', () => {
     const ofKey = (name: string, value: unknown) => (json: Record<string, unknown>) =>
       of('keys', [{ ...first(json, 'keys'), [name]: value }])(json)
     const refusals: readonly [(json: Record<string, unknown>) => unknown, string][] = [
-      [of('version', 3), 'keyring.json: expected format version 1 or 2, got 3'],
+      [of('version', 4), 'keyring.json: expected format version 1, 2 or 3, got 4'],
       [of('extra', 1), 'keyring.json: expected the fields format, version, store, created, names, slots, keys, '],
       [({ created, ...json }) => ({ ...json, made: created }), 'keyring.json: expected the fields '],
       [of('store', ''), 'store: expected 16 bytes in base64url, '],

@@ -59,11 +59,16 @@ describe.each(['v1', 'v1-sealed', 'v2'])('the golden store %s', (fixture) => {
 
   test('opens, holds what it held, and is whole', async () => {
     const expected = await expectedStore()
-    const store = await open(await copy(), expected.checkpoint)
+    const location = await copy()
+    const store = await open(location, expected.checkpoint)
     await checkAll(store, expected.secrets)
     expect(await store.verify()).toEqual({ ok: true, records: expected.secrets.length, problems: [] })
-    expect(await store.checkpoint()).toBe(expected.checkpoint)
     expect(await store.get({ scope: account, name: 'deleted' })).toBeUndefined()
+    // A checkpoint of this version is longer, and of the same state.
+    const checkpoint = await store.checkpoint()
+    expect(checkpoint).toHaveLength(172)
+    await store.close()
+    await open(location, checkpoint)
   })
 
   test('lists every scope in its order, by cursor too', async () => {

@@ -9,7 +9,7 @@ import { Keyring, readKeyringFile, sealKeyringFile, verifyKeyringFile } from '..
 import type { Random } from '../../src/crypto/random'
 import { open } from '../../src/crypto/seal'
 import { unwrapRootKey, wrapRootKey } from '../../src/crypto/slot'
-import { decodeCheckpoint, encodeCheckpoint } from '../../src/format/checkpoint'
+import { decodeCheckpoint } from '../../src/format/checkpoint'
 import {
   ARGON2ID,
   DATA_DIRECTORY,
@@ -31,6 +31,7 @@ import { nextHead } from '../../src/storage/head'
 import { expiryRow, HEAD_ROW, idRow, keyspace, payloadRow, type RowKey } from '../../src/storage/keyspace'
 import type { Replacement, WrittenRecord } from '../../src/storage/records'
 import { openPayload, openRecord, type SealedRecord, sealRecord } from '../../src/storage/records'
+import { formerToken } from '../support/former-checkpoint'
 import { fromRoot } from '../support/paths'
 
 /**
@@ -124,7 +125,7 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
   const head = nextHead(EMPTY_HEAD, replacements)
   const headValue = keyring.sealRow(HEAD_ROW, encodeHead(head))
   const checkpointMac = keyring.checkpointMac(head)
-  const token = encodeCheckpoint({ storeId, sequence: head.sequence, mac: checkpointMac })
+  const token = formerToken({ storeId, sequence: head.sequence, mac: checkpointMac })
 
   const macOf = (key: string): Uint8Array =>
     fromBase64url(JSON.parse(new TextDecoder().decode(keyringJson))[key]) as Uint8Array
@@ -241,6 +242,7 @@ describe('docs/format.md', () => {
     const head = decodeHead(keyring.openRow(HEAD_ROW, pageBytes('head-envelope')))
     expect(head).toMatchObject({ sequence: 1, count: 2, superseded: 0 })
     expect(decodeCheckpoint((blocks('text')['checkpoint-token'] ?? '').trim())).toEqual({
+      version: 1,
       storeId: keyring.storeId,
       sequence: 1,
       mac: keyring.checkpointMac(head),
@@ -263,7 +265,7 @@ describe('docs/format.md', () => {
   })
 
   test('§3: the table of labels is complete', () => {
-    const onPage = new Set(page.match(/secret-store\/v1\/[a-z-]+/g))
+    const onPage = new Set(page.match(/secret-store\/v[13]\/[a-z-]+/g))
     expect(onPage).toEqual(new Set(Object.values(LABEL)))
   })
 

@@ -49,6 +49,7 @@ test('the exported types are these and no others', async () => {
     'DataKeyStatus',
     'DeletedSecret',
     'FindParams',
+    'KeyExchange',
     'KeyProvider',
     'KeySlotInfo',
     'ListParams',

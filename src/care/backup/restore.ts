@@ -6,6 +6,7 @@ import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../..
 import type { RestoreSettings } from '../../input/restore-options'
 import { type Unlocked, unlockKeyring } from '../../keys/unlock'
 import { filePieces } from '../../platform/files'
+import { checkNotOlder } from '../../storage/checkpoint'
 import { buildStore } from '../../storage/directory/build'
 import { examine } from '../../storage/directory/location'
 import { alreadyThere, system } from '../../storage/directory/system-errors'
@@ -60,7 +61,7 @@ async function copyEntries(
   { keyring, mac }: Unlocked,
   entries: AsyncIterable<BackupEntry>,
   total: number,
-  { onProgress, signal }: RestoreSettings,
+  { minimum, onProgress, signal }: RestoreSettings,
 ): Promise<number> {
   const writer = new StoreWriter(engine, keyring, 'backup')
   let headValue: Uint8Array | undefined
@@ -74,6 +75,7 @@ async function copyEntries(
   if (matchKeyring(keyring.file, mac, head) !== 'settled') {
     throw corrupt('backup: expected keyring.json and head of one time, got others')
   }
+  if (minimum !== undefined) checkNotOlder(minimum, keyring, head)
   await writer.finish(head, headValue)
   onProgress?.({ done: head.count, total: head.count })
   return head.count

@@ -1,9 +1,9 @@
-import { equal } from '../../base/bytes'
 import type { StoreContext } from '../../context'
 import { sealKeyringFile } from '../../crypto/keyring'
 import type { Checkpoint } from '../../format/checkpoint'
 import type { KeyringFile } from '../../format/keyring-file'
 import { checkReadable } from '../../keys/unlock'
+import { isOwn } from '../../storage/checkpoint'
 import { installKeyring, stageKeyring } from '../../storage/directory/keyring-json'
 
 /** What is needed to put another keyring.json in place. */
@@ -57,9 +57,7 @@ const GREATEST_PLAUSIBLE_SEQUENCE: number = 2 ** 52
 export async function makeNewest(store: Rekeying, minima: readonly Checkpoint[]): Promise<void> {
   const { keyring, queue } = store
   // A number that no store comes to was forged where the token is kept.
-  const own = minima.filter(
-    ({ storeId, sequence }) => equal(storeId, keyring.storeId) && sequence <= GREATEST_PLAUSIBLE_SEQUENCE,
-  )
+  const own = minima.filter((one) => isOwn(one, keyring) && one.sequence <= GREATEST_PLAUSIBLE_SEQUENCE)
   const sequence = Math.max(queue.head.sequence, ...own.map((minimum) => minimum.sequence)) + ABANDONED_WRITES
   await keyring.lendRootKey((rootKey) => changeKeyring(store, { file: keyring.file, rootKey }, sequence))
 }

@@ -1,16 +1,15 @@
 import { orAborted } from '../../base/waiting'
 import type { StoreContext } from '../../context'
-import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../../crypto/data-keys'
+import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../../crypto/next-keyring'
 import { corrupt } from '../../errors'
 import { KEY_BYTES, MAX_DATA_KEYS, SLOT_ID_BYTES } from '../../format/constants'
 import { decodeEnvelope } from '../../format/envelope'
 import type { KeySlot } from '../../format/keyring-file'
 import type { StoredRecord } from '../../format/record'
-import type { RotateOptions } from '../../input/options'
-import type { KeyProvider } from '../../keys/provider'
+import type { KeyExchange, RotateSettings } from '../../input/options'
 import { type KeySlotInfo, slotInfo } from '../../keys/slot-info'
 import { findSlot } from '../../keys/unlock'
-import { checkWork, fillSlot } from '../../keys/wrap'
+import { checkWork, fillSlot, makeSlot } from '../../keys/wrap'
 import { isExpired } from '../../model'
 import type { Operation, SeenRecord } from '../../storage/commit/transaction'
 import type { Row } from '../../storage/engine'
@@ -21,7 +20,7 @@ import { walkRows } from '../../storage/walk'
 import { changeKeyring, type NextKeyring } from './change'
 
 /** With `keys`, the root key is replaced as well, and the slots of those keys alone are kept. */
-export type RotationPlan = Pick<RotateOptions, 'keys' | 'onProgress' | 'signal'>
+export type RotationPlan = RotateSettings
 
 /** What a rotation did. */
 export interface RotationReport {
@@ -33,6 +32,11 @@ export interface RotationReport {
   readonly resealed: number
   /** The slots that were not kept when the root key was replaced. */
   readonly dropped: readonly KeySlotInfo[]
+  /**
+   * Whether `checkpoints` has saved the state after it. Without a checkpoint kept elsewhere, an old copy of the whole store
+   * still opens with a key that was kept, and a former holder of the root key can write into that copy.
+   */
+  readonly checkpointSaved: boolean
 }
 
 /** Bounds one write: writers wait for no more than that. */
@@ -60,7 +64,8 @@ export async function rotate(context: StoreContext, plan: RotationPlan): Promise
       ),
     plan.signal,
   )
-  return { dataKey: context.keyring.activeKeyId, records, resealed, dropped }
+  const checkpointSaved = await context.hasSavedCheckpoint()
+  return { dataKey: context.keyring.activeKeyId, records, resealed, dropped, checkpointSaved }
 }
 
 /** Makes the new key, unless there is one that an earlier call has not brought to its end. @returns Slots dropped. */
@@ -78,7 +83,7 @@ async function begin(context: StoreContext, { keys, signal }: RotationPlan): Pro
     }
     const newRootKey = random(KEY_BYTES)
     try {
-      const planned = planNewRoot(context, rootKey, newRootKey, keys)
+      const planned = planNewRoot(context, rootKey, newRootKey, keys, created)
       const { next, dropped } = await orAborted(signal, orAborted(context.closing, planned))
       await changeKeyring(context, { ...next, file: withNewDataKey(next.file, newRootKey, created, random) })
       return dropped
@@ -92,25 +97,35 @@ async function planNewRoot(
   { keyring, random }: StoreContext,
   rootKey: Uint8Array,
   newRootKey: Uint8Array,
-  providers: readonly KeyProvider[],
+  keys: readonly KeyExchange[],
+  created: number,
 ): Promise<{ next: NextKeyring; dropped: KeySlotInfo[] }> {
   const { file } = keyring
-  const found = new Map<KeySlot, KeyProvider>()
-  for (const provider of providers) {
-    const { slot, rootKey: held } = await findSlot(file, provider)
+  const found = new Map<KeySlot, KeyExchange>()
+  for (const exchange of keys) {
+    const { slot, rootKey: held } = await findSlot(file, exchange.from)
     held.fill(0)
-    found.set(slot, provider)
+    found.set(slot, exchange)
   }
-  const kept = new Map<KeySlot, KeySlot>()
-  for (const [slot, provider] of found) {
+  const next = new Map<KeySlot, KeySlot>()
+  for (const [slot, { from, to }] of found) {
     // Under an id of its own: a provider that keeps things by slot must not lose the old before the new counts.
-    const next = { ...slot, id: random(SLOT_ID_BYTES) }
-    kept.set(slot, await fillSlot(next, provider, newRootKey, file.storeId))
+    const kept = { ...slot, id: random(SLOT_ID_BYTES) }
+    const filling =
+      from === to
+        ? fillSlot(kept, to, newRootKey, file.storeId)
+        : makeSlot(to, newRootKey, file.storeId, created, random)
+    next.set(slot, await filling)
   }
-  const slots = file.slots.flatMap((slot) => kept.get(slot) ?? [])
-  for (const provider of providers) checkWork(provider, slots)
-  const dropped = file.slots.filter((slot) => !kept.has(slot)).map(slotInfo)
-  return { next: { file: withRootKey(file, rootKey, newRootKey, slots, random), rootKey: newRootKey }, dropped }
+  const slots = file.slots.flatMap((slot) => next.get(slot) ?? [])
+  for (const { to } of keys) checkWork(to, slots)
+  const isKept = (slot: KeySlot): boolean => {
+    const exchange = found.get(slot)
+    return exchange !== undefined && exchange.from === exchange.to
+  }
+  const dropped = file.slots.filter((slot) => !isKept(slot))
+  const changed = withRootKey(file, rootKey, newRootKey, slots, random)
+  return { next: { file: changed, rootKey: newRootKey }, dropped: dropped.map(slotInfo) }
 }
 
 /** One walk over all records. Whatever is written during it is under the new key by itself. */

@@ -36,6 +36,7 @@ export function keyWalk({ engine, keyring, queue }: Verifiable, problems: Shortl
   const stop = queue.listen((replacements) => {
     for (const replacement of replacements) countChanges(counts, replacement, position)
   })
+  const isDerived = (key: Uint8Array): boolean => key[0] === ROW.derived && keyring.file.lineage !== undefined
   return {
     stop,
     async step() {
@@ -43,7 +44,7 @@ export function keyWalk({ engine, keyring, queue }: Verifiable, problems: Shortl
       for (const key of keys) {
         const what = SECONDARY.get(key[0] as number)
         if (what !== undefined) counts[what]++
-        else if (key[0] !== ROW.record && !OTHERS.some((other) => equal(key, other))) {
+        else if (key[0] !== ROW.record && !isDerived(key) && !OTHERS.some((other) => equal(key, other))) {
           const message = 'row: expected a known sort, got another'
           problems.add({ kind: 'stray', what: 'row', message, rowKey: toBase64url(key) })
         }

@@ -508,7 +508,7 @@ describe.skipIf(reason !== undefined)('a reader in another language', () => {
     })
 
     test.each([
-      ['a later version', '"version": 1', '"version": 3', 'version: 3 is not known', 'ERR_UNSUPPORTED_VERSION'],
+      ['a later version', '"version": 1', '"version": 4', 'version: 4 is not known', 'ERR_UNSUPPORTED_VERSION'],
       ['version 2 without its fields', '"version": 1', '"version": 2', 'expected the fields', 'ERR_CORRUPT'],
       ['version 1 with a field', '"slots"', '"generation": 1,\n  "slots"', 'expected the fields', 'ERR_CORRUPT'],
       ['generation 0', '"slots"', '"generation": 0,\n  "sequence": 0,\n  "slots"', 'generation', 'ERR_CORRUPT'],

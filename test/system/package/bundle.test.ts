@@ -32,7 +32,7 @@ const FORBIDDEN = [
 const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:url']
 
 /** A little more than there is: it is not to grow unnoticed. */
-const AT_START_BYTES = 29_900
+const AT_START_BYTES = 31_110
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string

@@ -79,7 +79,7 @@ test('to open a store, use what is in it and close it, nothing of that is loaded
   await store.batch([{ type: 'set', ...second }])
   await store.sweep()
   await store.compact()
-  expect(await store.checkpoint()).toHaveLength(76)
+  expect(await store.checkpoint()).toHaveLength(172)
   expect(store.keys()).toHaveLength(2)
   await store.close()
   const memory = library.SecretStore.memory()

@@ -1,13 +1,14 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from '../../../src/format/checkpoint'
+import { decodeCheckpoint, type RootedCheckpoint } from '../../../src/format/checkpoint'
 import { account } from '../../../src/index'
 import { LevelEngine } from '../../../src/storage/level/engine'
 import { Place, rolledBack, set } from '../../support/behaviour/checkpoints'
 import { failNextWrite } from '../../support/engine-writes'
+import { formerToken } from '../../support/former-checkpoint'
 import { codeOf, copyStore, newLocation, openStore } from '../../support/stores'
 
-function decoded(token: string | undefined): Checkpoint {
-  return decodeCheckpoint(token as string) as Checkpoint
+function decoded(token: string | undefined): RootedCheckpoint {
+  return decodeCheckpoint(token as string) as RootedCheckpoint
 }
 
 function sequenceOf(token: string | undefined): number {
@@ -125,7 +126,7 @@ describe('acceptRollback', () => {
     const { storeId, mac } = decoded(await store.checkpoint())
     await set(store, 'n')
     await store.close()
-    const minimum = encodeCheckpoint({ storeId, sequence, mac })
+    const minimum = formerToken({ storeId, sequence, mac })
     expect(await codeOf(() => openStore(location, { minimum }))).toBe('ERR_ROLLBACK')
     store = await openStore(location, { minimum, acceptRollback: true })
     await set(store, 'n', 'later')

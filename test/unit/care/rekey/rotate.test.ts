@@ -307,6 +307,7 @@ describe('a rotation that is stopped', () => {
         records: 300,
         resealed: isLast ? 300 : 300 - already,
         dropped: [],
+        checkpointSaved: false,
       })
       expect(await found.verify()).toEqual({ ok: true, records: 300, problems: [] })
       if (n % 4 === 0) expect(await everything(found)).toEqual(before)
@@ -357,7 +358,13 @@ describe('a damaged record', () => {
 
       await writeRow(location, key, value)
       store = await openStore(location)
-      expect(await store.rotate()).toEqual({ dataKey: 2, records: 40, resealed: 1, dropped: [] })
+      expect(await store.rotate()).toEqual({
+        dataKey: 2,
+        records: 40,
+        resealed: 1,
+        dropped: [],
+        checkpointSaved: false,
+      })
       expect(await store.get({ scope: scopeOf('10'), name: '10' })).toBe(payloadOf('10', 0))
       expect(await store.verify()).toEqual({ ok: true, records: 40, problems: [] })
       expect(await dataKeysOf(location)).toEqual([2])

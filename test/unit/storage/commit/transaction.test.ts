@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { equal, mapKey, utf8 } from '../../../../src/base/bytes'
-import { withNewDataKey } from '../../../../src/crypto/data-keys'
 import { Keyring } from '../../../../src/crypto/keyring'
+import { withNewDataKey } from '../../../../src/crypto/next-keyring'
 import { systemRandom } from '../../../../src/crypto/random'
 import { decodeEnvelope } from '../../../../src/format/envelope'
 import { EMPTY_HEAD, type Head } from '../../../../src/format/head'

@@ -290,8 +290,8 @@ describe('keyring.json', () => {
     ],
     [
       'of a newer version',
-      (path) => writeFile(path, '{"format":"secret-store","version":3}'),
-      'ERR_UNSUPPORTED_VERSION keyring.json: expected format version 1 or 2, got 3',
+      (path) => writeFile(path, '{"format":"secret-store","version":4}'),
+      'ERR_UNSUPPORTED_VERSION keyring.json: expected format version 1, 2 or 3, got 4',
     ],
   ]
 
