@@ -2,7 +2,22 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
+import { LOADERS } from '../src/cli/loader-names'
 import { buildProgram } from '../src/cli/program'
+
+/** The variables that `run` makes only when told to, in lines of at most 110 characters. */
+function loaderTable(): string {
+  const width = Math.max(...LOADERS.map(({ what }) => what.length)) + 2
+  return LOADERS.flatMap(({ what, names }) => {
+    const lines = ['']
+    for (const name of names) {
+      const line = lines.at(-1) as string
+      if (width + line.length + name.length + 1 <= 110) lines[lines.length - 1] = line === '' ? name : `${line} ${name}`
+      else lines.push(name)
+    }
+    return lines.map((line, index) => (index === 0 ? what : '').padEnd(width) + line)
+  }).join('\n')
+}
 
 const INTRODUCTION = `# The command line
 
@@ -99,8 +114,21 @@ The name of a secret becomes a variable in capital letters. Every character othe
 
 - Two secrets that give one variable are refused. So is a variable that the environment has already, unless you give \`--override\`.
 - A variable can hold neither bytes nor NUL. Secrets with such payloads are refused; \`--only\` chooses the others.
+- A variable that decides what code runs is refused, with or without \`--override\`: the table below has them, in capital and in small letters. To pass one all
+  the same, name its secret with \`--only\` and say \`--allow-loader-names\`.
+- A prefix holds letters of A to Z, digits and \`_\`, and begins with no digit.
 - \`SECRET_STORE_PASSPHRASE\` and \`SECRET_STORE_NEW_PASSPHRASE\` are not passed on.
+- The command gets stdin, stdout and stderr, and no other open file. Where the passphrase or the key file came through one of the three, the command gets
+  \`/dev/null\` in its place, because it could go back to the start of the file.
 - The store is closed before the command starts.
+
+Whoever may set a secret chooses its name. Without this rule a secret named \`ld-preload\` would run code in every command. The table has what glibc withholds
+from set-user-ID programs, what sudo never passes on, and what the manuals of shells, runtimes and tools name. It cannot be complete: other programs have variables
+of their own. If others than you set secrets, choose with \`--only\`.
+
+\`\`\`text
+${loaderTable()}
+\`\`\`
 
 ## Files of \`import\` and \`export\`
 
