@@ -57,7 +57,7 @@ module.exports = {
     only(
       'cli-libraries-in-cli',
       '^src/cli/',
-      '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/|@bomb\\.sh/)',
+      '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/)',
     ),
     only('dotenv-is-what-tests-compare-with', '^$', '(^|/)dotenv(/|$)'),
     only('keyring-library-in-keyring', '^src/os-keyring/', '@napi-rs/'),

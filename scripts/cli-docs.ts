@@ -123,8 +123,8 @@ The name of a secret becomes a variable in capital letters. Every character othe
 - The store is closed before the command starts.
 
 Whoever may set a secret chooses its name. Without this rule a secret named \`ld-preload\` would run code in every command. The table has what glibc withholds
-from set-user-ID programs, what sudo never passes on, and what the manuals of shells, runtimes and tools name. It cannot be complete: other programs have variables
-of their own. If others than you set secrets, choose with \`--only\`.
+from set-user-ID programs, what sudo never passes on, and what the manuals of shells, runtimes and tools name. It cannot be complete: other programs have
+variables of their own. If others than you set secrets, choose with \`--only\`.
 
 \`\`\`text
 ${loaderTable()}
@@ -145,6 +145,19 @@ With \`--json\`, results have the shape that each command's help shows, with the
 \`{"error": {"code", "message", "hint", "exit_code"}}\` on stderr, where nothing else is written but the requests of \`serve\`.
 
 \`--quiet\` leaves out notes, progress and reports of what was done.
+
+## Completion
+
+\`secret-store completion SHELL\` writes a script for bash, zsh, fish or PowerShell. It asks the program, so it is never out of date, and may be sourced twice:
+
+\`\`\`sh
+source <(secret-store completion bash)   # in ~/.bashrc; in zsh the same with zsh, after compinit
+secret-store completion fish | source    # in ~/.config/fish/config.fish
+\`\`\`
+
+TAB completes commands, options, their choices, files where a file is meant, and after \`run --\` what the other command's own completion
+has. No script evaluates what is typed, and none completes a path with \`$\` or a backtick in it. zsh has a habit of its own that no script can change: its TAB expands
+a \`$(…)\` under the cursor, in the command lines of all programs, unless you say \`bindkey '^I' complete-word\`.
 
 ## Commands
 
