@@ -135,11 +135,17 @@ ${loaderTable()}
 The formats are dotenv and JSON. JSON is \`{"NAME": "payload"}\`, or \`{"data": [{"name", "payload" or "payload_base64", "expires_at"}]}\`.
 
 dotenv is read as the npm package of that name reads it: the last of several assignments to a name counts. A line that is no assignment is refused, with its number.
-An import is one write: all of it or nothing. An export in dotenv that would not be read back to the letter is refused.
+An import is one write: all of it or nothing.
+
+An export in dotenv is read the same by the package and by a shell that sources it, and neither expands anything in it. A payload stands in single quotes, or in
+double quotes if it has an apostrophe and nothing that a shell expands. Everything else is refused, and \`--format json\` takes it: a name with other characters
+than letters of A to Z, digits and \`_\`, a carriage return, a backslash at the end, some mixtures of quotes. So is a name of the table above.
 
 ## Output
 
 Results go to stdout, and everything else goes to stderr. Colours need a terminal and no \`NO_COLOR\`. Control characters in names are shown as \`\\x1b\`.
+
+In JSON, control characters and changes of direction are escapes such as \`\\u009b\`, which read as the same.
 
 With \`--json\`, results have the shape that each command's help shows, with the fields of the API and times in Unix seconds. An error is
 \`{"error": {"code", "message", "hint", "exit_code"}}\` on stderr, where nothing else is written but the requests of \`serve\`.
