@@ -1,5 +1,6 @@
 import { checkFunction } from '../base/checks'
 import { SecretStoreError } from '../errors'
+import { loadPeer } from '../platform/optional-peer'
 
 /** The system keyring that keeps the key: it goes with the operating system. */
 export type SystemKeyringBackend = 'secret-service' | 'macos-keychain' | 'windows-credential-manager'
@@ -52,8 +53,7 @@ export function checkLibrary(library: unknown): EntryClass {
  */
 export async function loadLibrary(): Promise<EntryClass> {
   try {
-    const { AsyncEntry } = await import('@napi-rs/keyring')
-    return AsyncEntry
+    return checkLibrary(loadPeer('@napi-rs/keyring'))
   } catch (cause) {
     throw new SecretStoreError(
       'ERR_NO_KEYRING',
