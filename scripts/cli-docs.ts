@@ -2,7 +2,22 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
+import { LOADERS } from '../src/cli/loader-names'
 import { buildProgram } from '../src/cli/program'
+
+/** The variables that `run` makes only when told to, in lines of at most 110 characters. */
+function loaderTable(): string {
+  const width = Math.max(...LOADERS.map(({ what }) => what.length)) + 2
+  return LOADERS.flatMap(({ what, names }) => {
+    const lines = ['']
+    for (const name of names) {
+      const line = lines.at(-1) as string
+      if (width + line.length + name.length + 1 <= 110) lines[lines.length - 1] = line === '' ? name : `${line} ${name}`
+      else lines.push(name)
+    }
+    return lines.map((line, index) => (index === 0 ? what : '').padEnd(width) + line)
+  }).join('\n')
+}
 
 const INTRODUCTION = `# The command line
 
@@ -99,24 +114,56 @@ The name of a secret becomes a variable in capital letters. Every character othe
 
 - Two secrets that give one variable are refused. So is a variable that the environment has already, unless you give \`--override\`.
 - A variable can hold neither bytes nor NUL. Secrets with such payloads are refused; \`--only\` chooses the others.
+- A variable that decides what code runs is refused, with or without \`--override\`: the table below has them, in capital and in small letters. To pass one all
+  the same, name its secret with \`--only\` and say \`--allow-loader-names\`.
+- A prefix holds letters of A to Z, digits and \`_\`, and begins with no digit.
 - \`SECRET_STORE_PASSPHRASE\` and \`SECRET_STORE_NEW_PASSPHRASE\` are not passed on.
+- The command gets stdin, stdout and stderr, and no other open file. Where the passphrase or the key file came through one of the three, the command gets
+  \`/dev/null\` in its place, because it could go back to the start of the file.
 - The store is closed before the command starts.
+
+Whoever may set a secret chooses its name. Without this rule a secret named \`ld-preload\` would run code in every command. The table has what glibc withholds
+from set-user-ID programs, what sudo never passes on, and what the manuals of shells, runtimes and tools name. It cannot be complete: other programs have
+variables of their own. If others than you set secrets, choose with \`--only\`.
+
+\`\`\`text
+${loaderTable()}
+\`\`\`
 
 ## Files of \`import\` and \`export\`
 
 The formats are dotenv and JSON. JSON is \`{"NAME": "payload"}\`, or \`{"data": [{"name", "payload" or "payload_base64", "expires_at"}]}\`.
 
 dotenv is read as the npm package of that name reads it: the last of several assignments to a name counts. A line that is no assignment is refused, with its number.
-An import is one write: all of it or nothing. An export in dotenv that would not be read back to the letter is refused.
+An import is one write: all of it or nothing.
+
+An export in dotenv is read the same by the package and by a shell that sources it, and neither expands anything in it. A payload stands in single quotes, or in
+double quotes if it has an apostrophe and nothing that a shell expands. Everything else is refused, and \`--format json\` takes it: a name with other characters
+than letters of A to Z, digits and \`_\`, a carriage return, a backslash at the end, some mixtures of quotes. So is a name of the table above.
 
 ## Output
 
 Results go to stdout, and everything else goes to stderr. Colours need a terminal and no \`NO_COLOR\`. Control characters in names are shown as \`\\x1b\`.
 
+In JSON, control characters and changes of direction are escapes such as \`\\u009b\`, which read as the same.
+
 With \`--json\`, results have the shape that each command's help shows, with the fields of the API and times in Unix seconds. An error is
 \`{"error": {"code", "message", "hint", "exit_code"}}\` on stderr, where nothing else is written but the requests of \`serve\`.
 
 \`--quiet\` leaves out notes, progress and reports of what was done. Progress is shown on a terminal only.
+
+## Completion
+
+\`secret-store completion SHELL\` writes a script for bash, zsh, fish or PowerShell. It asks the program, so it is never out of date, and may be sourced twice:
+
+\`\`\`sh
+source <(secret-store completion bash)   # in ~/.bashrc; in zsh the same with zsh, after compinit
+secret-store completion fish | source    # in ~/.config/fish/config.fish
+\`\`\`
+
+TAB completes commands, options, their choices, files where a file is meant, and after \`run --\` what the other command's own completion
+has. No script evaluates what is typed, and none completes a path with \`$\` or a backtick in it. zsh has a habit of its own that no script can change: its TAB expands
+a \`$(…)\` under the cursor, in the command lines of all programs, unless you say \`bindkey '^I' complete-word\`.
 
 ## Commands
 

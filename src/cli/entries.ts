@@ -1,4 +1,6 @@
 import { refused, usage } from './failure'
+import { jsonText } from './json'
+import { loaderOf } from './loader-names'
 import { printable } from './printable'
 
 /** What is imported and exported. */
@@ -79,7 +81,7 @@ function notEntries(): Error {
 
 function encodeJson(entries: readonly Entry[]): string {
   const data = entries.map(({ name, payload, expires_at }) => ({ name, ...payloadField(payload), expires_at }))
-  return `${JSON.stringify({ object: 'list', data }, null, 2)}\n`
+  return `${jsonText({ object: 'list', data }, 2)}\n`
 }
 
 /** Bytes have no place in JSON but as base64. */
@@ -101,10 +103,17 @@ async function readDotenv(text: string): Promise<Entry[]> {
   }
 }
 
-/** @throws {Failure} For what dotenv cannot say: it is never written otherwise than it is. */
+/** @throws {Failure} For what dotenv and a shell would not read as the same, and for a name that runs code in a shell. */
 async function writeDotenv(entries: readonly Entry[]): Promise<string> {
   const { encodeDotenv } = await import('app-secret-store/migrate')
   const lines = entries.map((entry) => {
+    const loader = loaderOf(entry.name)
+    if (loader !== undefined) {
+      throw refused(
+        `export: '${printable(entry.name)}' decides what code runs (${loader}) where a shell reads the file`,
+        'use --format json',
+      )
+    }
     try {
       return encodeDotenv([entry])
     } catch {

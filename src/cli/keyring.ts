@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type { KeyProvider } from 'app-secret-store'
 import type { SystemKeyringLibrary } from 'app-secret-store/keyring'
+import { findPeer } from '../platform/optional-peer'
 import type { Io } from './io'
 import { keyringProcess } from './keyring-process'
 
@@ -34,13 +35,14 @@ export async function keyringKey(
   })
 }
 
-/** The library beside this program. */
+/** The library beside this program, and from no folder above. */
 function installed(): { readonly path: string; readonly library: SystemKeyringLibrary } | undefined {
-  const load = createRequire(import.meta.url)
   try {
-    const path = load.resolve('@napi-rs/keyring')
-    return { path, library: load(path) as SystemKeyringLibrary }
+    const path = findPeer(LIBRARY)
+    return path === undefined ? undefined : { path, library: createRequire(path)(path) as SystemKeyringLibrary }
   } catch {
     return undefined
   }
 }
+
+const LIBRARY = '@napi-rs/keyring'

@@ -3,6 +3,7 @@ import { styleText } from 'node:util'
 import type { Progress } from 'app-secret-store'
 import { BrokenPipe, type Failure, refused } from './failure'
 import type { Io } from './io'
+import { jsonText } from './json'
 import { printable } from './printable'
 
 /** Results on stdout, everything else on stderr. */
@@ -19,7 +20,7 @@ export class Output {
 
   /** What was asked for: as JSON if that is wanted, else as lines of text. */
   async result(value: object, text: () => string | Promise<string>): Promise<void> {
-    await this.write(this.json ? `${JSON.stringify(value, null, 2)}\n` : await text())
+    await this.write(this.json ? `${jsonText(value, 2)}\n` : await text())
   }
 
   /** What was done: the same, but not worth a line to `--quiet`. */
@@ -44,7 +45,7 @@ export class Output {
 
   async failure({ message, hint, code, exitCode }: Failure): Promise<void> {
     const error = { code: code ?? null, message, hint: hint ?? null, exit_code: exitCode }
-    if (this.json) return writeAll(this.#io.stderr, `${JSON.stringify({ error }, null, 2)}\n`)
+    if (this.json) return writeAll(this.#io.stderr, `${jsonText({ error }, 2)}\n`)
     const lines = [`${this.#styled('red', 'error:')} ${printable(message)}`]
     if (hint !== undefined) lines.push(`${this.#styled('cyan', 'hint:')} ${printable(hint)}`)
     await writeAll(this.#io.stderr, `${lines.join('\n')}\n`)

@@ -1,6 +1,6 @@
-import tab from '@bomb.sh/tab/commander'
 import { Command } from 'commander'
 import { addCareCommands } from './commands/care'
+import { addCompletionCommands } from './commands/completion'
 import { addGlobalOptions, type Run } from './commands/define'
 import { addKeysCommands } from './commands/keys'
 import { addRunCommand } from './commands/run'
@@ -19,12 +19,16 @@ export function buildProgram(run: Run): Command {
     .showSuggestionAfterError()
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
-  const add = [addCareCommands, addSecretCommands, addTransferCommands, addRunCommand, addKeysCommands, addServeCommand]
+  const add = [
+    addCareCommands,
+    addSecretCommands,
+    addTransferCommands,
+    addRunCommand,
+    addKeysCommands,
+    addServeCommand,
+    addCompletionCommands,
+  ]
   for (const addCommands of add) addCommands(program, run)
-  tab(program, { completionCommandName: 'completion' })
-  program.commands
-    .find((command) => command.name() === 'completion')
-    ?.description('write a completion script for a shell')
   return program
 }
 

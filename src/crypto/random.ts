@@ -36,7 +36,7 @@ export function newRequestId(random: Random): string {
 }
 
 /** Letters and digits, each as likely as any other. */
-function randomCharacters(count: number, random: Random): string {
+export function randomCharacters(count: number, random: Random): string {
   let characters = ''
   while (characters.length < count) {
     for (const byte of random(count)) {

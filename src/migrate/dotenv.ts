@@ -84,12 +84,20 @@ export function decodeDotenv(text: string): DotenvEntry[] {
   return Array.from(payloads, ([name, payload]) => ({ name, payload }))
 }
 
-/** The inverse of `decodeDotenv`. @throws {TypeError} For what dotenv cannot say: some names and quotes, and bytes. */
+/** One that a shell can hold, too. Of any other it would make a command. */
+const SHELL_NAME = /^[A-Za-z_]\w*$/
+
+/**
+ * The text that gives these entries back, to dotenv and to a shell that sources it.
+ *
+ * @throws {TypeError} For what the two would not read as the same (such a name, bytes, carriage returns, some mixtures of
+ *   quotes): it is never written otherwise than it is.
+ */
 export function encodeDotenv(
   entries: readonly { readonly name: string; readonly payload: string | Uint8Array }[],
 ): string {
   const lines = entries.map(({ name, payload }) => {
-    const line = /^[\w.-]+$/.test(name) && typeof payload === 'string' ? assignmentOf(name, payload) : undefined
+    const line = SHELL_NAME.test(name) && typeof payload === 'string' ? assignmentOf(name, payload) : undefined
     if (line === undefined)
       throw new TypeError(`dotenv: expected what it can say, got another name or payload for '${name}'`)
     return `${line}\n`
@@ -122,18 +130,16 @@ function unread(text: string, at: number): TypeError {
   return new TypeError(`dotenv: expected NAME=payload, a comment or an empty line, got something else in line ${line}`)
 }
 
-/** In the first sort of quotes that hold it. With such a quote, or a backslash at its end, it would not end there. */
+/**
+ * In quotes between which neither dotenv nor a shell finds anything to expand. A backslash before the closing quote would
+ * have dotenv reach into the lines after it.
+ */
 function assignmentOf(name: string, payload: string): string | undefined {
-  const escaped = payload.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
-  const candidates: [quote: string, content: string][] = [
-    ["'", payload],
-    ['"', escaped],
-    ['`', payload],
-  ]
-  return candidates
-    .filter(([quote, content]) => !content.includes(quote) && !content.endsWith('\\'))
-    .map(([quote, content]) => `${name}=${quote}${content}${quote}`)
-    .find((line) => isReadAs(line, name, payload))
+  if (payload.endsWith('\\') || payload.includes('\0')) return undefined
+  const quote = payload.includes("'") ? '"' : "'"
+  if (quote === '"' && /["$`\\]/.test(payload)) return undefined
+  const line = `${name}=${quote}${payload}${quote}`
+  return isReadAs(line, name, payload) ? line : undefined
 }
 
 function isReadAs(line: string, name: string, payload: string): boolean {

@@ -1,5 +1,6 @@
 import { checkFunction } from '../base/checks'
 import { SecretStoreError, type SecretStoreErrorCode } from '../errors'
+import { loadPeer } from '../platform/optional-peer'
 
 /** The system keyring that keeps the key: it goes with the operating system. */
 export type SystemKeyringBackend = 'secret-service' | 'macos-keychain' | 'windows-credential-manager'
@@ -45,8 +46,7 @@ export function checkLibrary(library: unknown): EntryClass {
 /** The optional library, on its first use. @throws {SecretStoreError} `ERR_NO_KEYRING` if it does not load here. */
 export async function loadLibrary(): Promise<EntryClass> {
   try {
-    const { AsyncEntry } = await import('@napi-rs/keyring')
-    return AsyncEntry
+    return checkLibrary(loadPeer('@napi-rs/keyring'))
   } catch (cause) {
     const expected = 'expected @napi-rs/keyring to be installed, got none that loads'
     throw new SecretStoreError('ERR_NO_KEYRING', `keyring: ${expected} (npm install @napi-rs/keyring)`, { cause })

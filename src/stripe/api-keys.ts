@@ -9,9 +9,13 @@ import { redactKey, shownAccount } from './redaction'
 export interface ApiKey {
   /** `sk_test_…`, `sk_live_…`, `rk_test_…` or `rk_live_…`: which mode it is for is told by its name. */
   readonly key: string
-  /** A UI extension's: only the account scope, and this user's own. @defaultValue none: every scope */
+  /** A UI extension's: only the account scope, and this user's own, of `account`. @defaultValue none: every scope */
   readonly user?: string
-  /** The connected account it is for, without a header that says so. @defaultValue none: what the request says */
+  /**
+   * The connected account it is for, without a header that says so.
+   *
+   * @defaultValue none: what the request says; with `user`, the app's own account
+   */
   readonly account?: string
   /** A restricted key's permission. @defaultValue `'write'`: everything */
   readonly access?: 'read' | 'write'
@@ -67,7 +71,8 @@ export function authenticator(apiKeys: readonly (string | ApiKey)[]): Authentica
 export function callerOf(key: KnownKey, account: string, context: string): Caller {
   const named = [account, context.split('/').at(-1) ?? ''].filter((value) => value !== '')
   const [chosen = key.account, another = chosen] = named
-  const isFor = chosen === another && (key.account === undefined || chosen === key.account)
+  const isForAny = key.account === undefined && key.user === undefined
+  const isFor = chosen === another && (isForAny || chosen === key.account)
   if (isFor && (chosen === undefined || ACCOUNT.test(chosen))) {
     const { livemode, user, access, redactedKey } = key
     return { partition: { account: chosen, livemode }, user, access, redactedKey }

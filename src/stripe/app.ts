@@ -7,7 +7,7 @@ import { type Answer, answerOf, jsonBody, quietly } from './answer'
 import { ApiError, badRequest, tooLarge, unknownUrl } from './api-error'
 import { type ApiKey, authenticator, type Caller } from './api-keys'
 import { decodeForm, type ParamMap } from './form'
-import { shownPath } from './redaction'
+import { shownPath, shownValue } from './redaction'
 import { type RequestLogEntry, redactParams } from './request-log'
 import { type Call, checkStore, PATHS, SecretsApi } from './secrets-api'
 
@@ -154,6 +154,6 @@ function logged(
     ...(caller && { key: caller.redactedKey, livemode: caller.partition.livemode }),
     ...(caller?.partition.account !== undefined && { account: caller.partition.account }),
     ...(params && { params: redactParams(params) }),
-    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(caller && idempotencyKey !== undefined && { idempotencyKey: shownValue(idempotencyKey) }),
   }
 }

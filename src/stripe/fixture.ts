@@ -1,5 +1,5 @@
 import { optionsOf } from '../base/checks'
-import { newRequestId, systemRandom } from '../crypto/random'
+import { newRequestId, randomCharacters, systemRandom } from '../crypto/random'
 import type { KeyProvider } from '../keys/provider'
 import { SecretStore } from '../store'
 import { jsonBody } from './answer'
@@ -69,10 +69,10 @@ export class FixtureClock {
 
 /** A local, stateful stand-in for the Apps Secret Store, over HTTP, for one test or a file of them. */
 export class StripeFixture implements AsyncDisposable {
-  /** For test mode. */
-  readonly apiKey = 'sk_test_fixture'
-  /** For live mode. */
-  readonly liveApiKey = 'sk_live_fixture'
+  /** For test mode: `sk_test_fixture`, or a random one where there is a `location`. */
+  readonly apiKey: string
+  /** For live mode: `sk_live_fixture`, or a random one where there is a `location`. */
+  readonly liveApiKey: string
   /** The clock of the store and of the service. */
   readonly clock: FixtureClock
   /** The store of the service, to look at and to change without a client. */
@@ -84,7 +84,11 @@ export class StripeFixture implements AsyncDisposable {
   readonly #app: StripeApp
   #server: HttpServer | undefined
 
-  private constructor(store: SecretStore, clock: FixtureClock, { apiKeys = [], strict = false }: StripeFixtureOptions) {
+  private constructor(store: SecretStore, clock: FixtureClock, options: StripeFixtureOptions) {
+    const { location, apiKeys = [], strict = false } = options
+    // Keys that everybody knows are for secrets of a test alone.
+    this.apiKey = location === undefined ? 'sk_test_fixture' : `sk_test_${randomCharacters(24, systemRandom)}`
+    this.liveApiKey = location === undefined ? 'sk_live_fixture' : `sk_live_${randomCharacters(24, systemRandom)}`
     this.store = store
     this.clock = clock
     this.secrets = stripeSecrets(store, { strict })

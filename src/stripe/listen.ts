@@ -6,6 +6,7 @@ import { newRequestId, systemRandom } from '../crypto/random'
 import { warn, warnOf } from '../platform/warn'
 import { jsonBody } from './answer'
 import { type ApiError, badRequest, storeFailure } from './api-error'
+import { foreignHost, isForLoopback, isLoopback } from './loopback'
 
 /** The one place with a socket. */
 
@@ -40,7 +41,8 @@ export interface Connection {
 export type RequestHandler = (request: Request, connection: Connection) => Response | Promise<Response>
 
 /**
- * Serves a function of requests over HTTP/1.1.
+ * Serves a function of requests over HTTP/1.1. On loopback, a request whose `Host` is no name of this machine with this
+ * port is answered with 403, before anything else of it is looked at.
  *
  * @throws {TypeError | RangeError} On bad options. @throws What the system has against the address, such as `EADDRINUSE`.
  */
@@ -68,9 +70,15 @@ export async function listen(handler: RequestHandler, options: ListenOptions = {
   )
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     track(outgoing)
+    const { address, port: boundPort } = server.address() as AddressInfo
+    if (isLoopback(address) && !isForLoopback(incoming.headersDistinct['host'], host, boundPort)) {
+      outgoing.shouldKeepAlive = false
+      answer(outgoing, foreignHost())
+      return
+    }
     // A fragment is never sent, so a sign for one is part of a value that was not encoded: it would be cut short.
     if (incoming.url?.includes('#')) {
-      outgoing.writeHead(400, errorHeaders()).end(errorBody(badRequest(NOT_HTTP)))
+      answer(outgoing, badRequest(NOT_HTTP))
       return
     }
     void listener(incoming, outgoing)
@@ -157,6 +165,11 @@ function errorHeaders(): Record<string, string> {
     'request-id': newRequestId(systemRandom),
     'stripe-should-retry': 'false',
   }
+}
+
+function answer(outgoing: ServerResponse, error: ApiError): void {
+  const body = errorBody(error)
+  outgoing.writeHead(error.status, { ...errorHeaders(), 'content-length': String(Buffer.byteLength(body)) }).end(body)
 }
 
 function errorResponse(error: ApiError): Response {

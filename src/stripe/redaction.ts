@@ -10,10 +10,28 @@ export function shownAccount(account: string | undefined): string {
   return account !== undefined && /^(?:acct|org)_\w{1,64}$/.test(account) ? account : '…'
 }
 
-/** A path with what is surely a route, and not a payload that was sent in it. */
+/** A path with what is surely a route, and not a payload that was sent in it. At most eight parts of it. */
 export function shownPath(path: string): string {
-  return path.replace(/[^/]+/g, (segment) => (/^(?:v\d|[A-Za-z_]{1,32})$/i.test(segment) ? segment : '…'))
+  const parts = path.split('/', MOST_PARTS + 2)
+  const shown = parts
+    .slice(0, MOST_PARTS + 1)
+    .map((part) => (part === '' || /^(?:v\d|[A-Za-z_]{1,32})$/i.test(part) ? part : '…'))
+  return shown.join('/') + (parts.length > shown.length ? '/…' : '')
 }
+
+const MOST_PARTS = 8
+
+/**
+ * A value for a log: at most 500 characters, and of those that a terminal obeys or that turn text around none as it is.
+ */
+export function shownValue(value: string): string {
+  const shown = value.slice(0, MOST_CHARACTERS).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
+    return `\\u{${(character.codePointAt(0) as number).toString(16)}}`
+  })
+  return shown + (value.length > MOST_CHARACTERS ? '…' : '')
+}
+
+const MOST_CHARACTERS = 500
 
 /** What can be no more than a mistyped number. */
 export function shownInteger(value: unknown): string | undefined {

@@ -1,12 +1,16 @@
 import type { ParamMap } from './form'
+import { shownValue } from './redaction'
 
-/** What may be written down of a request: no key, and no payload. */
+/**
+ * What may be written down of a request: no key, and no payload. Values are cut after 500 characters, and have `\u{9b}` and
+ * the like for control characters and changes of direction. A request without a key that is accepted leaves no values.
+ */
 export interface RequestLogEntry {
   /** The `req_…` of the reply. */
   readonly requestId: string
   /** Such as `POST`. */
   readonly method: string
-  /** Without its query, and with `…` for a part that is no route. */
+  /** Without its query, and with `…` for a part that is no route and for all after the eighth. */
   readonly path: string
   /** The HTTP status of the reply. */
   readonly status: number
@@ -48,7 +52,7 @@ function redact(params: ParamMap, prefix: string): LoggedParams {
     const logged = KNOWN_NAME.test(name) ? name : '[unknown]'
     if (typeof value !== 'string') return [logged, redact(value, `${param}.`)]
     const isShown = SHOWN.some(([which, what]) => which.test(param) && what.test(value))
-    return [logged, isShown ? value : '[redacted]']
+    return [logged, isShown ? shownValue(value) : '[redacted]']
   })
   return Object.fromEntries(shown)
 }

@@ -13,7 +13,8 @@ import { systemRandom } from '../../src/crypto/random'
 import { open as openWith, seal as sealWith } from '../../src/crypto/seal'
 import { NONCE_BYTES, TAG_BYTES } from '../../src/format/constants'
 import { platformChaCha } from '../../src/platform/chacha20-poly1305'
-import { findSodium, loadSodium, type Sodium } from '../../src/platform/sodium'
+import { findPeer } from '../../src/platform/optional-peer'
+import { loadSodium, type Sodium } from '../../src/platform/sodium'
 import { temporaryDirectory } from '../support/stores'
 import { hex, toHex, type Verdict, vectors } from '../support/vectors'
 
@@ -401,7 +402,7 @@ describe('sodium-native is taken', () => {
     ['by a bundle, from its app', 'app/dist/main.js', 'app'],
   ])('%s', async (_, here, folder) => {
     const root = await tree('app/package.json', here, ...inApp(folder))
-    expect(findSodium(join(root, here))).toBe(join(root, folder, PLANTED[1]))
+    expect(findPeer('sodium-native', join(root, here))).toBe(join(root, folder, PLANTED[1]))
   })
 
   test('and left out with a warning if it does not load', async () => {
@@ -444,6 +445,6 @@ describe('sodium-native is taken', () => {
     ['app/dist/main.js', []],
   ])('from no folder above the app of %s', async (here, more) => {
     const root = await tree(here, ...more, ...PLANTED)
-    expect(findSodium(join(root, here))).toBeUndefined()
+    expect(findPeer('sodium-native', join(root, here))).toBeUndefined()
   })
 })

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { environmentOf } from '../environment'
-import { Failure, refused } from '../failure'
+import { InvalidArgumentError } from 'commander'
+import { environmentOf, isPrefix } from '../environment'
+import { Failure, refused, usage } from '../failure'
 import type { Io } from '../io'
+import { childStdio, closeInheritable } from '../key-descriptors'
 import type { Session } from '../session'
 import type { AddCommands } from './define'
 import { readEntries } from './transfer'
@@ -11,6 +13,7 @@ interface RunFlags {
   readonly prefix: string
   readonly only?: readonly string[]
   readonly override?: boolean
+  readonly allowLoaderNames?: boolean
 }
 
 export const addRunCommand: AddCommands = (program, run) => {
@@ -18,9 +21,13 @@ export const addRunCommand: AddCommands = (program, run) => {
     .command('run')
     .description("run a command with a scope's secrets as environment variables: `stripe.api-key` is STRIPE_API_KEY")
     .argument('<command...>', 'after `--`')
-    .option('--prefix <text>', 'in front of every name', '')
+    .option('--prefix <text>', 'in front of every name: letters of A to Z, digits and `_`', prefixOf, '')
     .option('--only <name...>', 'these secrets alone')
     .option('--override', 'replace variables that are in the environment already (default: refuse)')
+    .option(
+      '--allow-loader-names',
+      'with --only: secrets may become variables that programs take code from, such as PATH (default: refuse)',
+    )
     .addHelpText(
       'after',
       "\nThe exit code is the command's own, or 128 and the number of the signal that ended it; 127 if there is\nno such command, 126 if it cannot be run.\n--json has no effect on what the command writes.",
@@ -28,12 +35,20 @@ export const addRunCommand: AddCommands = (program, run) => {
     .action(run(runCommand))
 }
 
+function prefixOf(text: string): string {
+  if (isPrefix(text)) return text
+  throw new InvalidArgumentError('Expected letters of A to Z, digits and `_`, and no digit first.')
+}
+
 async function runCommand(session: Session, command: readonly string[], flags: RunFlags): Promise<number> {
   const { io } = session
+  const { prefix, override = false, only, allowLoaderNames = false } = flags
+  if (allowLoaderNames && only === undefined)
+    throw usage('--allow-loader-names: expected it with --only, got it alone', 'name the secrets that you mean')
   const entries = await readEntries(session, await session.view())
   // The child may open the store itself.
   await session.close()
-  const wanted = flags.only ?? entries.map(({ name }) => name)
+  const wanted = only ?? entries.map(({ name }) => name)
   const secrets = wanted.map((name) => {
     const entry = entries.find((candidate) => candidate.name === name)
     if (entry === undefined)
@@ -43,8 +58,13 @@ async function runCommand(session: Session, command: readonly string[], flags: R
     }
     return { name, payload: entry.payload }
   })
-  const { prefix, override = false } = flags
-  return runChild(io, command, environmentOf(secrets, io.env, { prefix, override }))
+  const environment = environmentOf(secrets, io.env, {
+    prefix,
+    override,
+    allowLoaders: allowLoaderNames,
+    ignoreCase: process.platform === 'win32',
+  })
+  return runChild(io, command, { env: environment, stdio: childStdio(session.options) })
 }
 
 /** As POSIX has them for `env` and its like. */
@@ -52,9 +72,10 @@ const NOT_FOUND = 127
 const NOT_RUN = 126
 
 /** @returns What the shell is told of it. */
-async function runChild(io: Io, [file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function runChild(io: Io, [file = '', ...args]: readonly string[], options: SpawnOptions): Promise<number> {
   io.signal.throwIfAborted()
-  const child = start(file, args, env)
+  closeInheritable()
+  const child = start(file, args, options)
   // At a terminal, Ctrl-C reaches the child without us.
   const giveBack = io.takeSignals((signal) => {
     if (signal !== 'SIGINT' || !io.stdin.isTTY) child.kill(signal)
@@ -70,9 +91,9 @@ async function runChild(io: Io, [file = '', ...args]: readonly string[], env: No
 }
 
 /** @throws {Failure} */
-function start(file: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+function start(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   try {
-    return spawn(file, args, { env, stdio: 'inherit' })
+    return spawn(file, args, options)
   } catch (error) {
     throw notRun(file, error as NodeJS.ErrnoException)
   }

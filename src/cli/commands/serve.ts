@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { RequestLogEntry } from 'app-secret-store/stripe'
 import { refused } from '../failure'
+import { jsonText } from '../json'
 import type { Session } from '../session'
 import { type AddCommands, integer, jsonHelp } from './define'
 
@@ -32,7 +33,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
   const key = given ?? `sk_${mode}_${randomBytes(18).toString('base64url').replace(/[-_]/g, '0')}`
   const store = await session.open(undefined, { sweeping: true })
   const onRequest = (entry: RequestLogEntry): void => {
-    const line = output.json ? JSON.stringify(entry) : `${entry.method} ${entry.path} ${entry.status}`
+    const line = output.json ? jsonText(entry) : `${entry.method} ${entry.path} ${entry.status}`
     void output.log(line).catch(() => {})
   }
   const app = createStripeApp(store, { apiKeys: [key], strict, onRequest })
@@ -43,7 +44,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
   try {
     const ready = { url: server.url, ...(given === undefined && { api_key: key }) }
     const shown = given === undefined ? `, with the key ${key}` : ''
-    await output.write(output.json ? `${JSON.stringify(ready)}\n` : `listening on ${server.url}${shown}\n`)
+    await output.write(output.json ? `${jsonText(ready)}\n` : `listening on ${server.url}${shown}\n`)
     await new Promise((_, reject) => {
       if (io.signal.aborted) reject(io.signal.reason)
       io.signal.addEventListener('abort', () => reject(io.signal.reason), { once: true })

@@ -278,28 +278,3 @@ test('serve answers the calls of Stripe, with a key of its own or one that is gi
   given.child.kill('SIGTERM')
   expect((await given.outcome).stderr).toContain('GET /v1/apps/secrets/find 200')
 })
-
-describe('completion', () => {
-  test.each(['bash', 'zsh', 'fish'])('%s: a script that asks the program', async (name) => {
-    const { stdout, code } = await run(['completion', name], { env })
-    expect(code).toBe(0)
-    expect(stdout.toString()).toContain('secret-store complete --')
-  })
-
-  test('the program answers with commands and options', async () => {
-    const commands = (await run(['complete', '--', 'ro'], { env })).stdout.toString()
-    expect(commands).toContain('rotate\t')
-    const options = (await run(['complete', '--', 'list', '--'], { env })).stdout.toString()
-    expect(options).toContain('--all')
-  })
-
-  test('bash takes the script', async () => {
-    const { stdout } = await run(['completion', 'bash'], { env })
-    await writeFile(join(directory, 'script'), stdout)
-    const checked = await shell(
-      `bash -n ${directory}/script && source ${directory}/script && complete -p secret-store`,
-      env,
-    )
-    expect(checked.code, checked.stderr).toBe(0)
-  })
-})

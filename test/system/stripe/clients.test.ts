@@ -696,9 +696,12 @@ describe.each(['stripe', 'stripe-9'] as const)('a restart, seen by %s', (version
   const wanted = many(250)
   const lines = Object.entries(wanted).map(([name, payload]) => `${name}: ${payload}`)
 
+  const apiKey = 'sk_test_restarts'
+
   /** A fixture on disk, and a way to start it anew on the same port. */
   async function startOnDisk(): Promise<{ readonly running: StripeFixture; restart(): Promise<void> }> {
-    const options = { location: await newLocation(), key: rawKey(new Uint8Array(32).fill(1)) }
+    // The fixture's own keys are new at each start.
+    const options = { location: await newLocation(), key: rawKey(new Uint8Array(32).fill(1)), apiKeys: [apiKey] }
     const place = { running: await startStripeFixture({ ...options, secrets: wanted }), restart }
     onTestFinished(() => place.running.close())
     async function restart(): Promise<void> {
@@ -711,7 +714,7 @@ describe.each(['stripe', 'stripe-9'] as const)('a restart, seen by %s', (version
 
   test('between two pages: a walk sees every secret once', async () => {
     const place = await startOnDisk()
-    const { secrets } = connect(version, place.running).apps
+    const { secrets } = connect(version, place.running, { apiKey }).apps
     const seen: string[] = []
     for await (const { name, payload } of secrets.list({ scope, limit: 20, expand: ['data.payload'] })) {
       seen.push(`${name}: ${payload}`)
@@ -724,7 +727,7 @@ describe.each(['stripe', 'stripe-9'] as const)('a restart, seen by %s', (version
 
   test('while it goes on asking: it waits for the second to be there', async () => {
     const place = await startOnDisk()
-    const { secrets } = connect(version, place.running, { maxNetworkRetries: 5 }).apps
+    const { secrets } = connect(version, place.running, { apiKey, maxNetworkRetries: 5 }).apps
     const seen: string[] = []
     let restarted: Promise<void> | undefined
     for await (const { name, payload } of secrets.list({ scope, limit: 20, expand: ['data.payload'] })) {
@@ -739,7 +742,7 @@ describe.each(['stripe', 'stripe-9'] as const)('a restart, seen by %s', (version
   test('between a delete and its second sending: it is told what it has deleted', async () => {
     const place = await startOnDisk()
     const httpClient = beforeSecondRequest(version, () => place.restart())
-    const { secrets } = connect(version, place.running, { httpClient }).apps
+    const { secrets } = connect(version, place.running, { apiKey, httpClient }).apps
     const target = { name: 'n0007', scope, expand: ['payload'] }
     const { id } = await place.running.secrets.find(target)
     place.running.failNext({ drop: true, afterEffect: true })
@@ -756,7 +759,7 @@ test('closing does not wait for a connection that sends the rest of a request af
   const { host, port } = fixture.stripeConfig()
   const socket = openSocket(port, host)
   onTestFinished(() => void socket.destroy())
-  const head = `POST /v1/apps/secrets HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer sk_test_stranger\r\n`
+  const head = `POST /v1/apps/secrets HTTP/1.1\r\nhost: ${host}:${port}\r\nauthorization: Bearer sk_test_stranger\r\n`
   socket.write(`${head}content-length: 20\r\n\r\n${'x'.repeat(10)}`)
   expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 401 /)
   const closed = fixture.close()

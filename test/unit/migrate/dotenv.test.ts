@@ -111,7 +111,7 @@ describe('dotenv text', () => {
   })
 
   test('is written so that it reads back, or not at all', () => {
-    expect(encodeDotenv([{ name: 'A', payload: "it's\n" }])).toBe('A="it\'s\\n"\n')
+    expect(encodeDotenv([{ name: 'A', payload: "it's\n" }])).toBe('A="it\'s\n"\n')
     const refused = (name: string, payload: string | Uint8Array): void =>
       expect(() => encodeDotenv([{ name, payload }])).toThrow(
         new TypeError(`dotenv: expected what it can say, got another name or payload for '${name}'`),
@@ -122,6 +122,9 @@ describe('dotenv text', () => {
     refused('A', Uint8Array.of(1))
     refused('A', 'ends in a backslash\\')
     refused('A', '\'"`')
+    refused('A', "it's $HOME")
+    refused('A', 'a\rb')
+    refused('a.b', 'x')
   })
 
   test.each([

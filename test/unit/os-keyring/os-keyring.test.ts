@@ -551,17 +551,28 @@ describe('the library', () => {
     expect(() => checkSelects(keyring.AsyncEntry)).not.toThrow()
   })
 
-  test('that is not installed is asked for by its name', async () => {
-    vi.doMock('@napi-rs/keyring', () => {
-      throw new Error('not here')
-    })
+  test.each([
+    ['is not installed', () => undefined],
+    [
+      'does not load',
+      () => {
+        throw new Error('another machine')
+      },
+    ],
+  ])('that %s is asked for by its name', async (_, loadPeer) => {
+    const peers = await import('../../../src/platform/optional-peer')
+    vi.resetModules()
+    vi.doMock('../../../src/platform/optional-peer', () => ({ ...peers, loadPeer }))
     try {
-      const key = osKeyring({ service: 'a', account: 'b' })
-      expect(await toldBy(async () => openStore(await newLocation(), { key }))).toBe(
-        'ERR_NO_KEYRING keyring: expected @napi-rs/keyring to be installed, got none that loads (npm install @napi-rs/keyring)',
-      )
+      const { loadLibrary } = await import('../../../src/os-keyring/library')
+      await expect(loadLibrary()).rejects.toMatchObject({
+        code: 'ERR_NO_KEYRING',
+        message:
+          'keyring: expected @napi-rs/keyring to be installed, got none that loads (npm install @napi-rs/keyring)',
+      })
     } finally {
-      vi.doUnmock('@napi-rs/keyring')
+      vi.doUnmock('../../../src/platform/optional-peer')
+      vi.resetModules()
     }
   })
 })

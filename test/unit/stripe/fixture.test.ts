@@ -82,6 +82,25 @@ describe('a fixture', () => {
     await expect(tooLong).rejects.toMatchObject({ param: 'payload' })
   })
 
+  test('on disk it does not answer to keys that everybody knows', async () => {
+    const fixture = await start({ location: await newLocation(), key: rawKey(new Uint8Array(32).fill(1)) })
+    for (const [key, pattern] of [
+      [fixture.apiKey, /^sk_test_[0-9A-Za-z]{24}$/],
+      [fixture.liveApiKey, /^sk_live_[0-9A-Za-z]{24}$/],
+    ] as const) {
+      expect(key).toMatch(pattern)
+    }
+    const ask = async (key: string): Promise<number> => {
+      const url = `${fixture.url}/v1/apps/secrets?scope[type]=account`
+      return (await fetch(url, { headers: { authorization: `Bearer ${key}` } })).status
+    }
+    for (const known of ['sk_test_fixture', 'sk_live_fixture']) expect(await ask(known)).toBe(401)
+    for (const own of [fixture.apiKey, fixture.liveApiKey]) expect(await ask(own)).toBe(200)
+    const another = await start({ location: await newLocation(), key: rawKey(new Uint8Array(32).fill(1)) })
+    expect(another.apiKey).not.toBe(fixture.apiKey)
+    expect((await start()).apiKey).toBe('sk_test_fixture')
+  })
+
   test('is closed by await using, with a connection that is kept alive', async () => {
     let url = ''
     {

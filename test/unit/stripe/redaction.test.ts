@@ -266,6 +266,43 @@ test('a log says where a secret is, and not what it is', async () => {
   })
 })
 
+describe('an entry', () => {
+  const HUGE = 'a'.repeat(200_000)
+  const RAW = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
+
+  test.each([
+    ['a path', `/${'a/'.repeat(100_000)}`, {}],
+    ['a path of empty parts', '/'.repeat(100_000), {}],
+    ['an idempotency key', SECRETS, { 'idempotency-key': HUGE }],
+    ['an account', SECRETS, { 'stripe-account': HUGE, 'stripe-context': HUGE }],
+    ['a query', `${SECRETS}?name=${HUGE}`, {}],
+  ])('of a request without a key holds little of %s', async (_, path, headers) => {
+    for (const authorization of ['', 'Bearer sk_test_unknown', `Bearer ${HUGE}`]) {
+      said.length = 0
+      await send(app, 'POST', path, { headers: { ...headers, authorization } })
+      expect(said).toHaveLength(1)
+      expect(JSON.stringify(said).length).toBeLessThan(600)
+    }
+  })
+
+  test('of a request with a key holds at most 500 characters of a value', async () => {
+    const body = `name=${HUGE}&scope[type]=user&scope[user]=${HUGE}&payload=${PAYLOAD}&starting_after=${HUGE}`
+    await send(app, 'POST', SECRETS, { body, headers: { ...FORM, 'idempotency-key': HUGE } })
+    expect(JSON.stringify(said).length).toBeLessThan(3000)
+    expect(JSON.stringify(said)).toContain(`${'a'.repeat(500)}…`)
+  })
+
+  test('holds nothing that a terminal obeys, or that turns text around', async () => {
+    const raw = 'a\u009b31m\u001b[2J\u202eb\u2066c\u200f\u2028\u0085\u007f'
+    const body = new URLSearchParams({ 'scope[type]': 'user', 'scope[user]': raw, name: raw, starting_after: raw })
+    await send(app, 'POST', SECRETS, { body: `${body}`, headers: { ...FORM, 'idempotency-key': 'k\u0085\u009b' } })
+    for (const entry of said) expect(JSON.stringify(entry)).not.toMatch(RAW)
+    expect(said).toMatchObject([
+      { idempotencyKey: 'k\\u{85}\\u{9b}', params: { name: expect.stringMatching(/^a\\u\{9b\}31m\\u\{1b\}/) } },
+    ])
+  })
+})
+
 test('a store that fails says nothing of what it was to write', async () => {
   const broken = SecretStore.memory()
   const over = appOf(broken, { apiKeys: [KEY], onRequest: hear, onError: hear })

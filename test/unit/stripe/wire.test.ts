@@ -598,6 +598,19 @@ describe('who may ask', () => {
     expect(await payloadOf(app, 'n', { ...key, 'stripe-account': 'acct_2' })).toBe('account_invalid')
   })
 
+  test("a UI extension's key without an account reaches no connected one", async () => {
+    await post(app, SECRETS, inAccount('n', { payload: 'connected' }), { 'stripe-account': 'acct_1' })
+    await post(app, SECRETS, inAccount('n', { payload: 'own' }))
+    const key = bearer('rk_test_extension')
+    expect(await payloadOf(app, 'n', key)).toBe('own')
+    for (const header of ['stripe-account', 'stripe-context']) {
+      expect(await payloadOf(app, 'n', { ...key, [header]: 'acct_1' })).toBe('account_invalid')
+      const set = await post(app, SECRETS, inAccount('n', { payload: 'q' }), { ...key, [header]: 'acct_1' })
+      expect(set.status).toBe(403)
+    }
+    expect(await store.view({ account: 'acct_1' }).get({ scope: account, name: 'n' })).toBe('connected')
+  })
+
   test('a key that may only read changes nothing', async () => {
     const reader = bearer('rk_test_reader')
     await create(app, 'n', 'p')
@@ -844,10 +857,11 @@ describe('over a socket', () => {
   }
 
   /** What comes back for these bytes, until the connection is closed. */
-  function exchange({ port, host }: HttpServer, bytes: string | Uint8Array): Promise<string> {
+  function exchange(server: HttpServer, bytes: string | Uint8Array): Promise<string> {
+    const { port, host } = server
     return new Promise((resolve, reject) => {
       let text = ''
-      const socket = connect(port, host, () => socket.end(bytes))
+      const socket = connect(port, host, () => socket.end(named(server, bytes)))
       socket.on('data', (data) => {
         text += data
       })
@@ -866,13 +880,20 @@ describe('over a socket', () => {
   }
 
   /** A connection on which these bytes were sent, and which its client keeps open until the test ends. */
-  async function hold({ port, host }: HttpServer, bytes: string): Promise<Socket> {
+  /** Host `a` stands for the server. */
+  function named({ host, port }: Pick<HttpServer, 'host' | 'port'>, bytes: string | Uint8Array): Buffer {
+    const text = Buffer.from(bytes as string).toString('latin1')
+    return Buffer.from(text.replaceAll(/^Host: a(?=\r?$)/gm, `Host: ${host}:${port}`), 'latin1')
+  }
+
+  async function hold(server: HttpServer, bytes: string): Promise<Socket> {
+    const { port, host } = server
     const socket = connect({ port, host, allowHalfOpen: true })
     onTestFinished(() => void socket.destroy())
     socket.on('error', () => {})
     socket.resume()
     await once(socket, 'connect')
-    socket.write(bytes)
+    socket.write(named(server, bytes))
     return socket
   }
 
@@ -952,6 +973,50 @@ describe('over a socket', () => {
     expect(read(text).status).toBe(200)
     expect(await store.get({ scope: account, name: 'n' })).toBe(new URLSearchParams(body).get('payload'))
   })
+
+  test.each([
+    ['evil.example'],
+    ['evil.example:PORT'],
+    ['127.0.0.1.evil.example:PORT'],
+    ['localhost.evil.example:PORT'],
+    ['evil.example#localhost:PORT'],
+    ['127.0.0.1'],
+    ['localhost'],
+    ['localhost:1'],
+    ['localhost:PORT, evil.example'],
+    ['evil.example@localhost:PORT'],
+    ['[::1]'],
+    ['[::1:PORT'],
+    ['0.0.0.0:PORT'],
+    ['192.168.0.1:PORT'],
+    ['localhost:PORT\r\nHost: evil.example'],
+    ['evil.example\r\nHost: localhost:PORT'],
+  ])('answers a request for %j with 403 alone, whatever its key', async (name) => {
+    const handled: string[] = []
+    const server = await serve((request) => {
+      handled.push(request.url)
+      return bare(request)
+    })
+    const host = name.replaceAll('PORT', String(server.port))
+    const query = 'scope[type]=account&name=n'
+    const lines = `Host: ${host}\r\nAuthorization: Bearer ${TEST_KEY}\r\nConnection: close\r\n\r\n`
+    for (const target of [`${FIND}?${query}`, `http://localhost:${server.port}${FIND}?${query}`, '/v1/nothing', '/#']) {
+      const { status, error } = read(await exchange(server, `GET ${target} HTTP/1.1\r\n${lines}`))
+      expect([status, error.type]).toEqual([403, 'invalid_request_error'])
+    }
+    expect(handled).toEqual([])
+  })
+
+  test.each(['localhost:PORT', 'LocalHost:PORT', '127.0.0.1:PORT', '127.1.2.3:PORT', '[::1]:PORT'])(
+    'answers a request for %s as one for itself',
+    async (name) => {
+      const server = await serve()
+      const host = name.replace('PORT', String(server.port))
+      const lines = `Host: ${host}\r\nAuthorization: Bearer ${TEST_KEY}\r\nConnection: close\r\n\r\n`
+      const text = await exchange(server, `GET ${SECRETS}?scope[type]=account HTTP/1.1\r\n${lines}`)
+      expect(read(text).status).toBe(200)
+    },
+  )
 
   test('HEAD is a 404 with a length and without a body', async () => {
     const server = await serve()
@@ -1104,7 +1169,8 @@ describe('over a socket', () => {
     socket.on('data', (data) => {
       text += data
     })
-    socket.write(`POST ${SECRETS} HTTP/1.1\r\n${AUTHORIZED}Content-Length: ${SET.length}\r\n\r\n${SET.slice(0, 9)}`)
+    const head = `POST ${SECRETS} HTTP/1.1\r\n${AUTHORIZED}Content-Length: ${SET.length}\r\n\r\n`
+    socket.write(named(server, head + SET.slice(0, 9)))
     await arrived.opened
     const closed = server.close()
     socket.write(SET.slice(9))
@@ -1206,7 +1272,7 @@ describe('over a socket', () => {
         const socket = connect(port, '127.0.0.1')
         const heard = new Promise((resolve) => socket.once('data', resolve).once('close', resolve))
         socket.on('error', () => {})
-        socket.write(bytes + (i % 2 === 0 ? '' : 'x'.repeat(100_000)))
+        socket.write(named({ host: '127.0.0.1', port }, bytes) + (i % 2 === 0 ? '' : 'x'.repeat(100_000)))
         if (i % 3 === 0) await turnOfLoop()
         if (i % 5 === 0) await Promise.race([heard, setTimeout(20)])
         socket.resetAndDestroy()

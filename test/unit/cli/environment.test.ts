@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest'
+import { environmentOf } from '../../../src/cli/environment'
+import { LOADERS, loaderOf } from '../../../src/cli/loader-names'
+
+type Options = Partial<Parameters<typeof environmentOf>[2]>
+
+function made(names: readonly string[], inherited: Record<string, string> = {}, options: Options = {}): unknown {
+  const secrets = names.map((name) => ({ name, payload: `payload of ${name}` }))
+  return environmentOf(secrets, inherited, {
+    prefix: '',
+    override: false,
+    allowLoaders: false,
+    ignoreCase: false,
+    ...options,
+  })
+}
+
+describe('a variable that programs take code from', () => {
+  test.each([
+    ...['LD_PRELOAD', 'LD_AUDIT', 'DYLD_INSERT_LIBRARIES', 'GCONV_PATH', 'OPENSSL_CONF', 'HOSTALIASES', 'MALLOC_TRACE'],
+    ...['PATH', 'PATHEXT', 'COMSPEC', 'HOME', 'SHELL', 'ENV', 'BASH_ENV', 'IFS', 'PS4', 'PROMPT_COMMAND', 'ZDOTDIR'],
+    ...['NODE_OPTIONS', 'NODE_PATH', 'NODE_REPL_EXTERNAL_MODULE', 'ELECTRON_RUN_AS_NODE', 'NPM_CONFIG_SCRIPT_SHELL'],
+    ...[
+      'PYTHONSTARTUP',
+      'PYTHONPATH',
+      'PERL5OPT',
+      'PERL5LIB',
+      'RUBYOPT',
+      'RUBYLIB',
+      'LUA_INIT_5_4',
+      'PHPRC',
+      'R_PROFILE',
+    ],
+    ...[
+      'JAVA_TOOL_OPTIONS',
+      '_JAVA_OPTIONS',
+      'JDK_JAVA_OPTIONS',
+      'CLASSPATH',
+      'DOTNET_STARTUP_HOOKS',
+      'CORECLR_PROFILER',
+    ],
+    ...['GIT_SSH_COMMAND', 'GIT_EXTERNAL_DIFF', 'GIT_CONFIG_COUNT', 'GIT_PAGER', 'GIT_EXEC_PATH', 'GIT_ASKPASS'],
+    ...['PAGER', 'EDITOR', 'VISUAL', 'BROWSER', 'LESSOPEN', 'LESSCLOSE', 'MANPAGER', 'SSH_ASKPASS', 'MAKEFLAGS'],
+    ...['GOFLAGS', 'RUSTC_WRAPPER', 'TERMINFO', 'QT_PLUGIN_PATH', 'GTK_MODULES', 'SYSTEMD_PAGER', 'BASH_FUNC_TRUE__'],
+  ])('%s is made by no secret, whatever its letters and its prefix', (variable) => {
+    const lower = variable.toLowerCase()
+    for (const name of [variable, lower, lower.replaceAll('_', '.'), lower.replaceAll('_', '-')]) {
+      expect(() => made([name])).toThrow(`would be ${variable}`)
+      expect(() => made([name], {}, { override: true })).toThrow(`would be ${variable}`)
+    }
+    for (let at = 1; at < variable.length; at++) {
+      const [prefix, name] = [variable.slice(0, at), variable.slice(at)]
+      if (/\d$/.test(prefix)) continue
+      expect(() => made([name], {}, { prefix })).toThrow('would be')
+      expect(() => made([name], {}, { prefix: prefix.toLowerCase() })).toThrow('would be')
+    }
+    expect(made([variable], {}, { allowLoaders: true })).toEqual({ [variable]: `payload of ${variable}` })
+  })
+
+  test('is told apart from the names that secrets have', () => {
+    const usual =
+      'STRIPE_API_KEY DATABASE_URL DB_URL GIT_TOKEN GITHUB_TOKEN NPM_TOKEN NODE_AUTH_TOKEN NODE_ENV CARGO_REGISTRY_TOKEN ' +
+      'AWS_SECRET_ACCESS_KEY PGPASSWORD HTTPS_PROXY MY_PATH HOME_ASSISTANT_TOKEN EDITOR_KEY BROWSER_TOKEN JAVA_KEY LDAP_PASSWORD'
+    for (const name of usual.split(' ')) expect(loaderOf(name), name).toBeUndefined()
+    expect(() => made(usual.split(' '))).not.toThrow()
+  })
+
+  test('is in the table once', () => {
+    const names = LOADERS.flatMap(({ names }) => names)
+    expect(new Set(names).size).toBe(names.length)
+    for (const name of names) expect(name).toMatch(/^[A-Z_][A-Z0-9_]*\*?$/)
+  })
+})
+
+describe('a variable that is there already', () => {
+  test('is not replaced, whatever the name and the prefix are', () => {
+    for (const prefix of ['A=', 'A=B', 'a b', '1', '-', 'ü', 'A\n', '\0', '$(x)', 'A.']) {
+      expect(() => made(['x'], { A: 'there' }, { prefix }), prefix).toThrow('--prefix')
+    }
+    expect(() => made(['token'], { MY_TOKEN: 'there' }, { prefix: 'MY_' })).toThrow(
+      'MY_TOKEN is in the environment already',
+    )
+  })
+
+  test('is the same in other letters where the system says so', () => {
+    expect(made(['token'], { Token: 'there' })).toEqual({ Token: 'there', TOKEN: 'payload of token' })
+    expect(() => made(['token'], { Token: 'there' }, { ignoreCase: true })).toThrow('in the environment already')
+    expect(made(['token'], { Token: 'there' }, { ignoreCase: true, override: true })).toEqual({
+      TOKEN: 'payload of token',
+    })
+    const passphrase = { Secret_Store_Passphrase: 'kept' }
+    expect(made([], passphrase, { ignoreCase: true })).toEqual({})
+  })
+
+  test('is refused where two secrets would make it', () => {
+    expect(() => made(['a-b', 'a.b'], {}, { prefix: 'X_', override: true })).toThrow(
+      "'a-b' and 'a.b' would both be X_A_B",
+    )
+  })
+})
