@@ -29,6 +29,7 @@ const onDemand = [
   '^src/care/',
   '^src/base/(byte-stream|shortlist)\\.ts$',
   '^src/keys/wrap\\.ts$',
+  '^src/storage/level/files/',
   '^src/storage/((tally|write-alone|keyspace-inverse)\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
   '^src/platform/new-files\\.ts$',

@@ -9,6 +9,7 @@ import type { StoredRecord } from '../../format/record'
 import type { Change, Engine } from '../../storage/engine'
 import { openHead } from '../../storage/head'
 import { HEAD_ROW, type Keyspace, prefixRange } from '../../storage/keyspace'
+import type { FoundRow } from '../../storage/level/files/found'
 import { openRecord } from '../../storage/records'
 import { walkRows } from '../../storage/walk'
 import { writeAlone } from '../../storage/write-alone'
@@ -27,7 +28,6 @@ import {
   type Version,
   versionSuffix,
 } from './evidence-keys'
-import type { FoundRow } from './level-files/found'
 import { addTrace, compareVersions, type Grouped, newGroup, type Traces } from './traces'
 
 const COMMIT_ROWS = 500
