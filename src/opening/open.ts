@@ -21,7 +21,7 @@ import type { Engine } from '../storage/engine'
 import { openHead, sealHead } from '../storage/head'
 import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level/engine'
-import { droppedBytes, expectReadableLogs } from '../storage/level/logs'
+import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
 import { type OpenParts, OpenStore } from './open-store'
@@ -90,7 +90,8 @@ async function openFiles(
   try {
     const directory = await dataDirectory(location)
     release = await claim(directory)
-    await expectReadableLogs(directory)
+    // LevelDB would end the process over some bytes.
+    await (await import('../storage/level/files/check-files')).checkFiles(directory)
     engine = await LevelEngine.open(directory)
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)

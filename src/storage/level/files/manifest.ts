@@ -14,6 +14,30 @@ export interface Manifest {
   readonly nextFile: number
 }
 
+/** A table, as MANIFEST has it. */
+export interface TableEntry {
+  readonly level: number
+  readonly number: number
+  readonly bytes: number
+  /** Its first key, with its tag. */
+  readonly smallest: Uint8Array
+  readonly largest: Uint8Array
+}
+
+/** One record of a MANIFEST: what changed. */
+export interface Edit {
+  readonly comparator?: Uint8Array
+  readonly numbers: Partial<Numbers>
+  /** For a level, the key up to which it was compacted last. */
+  readonly pointers: readonly Uint8Array[]
+  readonly deleted: readonly { readonly level: number; readonly number: number }[]
+  readonly added: readonly TableEntry[]
+}
+
+type Numbers = { -readonly [name in Exclude<keyof Manifest, 'tables'>]: number }
+
+export const LEVELS = 7
+
 const TAG = {
   comparator: 1,
   log: 2,
@@ -32,53 +56,68 @@ const TAG = {
  */
 export function decodeManifest(file: Uint8Array): Manifest | undefined {
   const tables = new Set<number>()
-  const numbers = { log: 0, previousLog: 0, lastSequence: 0, nextFile: 0 }
+  const numbers: Numbers = { log: 0, previousLog: 0, lastSequence: 0, nextFile: 0 }
   let edits = 0
   for (const part of logParts(file)) {
-    if ('damaged' in part || !apply(new Cursor(part.record), tables, numbers)) return undefined
+    const edit = 'damaged' in part ? undefined : decodeEdit(part.record)
+    if (edit === undefined) return undefined
+    for (const { number } of edit.deleted) tables.delete(number)
+    for (const { number } of edit.added) tables.add(number)
+    Object.assign(numbers, edit.numbers)
     edits++
   }
   return edits === 0 ? undefined : { tables, ...numbers }
 }
 
-type Numbers = { -readonly [name in Exclude<keyof Manifest, 'tables'>]: number }
-
-function apply(cursor: Cursor, tables: Set<number>, numbers: Numbers): boolean {
+/** @returns `undefined` if it is none. The keys are views of the record. */
+export function decodeEdit(record: Uint8Array): Edit | undefined {
+  const cursor = new Cursor(record)
+  const edit = {
+    numbers: {} as Partial<Numbers>,
+    pointers: [] as Uint8Array[],
+    deleted: [] as { level: number; number: number }[],
+    added: [] as TableEntry[],
+  }
+  let comparator: Uint8Array | undefined
   while (cursor.at < cursor.end && !cursor.broken) {
     switch (cursor.varint()) {
       case TAG.comparator:
-        cursor.slice()
+        comparator = cursor.slice()
         break
       case TAG.log:
-        numbers.log = cursor.varint()
+        edit.numbers.log = cursor.varint()
         break
       case TAG.previousLog:
-        numbers.previousLog = cursor.varint()
+        edit.numbers.previousLog = cursor.varint()
         break
       case TAG.nextFile:
-        numbers.nextFile = cursor.varint()
+        edit.numbers.nextFile = cursor.varint()
         break
       case TAG.sequence:
-        numbers.lastSequence = cursor.varint()
+        edit.numbers.lastSequence = cursor.varint()
         break
       case TAG.pointer:
-        cursor.varint()
-        cursor.slice()
+        level(cursor)
+        edit.pointers.push(cursor.slice())
         break
       case TAG.deleted:
-        cursor.varint()
-        tables.delete(cursor.varint())
+        edit.deleted.push({ level: level(cursor), number: cursor.varint() })
         break
-      case TAG.added:
-        cursor.varint()
-        tables.add(cursor.varint())
-        cursor.varint()
-        cursor.slice()
-        cursor.slice()
+      case TAG.added: {
+        const place = { level: level(cursor), number: cursor.varint(), bytes: cursor.varint() }
+        edit.added.push({ ...place, smallest: cursor.slice(), largest: cursor.slice() })
         break
+      }
       default:
-        return false
+        return undefined
     }
   }
-  return !cursor.broken
+  if (cursor.broken) return undefined
+  return comparator === undefined ? edit : { ...edit, comparator }
+}
+
+function level(cursor: Cursor): number {
+  const value = cursor.varint()
+  if (value >= LEVELS) cursor.broken = true
+  return value
 }
