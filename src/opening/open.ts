@@ -91,8 +91,8 @@ async function openFiles(
     const directory = await dataDirectory(location)
     release = await claim(directory)
     // LevelDB would end the process over some bytes.
-    await (await import('../storage/level/files/check-files')).checkFiles(directory)
-    engine = await LevelEngine.open(directory)
+    const checked = await (await import('../storage/level/files/check-files')).checkFiles(directory)
+    engine = checked(await LevelEngine.open(directory))
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)
     await removeStagedKeyring(location)

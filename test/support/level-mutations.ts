@@ -308,6 +308,7 @@ function tables(change: (table: ForgedTable, draws: Draws) => ForgedTable): Muta
 const oneBlock = (change: (block: ForgedBlock, draws: Draws) => ForgedBlock): Mutation =>
   tables((table, draws) => {
     const index = draws.below(table.blocks.length)
+    if (table.blocks.length === 0) return table
     return { ...table, blocks: replaced(table.blocks, index, change(table.blocks[index] as ForgedBlock, draws)) }
   })
 

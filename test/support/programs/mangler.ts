@@ -4,7 +4,9 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { utf8 } from '../../../src/base/bytes'
 import { account, rawKey, SecretStore, SecretStoreError } from '../../../src/index'
+import type { Engine } from '../../../src/storage/engine'
 import { HEAD_ROW } from '../../../src/storage/keyspace'
 import { LevelEngine } from '../../../src/storage/level/engine'
 import { checkFiles } from '../../../src/storage/level/files/check-files'
@@ -111,24 +113,26 @@ type Attempt = (work: () => Promise<unknown>) => Promise<void>
 
 async function useEngine(location: string, attempt: Attempt, draws: Draws): Promise<void> {
   const directory = join(location, 'data')
-  let engine: LevelEngine | undefined
+  let engine: Engine | undefined
   await attempt(async () => {
-    await checkFiles(directory)
-    engine = await LevelEngine.open(directory)
+    // All at once, or each block before it is read.
+    const checked = await checkFiles(directory, ...draws.pick([[], [0]]))
+    engine = checked(await LevelEngine.open(directory))
   })
   if (engine === undefined) return
-  const open: LevelEngine = engine
+  const open: Engine = engine
+  for (const first of [0x68, 0x69, 0x70, 0x72, 0x78]) {
+    await attempt(async () => void open.getSync(Uint8Array.of(first, draws.below(256))))
+    await attempt(() => open.getMany([Uint8Array.of(first), utf8(`rt|account|name ${draws.below(60)}`)]))
+    await attempt(
+      async () => void (await open.scanKeys({ ...EVERYTHING, gte: Uint8Array.of(first, draws.below(256)), limit: 3 })),
+    )
+  }
   await attempt(async () => {
     const rows = await open.scan(EVERYTHING)
     for (const { key } of rows.slice(0, 50)) await open.get(key)
   })
   await attempt(async () => void (await open.scan({ ...EVERYTHING, reverse: true })))
-  for (const first of [0x68, 0x69, 0x70, 0x72, 0x78]) {
-    await attempt(async () => void open.getSync(Uint8Array.of(first, draws.below(256))))
-    await attempt(
-      async () => void (await open.scanKeys({ ...EVERYTHING, gte: Uint8Array.of(first, draws.below(256)), limit: 3 })),
-    )
-  }
   await attempt(async () => {
     const head = await open.get(HEAD_ROW)
     const batch = open.batch()

@@ -29,15 +29,15 @@ export function problemOfBlock(block: Uint8Array, take: EntryTaker): string | un
     let valueBytes = block[at + 2] as number
     let keyStart = at + 3
     if ((shared | rest | valueBytes) >= 0x80) {
-      keyStart = at
-      ;[shared, keyStart] = varint32(block, keyStart)
-      ;[rest, keyStart] = varint32(block, keyStart)
-      ;[valueBytes, keyStart] = varint32(block, keyStart)
+      shared = varint32(block, at)
+      rest = varint32(block, varintEnd)
+      valueBytes = varint32(block, varintEnd)
+      keyStart = varintEnd
     }
     const valueStart = keyStart + rest
     const end = valueStart + valueBytes
     if (!(end <= limit)) return 'an entry that does not end within its block'
-    if (shared > keyBytes || shared + rest > MOST_KEY_BYTES) return 'an entry with an impossible key'
+    if (!(shared <= keyBytes && shared + rest <= MOST_KEY_BYTES)) return 'an entry with an impossible key'
     if (at === nextRestart) {
       if (shared > 0) return 'a restart within a key'
       restart++
@@ -53,16 +53,19 @@ export function problemOfBlock(block: Uint8Array, take: EntryTaker): string | un
   return restart === restarts || isEmpty ? undefined : 'a restart that is no entry'
 }
 
-/** A number and where it ends; `NaN` if it does not fit. */
-function varint32(bytes: Uint8Array, start: number): [value: number, end: number] {
+/** Where the number ends that was read last: a pair for each number takes longer than the rest of the walk. */
+let varintEnd = 0
+
+/** @returns `NaN` if it is none of 32 bits. */
+function varint32(bytes: Uint8Array, start: number): number {
   let value = 0
-  let at = start
+  varintEnd = start
   for (let factor = 1; factor <= 2 ** 28; factor *= 128) {
-    const byte = bytes[at++] as number
+    const byte = bytes[varintEnd++] as number
     value += (byte & 0x7f) * factor
-    if (byte < 0x80) return [value <= 0xffff_ffff ? value : Number.NaN, at]
+    if (byte < 0x80) return value <= 0xffff_ffff ? value : Number.NaN
   }
-  return [Number.NaN, at]
+  return Number.NaN
 }
 
 /** The keys of a block of data or of an index, one after the other: whether each is one, and above the one before it. */

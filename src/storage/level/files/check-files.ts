@@ -9,14 +9,16 @@ import {
   readRegularFile,
   unless,
 } from '../../../platform/files'
-import { RandomAccess } from '../../../platform/random-access'
+import { readPartSync } from '../../../platform/random-access'
 import { system } from '../../directory/system-errors'
+import type { Engine } from '../../engine'
 import { numbersOfBatch } from './batch'
+import { CheckedEngine } from './checked-engine'
 import { decodeEdit, type TableEntry } from './manifest'
 import { LogReplay } from './replay'
-import { Sequences } from './sequences'
 import { damagedFile, TableCheck } from './table-check'
-import { Damage, layoutOf } from './table-layout'
+import { TableChecks } from './table-checks'
+import { Damage, decodeFooter, FOOTER_BYTES } from './table-layout'
 import { type Version, VersionBuilder } from './version'
 
 /**
@@ -32,17 +34,33 @@ const MOST_LOG_BYTES: number = 2 ** 33
 const MOST_RECORD_BYTES: number = 2 ** 31
 /** Names with a number that LevelDB cannot hold are nothing to it. */
 const MOST_NUMBER: bigint = 2n ** 64n - 1n
+/** That of a thousand secrets; opening a store is not to wait for more. */
+const MOST_BYTES_AT_ONCE: number = 4 * 1024 * 1024
 const ATTEMPTS = 20
 const RETRY_PAUSE_MS = 25
+/** LevelDB makes a table of what is in memory when that takes 4 MiB, and what it keeps beside a row. */
+const MEMORY_BYTES: number = 4 * 1024 * 1024
+const ROW_BYTES = 64
+/** Of so many tables in the topmost level, or so many bytes in those below it, it compacts some. */
+const COMPACTED_TABLES = 4
+const COMPACTED_BYTES: readonly number[] = [1, 10, 100, 1000, 10_000].map((factor) => factor * 10 * 1024 * 1024)
 
 /**
+ * Looks at the files of a database that LevelDB is about to open: at all of CURRENT, MANIFEST, the logs, and the indexes of
+ * tables. Of longer tables, the blocks of data are looked at later.
+ *
+ * @param mostBytesAtOnce - Of longer tables.
+ * @returns Gives an engine over these files, which has that done before LevelDB reads them.
  * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_LOCKED` if somebody writes to them meanwhile, `ERR_IO`.
  */
-export async function checkFiles(directory: string): Promise<void> {
+export async function checkFiles(
+  directory: string,
+  mostBytesAtOnce: number = MOST_BYTES_AT_ONCE,
+): Promise<(engine: Engine) => Engine> {
   for (let attempt = 1; ; attempt++) {
     const before = await pictureOf(directory)
     try {
-      return await system(DATA_DIRECTORY, () => checkOnce(directory))
+      return await system(DATA_DIRECTORY, () => checkOnce(directory, mostBytesAtOnce))
     } catch (error) {
       // Whoever has them open may just have exchanged some.
       if (!(error instanceof SecretStoreError) || error.code !== 'ERR_CORRUPT') throw error
@@ -64,18 +82,20 @@ function pictureOf(directory: string): Promise<string> {
   })
 }
 
-async function checkOnce(directory: string): Promise<void> {
+async function checkOnce(directory: string, mostBytesAtOnce: number): Promise<(engine: Engine) => Engine> {
   const names = await entries(directory)
   const version = await readVersion(directory)
   const logged = await checkLogs(directory, names, version)
-  const sequences = new Sequences(Math.max(version.lastSequence, logged.last))
-  const take = (sequence: number): string | undefined =>
-    sequence < logged.first ? sequences.take(sequence) : 'a write that is in a log, too'
-  for (const entry of version.tables) {
-    await withTable(directory, entry, names, async (table, file) => {
-      for (const piece of table.pieces()) table.check(await file.read(piece.start, piece.end), piece, take)
-    })
+  const tables: TableCheck[] = []
+  for (const entry of version.tables) tables.push(openTable(directory, entry, names))
+  const limits = { last: Math.max(version.lastSequence, logged.last), logged: logged.first }
+  const checks = new TableChecks(directory, tables, limits)
+  const bytes = tables.reduce((sum, { entry }) => sum + entry.bytes, 0)
+  if (bytes > mostBytesAtOnce && !compactsAtOnce(version, logged.tables)) {
+    return (engine) => new CheckedEngine(engine, checks)
   }
+  await checks.complete()
+  return (engine) => engine
 }
 
 async function readVersion(directory: string): Promise<Version> {
@@ -104,8 +124,10 @@ async function readVersion(directory: string): Promise<Version> {
 /** The numbers of the writes that LevelDB takes out of logs. */
 interface Logged {
   /** Infinity if there are none. */
-  readonly first: number
-  readonly last: number
+  first: number
+  last: number
+  /** At most so many tables will be made of them. */
+  tables: number
 }
 
 async function checkLogs(directory: string, names: readonly string[], version: Version): Promise<Logged> {
@@ -118,13 +140,14 @@ async function checkLogs(directory: string, names: readonly string[], version: V
     if (!isNamed) throw damagedFile(labelOf(name), 'a log under another name')
     return [Number(number)]
   })
-  const logged = { first: Number.POSITIVE_INFINITY, last: 0 }
+  const logged: Logged = { first: Number.POSITIVE_INFINITY, last: 0, tables: 0 }
   for (const number of numbers.sort((a, b) => a - b)) await checkLog(directory, `${padded(number)}.log`, logged)
   return logged
 }
 
 /** Each write has a number above those before it. LevelDB leaves out damaged records by itself, and says so in LOG. */
-async function checkLog(directory: string, name: string, logged: { first: number; last: number }): Promise<void> {
+async function checkLog(directory: string, name: string, logged: Logged): Promise<void> {
+  let memoryBytes = 0
   let problem: string | undefined
   const replay = new LogReplay(MOST_RECORD_BYTES, {
     onRecord(record) {
@@ -135,11 +158,13 @@ async function checkLog(directory: string, name: string, logged: { first: number
       else {
         logged.first = Math.min(logged.first, batch.first)
         logged.last = batch.first + batch.count - 1
+        memoryBytes += 2 * record.length + batch.count * ROW_BYTES
       }
     },
     onDrop() {},
   })
   await readThrough(directory, name, replay)
+  if (memoryBytes > 0) logged.tables += 1 + Math.floor(memoryBytes / MEMORY_BYTES)
   if (problem !== undefined) throw damagedFile(labelOf(name), problem)
 }
 
@@ -160,29 +185,27 @@ async function readThrough(directory: string, name: string, replay: LogReplay): 
   return bytes
 }
 
-async function withTable(
-  directory: string,
-  entry: TableEntry,
-  names: readonly string[],
-  work: (table: TableCheck, file: RandomAccess) => Promise<void>,
-): Promise<void> {
+/** Its length and its footer; the rest is looked at when LevelDB is about to. */
+function openTable(directory: string, entry: TableEntry, names: readonly string[]): TableCheck {
   const name = ['ldb', 'sst'].map((suffix) => `${padded(entry.number)}.${suffix}`).find((one) => names.includes(one))
-  const label = labelOf(name ?? `${padded(entry.number)}.ldb`)
-  const file = name && (await unless(RandomAccess.open(joinPath(directory, name)), 'ENOENT', NOT_REGULAR))
-  if (!name || !file) throw damagedFile(label, 'none')
-  try {
-    if (file.bytes < entry.bytes) throw damagedFile(label, 'one that is cut short')
-    const asking = layoutOf(entry.bytes)
-    let asked = asking.next()
-    while (!asked.done) {
-      const { start, end } = asked.value
-      asked = asking.next(await file.read(start, end))
-    }
-    if (asked.value instanceof Damage) throw damagedFile(label, asked.value.what)
-    await work(new TableCheck(entry, asked.value, name), file)
-  } finally {
-    await file.close()
-  }
+  if (name === undefined) throw damagedFile(labelOf(`${padded(entry.number)}.ldb`), 'none')
+  const path = joinPath(directory, name)
+  const start = entry.bytes - FOOTER_BYTES
+  const bytes = start < 0 ? undefined : readPartSync(path, start, entry.bytes)
+  if (bytes?.length !== FOOTER_BYTES) throw damagedFile(labelOf(name), 'one that is cut short')
+  const footer = decodeFooter(bytes, start)
+  if (footer instanceof Damage) throw damagedFile(labelOf(name), footer.what)
+  return new TableCheck(entry, name, footer, (span) => readPartSync(path, span.start, span.end))
+}
+
+/** Whether LevelDB compacts as soon as it is open, which reads whole tables (LevelDB, db/version_set.cc, `Finalize`). */
+function compactsAtOnce({ tables }: Version, fromLogs: number): boolean {
+  const topmost = tables.filter(({ level }) => level === 0).length
+  if (topmost + fromLogs >= COMPACTED_TABLES) return true
+  return COMPACTED_BYTES.some((most, index) => {
+    const level = tables.filter((table) => table.level === index + 1)
+    return level.reduce((sum, { bytes }) => sum + bytes, 0) >= most
+  })
 }
 
 function labelOf(name: string): string {

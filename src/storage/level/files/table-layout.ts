@@ -13,18 +13,27 @@ const FILTER: Uint8Array = utf8('filter.leveldb.BuiltinBloomFilter2')
 /** A block holds one value at most that is longer than itself, and no payload is above 1 GiB. */
 const MOST_BLOCK_BYTES: number = 2 ** 30 + 2 ** 24
 
-/** A part of a file that is asked for, without its trailer if it is a block. */
+/** A part of a file. */
 export interface Span {
   readonly start: number
   readonly end: number
 }
 
-/** Where the blocks of data are, in order. */
+/** What the footer of a table leads to. */
+export interface Footer {
+  readonly meta: Span
+  readonly index: Span
+  /** Its own place. */
+  readonly start: number
+}
+
+/** Where the blocks of data are, in order, and in the index the keys up to which they go. */
 export interface TableLayout {
+  readonly index: Uint8Array
+  readonly keyStarts: readonly number[]
+  readonly keyEnds: readonly number[]
   readonly starts: readonly number[]
   readonly ends: readonly number[]
-  /** The keys up to which they go. */
-  readonly separators: readonly Uint8Array[]
 }
 
 /** A problem, in words. */
@@ -36,77 +45,93 @@ export class Damage {
   }
 }
 
-/**
- * The layout of a table: of its footer, its index, and what leads to its filter (LevelDB, table/table.cc). It asks for the
- * parts of the file that it needs; LevelDB reads these without looking at their checksums, and so does this.
- *
- * @param bytes - The length of the table, as MANIFEST has it.
- */
-export function* layoutOf(bytes: number): Generator<Span, TableLayout | Damage, Uint8Array> {
-  if (bytes < FOOTER_BYTES) return new Damage('one that is too short')
-  const data = bytes - FOOTER_BYTES
-  const footer = yield { start: data, end: bytes }
+/** @param start - Where it is: at the end of what MANIFEST says is the table. */
+export function decodeFooter(footer: Uint8Array, start: number): Footer | Damage {
   if (!equal(footer.subarray(FOOTER_BYTES - MAGIC.length), MAGIC)) return new Damage('no footer')
   const cursor = new Cursor(footer, 0, FOOTER_BYTES - MAGIC.length)
-  const [meta, index] = [handleAt(cursor, data), handleAt(cursor, data)]
-  if (meta === undefined || index === undefined) return new Damage('an index outside of it')
-  const problem = yield* filterOf(meta, data)
-  if (problem !== undefined) return problem
-  const block = contentOf(yield withTrailer(index))
-  return block === undefined ? new Damage('an index of an unknown sort') : indexOf(block, data)
+  const [meta, index] = [handleAt(cursor, start), handleAt(cursor, start)]
+  return meta === undefined || index === undefined ? new Damage('an index outside of it') : { meta, index, start }
 }
 
-/** What it says is a hint only; what matters is that LevelDB can read it. */
-function* filterOf(meta: Span, data: number): Generator<Span, Damage | undefined, Uint8Array> {
-  const block = contentOf(yield withTrailer(meta))
+/**
+ * The layout of a table (LevelDB, table/table.cc): of its index, and of what leads to its filter. LevelDB looks at none of
+ * their checksums, and neither does this: it is what they say that must not be beyond it.
+ *
+ * @param read - Gives a part of the file.
+ */
+export function layoutOf({ meta, index, start }: Footer, read: (span: Span) => Uint8Array): TableLayout | Damage {
+  const problem = filterOf(meta, start, read)
+  if (problem !== undefined) return problem
+  const block = contentOf(read(withTrailer(index)))
+  return block === undefined ? new Damage('an index of an unknown sort') : indexOf(block, start)
+}
+
+/** What a filter says is a hint only; what matters is that LevelDB can read it. */
+function filterOf(meta: Span, footer: number, read: (span: Span) => Uint8Array): Damage | undefined {
+  const block = contentOf(read(withTrailer(meta)))
   if (block === undefined) return new Damage('a list of filters of an unknown sort')
   // The beginning of a key, as far as it can be that of the filter.
   const key = new Uint8Array(FILTER.length)
   const filters: Uint8Array[] = []
   const problem = problemOfBlock(block, (shared, keyStart, valueStart, end) => {
-    if (shared < key.length)
-      key.set(block.subarray(keyStart, Math.min(valueStart, keyStart + key.length - shared)), shared)
-    if (shared + valueStart - keyStart === key.length && equal(key, FILTER))
+    const known = Math.min(valueStart, keyStart + key.length - shared)
+    if (shared < key.length) key.set(block.subarray(keyStart, known), shared)
+    if (shared + valueStart - keyStart === key.length && equal(key, FILTER)) {
       filters.push(block.subarray(valueStart, end))
+    }
     return undefined
   })
   if (problem !== undefined) return new Damage(problem)
   for (const filter of filters) {
-    const handle = handleAt(new Cursor(filter), data)
+    const handle = handleAt(new Cursor(filter), footer)
     if (handle === undefined) return new Damage('a filter outside of it')
-    if (contentOf(yield withTrailer(handle)) === undefined) return new Damage('a filter of an unknown sort')
+    const isPlain = read({ start: handle.end, end: handle.end + 1 })[0] === COMPRESSION.none
+    if (!isPlain && contentOf(read(withTrailer(handle))) === undefined) return new Damage('a filter of an unknown sort')
   }
   return undefined
 }
 
 /** The blocks lie one after the other, so that going over all of them is never more work than the file is long. */
-function indexOf(block: Uint8Array, data: number): TableLayout | Damage {
-  const layout = { starts: [] as number[], ends: [] as number[], separators: [] as Uint8Array[] }
+function indexOf(index: Uint8Array, footer: number): TableLayout | Damage {
+  const layout = {
+    index,
+    keyStarts: [] as number[],
+    keyEnds: [] as number[],
+    starts: [] as number[],
+    ends: [] as number[],
+  }
   const walk = new KeyWalk()
-  walk.begin(block)
+  walk.begin(index)
+  const cursor = new Cursor(index)
   let done = 0
-  const problem = problemOfBlock(block, (shared, keyStart, valueStart, end) => {
+  const problem = problemOfBlock(index, (shared, keyStart, valueStart) => {
     // LevelDB writes every key of an index whole.
     const wrong = shared > 0 ? 'an index of parts of keys' : walk.next(0, keyStart, valueStart)
     if (wrong !== undefined) return wrong
-    const handle = handleAt(new Cursor(block, valueStart, end), data)
-    if (handle === undefined || handle.start < done) return 'a block outside of it'
-    layout.starts.push(handle.start)
-    layout.ends.push(handle.end)
-    layout.separators.push(block.subarray(keyStart, valueStart))
-    done = handle.end + TRAILER_BYTES
+    cursor.at = valueStart
+    const start = cursor.varint()
+    const length = cursor.varint()
+    const end = start + length
+    if (cursor.broken || start < done || length > MOST_BLOCK_BYTES || end + TRAILER_BYTES > footer) {
+      return 'a block outside of it'
+    }
+    layout.keyStarts.push(keyStart)
+    layout.keyEnds.push(valueStart)
+    layout.starts.push(start)
+    layout.ends.push(end)
+    done = end + TRAILER_BYTES
     return undefined
   })
   if (problem !== undefined) return new Damage(problem)
   return layout.starts.length === 0 ? new Damage('an index without entries') : layout
 }
 
-/** @param data - Where the footer begins. @returns `undefined` if it does not lie before that. */
-function handleAt(cursor: Cursor, data: number): Span | undefined {
+/** @param footer - Where that begins. @returns `undefined` if it does not lie before that. */
+function handleAt(cursor: Cursor, footer: number): Span | undefined {
   const start = cursor.varint()
   const length = cursor.varint()
   const end = start + length
-  return cursor.broken || length > MOST_BLOCK_BYTES || end + TRAILER_BYTES > data ? undefined : { start, end }
+  return cursor.broken || length > MOST_BLOCK_BYTES || end + TRAILER_BYTES > footer ? undefined : { start, end }
 }
 
 function withTrailer({ start, end }: Span): Span {
