@@ -1,5 +1,6 @@
 import crc32c from 'crc-32/crc32c.js'
 import { concat } from '../../src/base/bytes'
+import type { Edit } from '../../src/storage/level/files/manifest'
 
 /** Makes files of LevelDB out of their parts, with checksums that are right whatever the parts say. */
 
@@ -220,6 +221,18 @@ export interface ForgedAddition {
   readonly bytes: bigint | number
   readonly smallest: Uint8Array
   readonly largest: Uint8Array
+}
+
+/** One that was read, to be made again. The level of a compaction is of no account. */
+export function forgedOf(edit: Edit): ForgedEdit {
+  const tags = { log: 2, nextFile: 3, lastSequence: 4, previousLog: 9 } as const
+  return {
+    ...(edit.comparator ? { comparator: new TextDecoder().decode(edit.comparator) } : {}),
+    numbers: Object.entries(edit.numbers).map(([name, value]) => [tags[name as keyof typeof tags], value as number]),
+    pointers: edit.pointers.map((key) => [2, key]),
+    deleted: edit.deleted.map(({ level, number: one }) => [level, one]),
+    added: edit.added,
+  }
 }
 
 export function forgeEdit({ comparator, numbers, pointers, deleted, added }: ForgedEdit): Uint8Array {

@@ -10,6 +10,7 @@ import {
   type ForgedTable,
   fixed,
   forgeBatch,
+  forgedOf,
   forgeEdit,
   forgeLog,
   forgeTable,
@@ -178,17 +179,6 @@ const LOGS: readonly Mutation[] = [
     ),
 ]
 
-function toForged(edit: Edit): ForgedEdit {
-  const tags = { log: 2, nextFile: 3, lastSequence: 4, previousLog: 9 } as const
-  return {
-    ...(edit.comparator ? { comparator: new TextDecoder().decode(edit.comparator) } : {}),
-    numbers: Object.entries(edit.numbers).map(([name, value]) => [tags[name as keyof typeof tags], value as number]),
-    pointers: edit.pointers.map((key) => [2, key]),
-    deleted: edit.deleted.map(({ level, number: one }) => [level, one]),
-    added: edit.added,
-  }
-}
-
 function edits(change: (all: ForgedEdit[], draws: Draws, files: Files) => ForgedEdit[]): Mutation {
   return (files, draws) =>
     withOne(files, MANIFEST, draws, (manifest) => {
@@ -198,7 +188,7 @@ function edits(change: (all: ForgedEdit[], draws: Draws, files: Files) => Forged
         ? manifest
         : forgeLog(
             change(
-              all.map((edit) => toForged(edit as Edit)),
+              all.map((edit) => forgedOf(edit as Edit)),
               draws,
               files,
             ).map(forgeEdit),

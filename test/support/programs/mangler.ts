@@ -39,7 +39,7 @@ const STORE_TRIALS = 4
 
 function readFiles(directory: string): ReadonlyMap<string, Uint8Array> {
   const names = readdirSync(directory).filter((name) => name !== 'LOCK')
-  return new Map(names.map((name) => [name, readFileSync(join(directory, name))]))
+  return new Map(names.map((name) => [name, new Uint8Array(readFileSync(join(directory, name)))]))
 }
 
 class Mangler {

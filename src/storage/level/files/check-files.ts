@@ -1,14 +1,6 @@
 import { SecretStoreError } from '../../../errors'
 import { DATA_DIRECTORY } from '../../../format/constants'
-import {
-  entries,
-  fileGeneration,
-  filePieces,
-  joinPath,
-  NOT_REGULAR,
-  readRegularFile,
-  unless,
-} from '../../../platform/files'
+import { entries, fileGeneration, filePieces, joinPath, readRegularFile, unless } from '../../../platform/files'
 import { readPartSync } from '../../../platform/random-access'
 import { system } from '../../directory/system-errors'
 import type { Engine } from '../../engine'
@@ -173,7 +165,7 @@ async function readThrough(directory: string, name: string, replay: LogReplay): 
   const pieces = filePieces(joinPath(directory, name))
   let bytes = 0
   for (;;) {
-    const next = await unless(pieces.next(), 'ENOENT', NOT_REGULAR)
+    const next = await unless(pieces.next(), 'ENOENT')
     if (next === undefined) return undefined
     if (next.done) break
     bytes += next.value.length
