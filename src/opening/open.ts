@@ -84,6 +84,9 @@ async function openFiles(
   { location, minima, created }: Located,
   settings: OpenSettings,
 ): Promise<{ readonly parts: OpenParts; readonly passedOver: number }> {
+  // Loaded while the key is asked for.
+  const loading = import('../storage/level/files/check-files')
+  loading.catch(() => {})
   let unlocked = await unlockStore(location, settings, created)
   let release = (): void => {}
   let engine: Engine | undefined
@@ -91,7 +94,7 @@ async function openFiles(
     const directory = await dataDirectory(location)
     release = await claim(directory)
     // LevelDB would end the process over some bytes.
-    const checked = await (await import('../storage/level/files/check-files')).checkFiles(directory)
+    const checked = await (await loading).checkFiles(directory)
     engine = checked(await LevelEngine.open(directory))
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)

@@ -31,8 +31,11 @@ const FORBIDDEN = [
 
 const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:url']
 
-/** A little more than there is: it is not to grow unnoticed. */
-const AT_START_BYTES = 29_950
+/**
+ * A little more than there is: it is not to grow unnoticed. Some 900 of these are what the bundler needs to share errors,
+ * bytes and files with the check of LevelDB's files, which is loaded when a directory is opened.
+ */
+const AT_START_BYTES = 30_830
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string

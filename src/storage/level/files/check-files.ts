@@ -78,9 +78,8 @@ async function checkOnce(directory: string, mostBytesAtOnce: number): Promise<(e
   const names = await entries(directory)
   const version = await readVersion(directory)
   const logged = await checkLogs(directory, names, version)
-  const tables: TableCheck[] = []
-  for (const entry of version.tables) tables.push(openTable(directory, entry, names))
   const limits = { last: Math.max(version.lastSequence, logged.last), logged: logged.first }
+  const tables = version.tables.map((entry) => openTable(directory, entry, names, limits.last))
   const checks = new TableChecks(directory, tables, limits)
   const bytes = tables.reduce((sum, { entry }) => sum + entry.bytes, 0)
   if (bytes > mostBytesAtOnce && !compactsAtOnce(version, logged.tables)) {
@@ -178,7 +177,7 @@ async function readThrough(directory: string, name: string, replay: LogReplay): 
 }
 
 /** Its length and its footer; the rest is looked at when LevelDB is about to. */
-function openTable(directory: string, entry: TableEntry, names: readonly string[]): TableCheck {
+function openTable(directory: string, entry: TableEntry, names: readonly string[], last: number): TableCheck {
   const name = ['ldb', 'sst'].map((suffix) => `${padded(entry.number)}.${suffix}`).find((one) => names.includes(one))
   if (name === undefined) throw damagedFile(labelOf(`${padded(entry.number)}.ldb`), 'none')
   const path = joinPath(directory, name)
@@ -187,7 +186,7 @@ function openTable(directory: string, entry: TableEntry, names: readonly string[
   if (bytes?.length !== FOOTER_BYTES) throw damagedFile(labelOf(name), 'one that is cut short')
   const footer = decodeFooter(bytes, start)
   if (footer instanceof Damage) throw damagedFile(labelOf(name), footer.what)
-  return new TableCheck(entry, name, footer, (span) => readPartSync(path, span.start, span.end))
+  return new TableCheck(entry, name, footer, last, (span) => readPartSync(path, span.start, span.end))
 }
 
 /** Whether LevelDB compacts as soon as it is open, which reads whole tables (LevelDB, db/version_set.cc, `Finalize`). */

@@ -5,7 +5,17 @@ import { KEY_TAG_BYTES } from './block'
 import { type KeyBounds, KeyWalk, problemOfData } from './block-check'
 import type { TableEntry } from './manifest'
 import type { Sequences } from './sequences'
-import { contentOf, Damage, type Footer, layoutOf, type Span, type TableLayout, TRAILER_BYTES } from './table-layout'
+import {
+  contentOf,
+  Damage,
+  type Footer,
+  layoutOf,
+  problemOfOrder,
+  type Span,
+  separatorOf,
+  type TableLayout,
+  TRAILER_BYTES,
+} from './table-layout'
 
 /** Blocks that lie one after the other: from which, to below which; and where in the file. */
 export interface Piece extends Span {
@@ -22,22 +32,30 @@ export class TableCheck {
   /** Of its file. */
   readonly name: string
   readonly #footer: Footer
+  readonly #lastSequence: number
   readonly #read: (span: Span) => Uint8Array
   readonly #walk = new KeyWalk()
   #known: TableLayout | undefined
   #isChecked: Uint8Array = new Uint8Array()
 
-  /** @param read - Gives a part of the file. */
-  constructor(entry: TableEntry, name: string, footer: Footer, read: (span: Span) => Uint8Array) {
+  /**
+   * @param lastSequence - The number of the last write.
+   * @param read - Gives a part of the file.
+   */
+  constructor(entry: TableEntry, name: string, footer: Footer, lastSequence: number, read: (span: Span) => Uint8Array) {
     this.entry = entry
     this.name = name
     this.#footer = footer
+    this.#lastSequence = lastSequence
     this.#read = read
   }
 
   /** All of its blocks. */
   *pieces(): Generator<Piece, void> {
-    const { starts, ends } = this.#layout()
+    const layout = this.#layout()
+    const problem = problemOfOrder(layout)
+    if (problem !== undefined) throw this.#damaged(problem)
+    const { starts, ends } = layout
     for (let from = 0; from < starts.length; ) {
       const start = starts[from] as number
       let to = from + 1
@@ -47,21 +65,28 @@ export class TableCheck {
     }
   }
 
-  /** Those that LevelDB looks for a row in, but for such as are known: one, or two where it may be at the end of one. */
-  *piecesOf(row: Uint8Array): Generator<Piece, void> {
+  /**
+   * The block in which LevelDB looks for the newest write of a row, unless it is known: found in the same steps, since
+   * nobody has looked at the order of the index yet (LevelDB, table/block.cc, `Seek`).
+   */
+  pieceOf(row: Uint8Array): Piece | undefined {
     const { smallest, largest } = this.entry
-    if (compare(row, rowOf(smallest)) < 0 || compare(row, rowOf(largest)) > 0) return
-    const blocks = this.#layout().starts.length
-    let low = 0
-    for (let high = blocks; low < high; ) {
-      const middle = (low + high) >>> 1
-      if (compare(rowOf(this.#separator(middle)), row) < 0) low = middle + 1
-      else high = middle
+    if (compare(row, rowOf(smallest)) < 0 || compare(row, rowOf(largest)) > 0) return undefined
+    const layout = this.#layout()
+    const isBelow = (block: number): boolean => {
+      const separator = separatorOf(layout, block)
+      // A key that was made up for an index has a number above those of all writes, and comes before these.
+      return (compare(rowOf(separator), row) || (isWritten(separator) ? 1 : -1)) < 0
     }
-    for (let block = low; block < blocks; block++) {
-      if (this.#isChecked[block] === 0) yield this.#piece(block, block + 1)
-      if (compare(rowOf(this.#separator(block)), row) > 0) return
+    const blocks = layout.starts.length
+    let block = 0
+    for (let right = blocks - 1; block < right; ) {
+      const middle = (block + right + 1) >>> 1
+      if (isBelow(middle)) block = middle
+      else right = middle - 1
     }
+    while (block < blocks && isBelow(block)) block++
+    return block === blocks || this.#isChecked[block] === 1 ? undefined : this.#piece(block, block + 1)
   }
 
   /**
@@ -88,7 +113,7 @@ export class TableCheck {
   /** LevelDB reads it when it needs the table. */
   #layout(): TableLayout {
     if (this.#known !== undefined) return this.#known
-    const layout = layoutOf(this.#footer, (span) => {
+    const layout = layoutOf(this.#footer, this.#lastSequence, (span) => {
       const bytes = this.#read(span)
       if (bytes.length < span.end - span.start) throw this.#damaged('one that is cut short')
       return bytes
@@ -99,22 +124,18 @@ export class TableCheck {
     return layout
   }
 
-  #separator(block: number): Uint8Array {
-    const { index, keyStarts, keyEnds } = this.#layout()
-    return index.subarray(keyStarts[block], keyEnds[block])
-  }
-
   #piece(from: number, to: number): Piece {
     const { starts, ends } = this.#layout()
     return { from, to, start: starts[from] as number, end: (ends[to - 1] as number) + TRAILER_BYTES }
   }
 
   #bounds(block: number): KeyBounds {
-    const separator = this.#separator(block)
-    const isLast = block === this.#layout().starts.length - 1
+    const layout = this.#layout()
+    const separator = separatorOf(layout, block)
+    const isLast = block === layout.starts.length - 1
     return {
       from: block === 0 ? this.entry.smallest : undefined,
-      after: block === 0 ? undefined : this.#separator(block - 1),
+      after: block === 0 ? undefined : separatorOf(layout, block - 1),
       to: isLast ? [separator, this.entry.largest] : [separator],
     }
   }
@@ -122,6 +143,11 @@ export class TableCheck {
   #damaged(got: string): Error {
     return damagedFile(`${DATA_DIRECTORY}/${this.name}`, got)
   }
+}
+
+/** Whether it has the number of a write; a key that was made up for an index has one above all of these. */
+function isWritten(key: Uint8Array): boolean {
+  return (key[key.length - 1] as number) < 0x80
 }
 
 /** Without its tag. */

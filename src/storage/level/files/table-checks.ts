@@ -68,7 +68,8 @@ export class TableChecks {
   checkRow(row: Uint8Array): void {
     if (this.#problem !== undefined) throw this.#problem
     for (const table of this.#tables) {
-      for (const piece of this.#refusing(() => [...table.piecesOf(row)])) this.#checkSync(table, piece, undefined)
+      const piece = this.#refusing(() => table.pieceOf(row))
+      if (piece !== undefined) this.#checkSync(table, piece, undefined)
     }
   }
 

@@ -1,6 +1,8 @@
 import { equal, utf8 } from '../../../base/bytes'
-import { KeyWalk, problemOfBlock } from './block-check'
-import { Cursor } from './coding'
+import { KEY_TAG_BYTES, SORT } from './block'
+import { problemOfBlock } from './block-check'
+import { Cursor, u32 } from './coding'
+import { compareInternal } from './internal-key'
 import { decompress } from './snappy'
 
 /** Two handles, zeros, and the magic number. */
@@ -10,6 +12,8 @@ export const TRAILER_BYTES = 5
 const MAGIC: Uint8Array = Uint8Array.of(0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb)
 const COMPRESSION = { none: 0, snappy: 1 } as const
 const FILTER: Uint8Array = utf8('filter.leveldb.BuiltinBloomFilter2')
+/** The lower half of the tag of a key that LevelDB made up for an index: the greatest number, and the sort of a value. */
+const MADE_UP_LOW = 0xffff_ff01
 /** A block holds one value at most that is longer than itself, and no payload is above 1 GiB. */
 const MOST_BLOCK_BYTES: number = 2 ** 30 + 2 ** 24
 
@@ -57,13 +61,18 @@ export function decodeFooter(footer: Uint8Array, start: number): Footer | Damage
  * The layout of a table (LevelDB, table/table.cc): of its index, and of what leads to its filter. LevelDB looks at none of
  * their checksums, and neither does this: it is what they say that must not be beyond it.
  *
+ * @param lastSequence - The number of the last write.
  * @param read - Gives a part of the file.
  */
-export function layoutOf({ meta, index, start }: Footer, read: (span: Span) => Uint8Array): TableLayout | Damage {
+export function layoutOf(
+  { meta, index, start }: Footer,
+  lastSequence: number,
+  read: (span: Span) => Uint8Array,
+): TableLayout | Damage {
   const problem = filterOf(meta, start, read)
   if (problem !== undefined) return problem
   const block = contentOf(read(withTrailer(index)))
-  return block === undefined ? new Damage('an index of an unknown sort') : indexOf(block, start)
+  return block === undefined ? new Damage('an index of an unknown sort') : indexOf(block, start, lastSequence)
 }
 
 /** What a filter says is a hint only; what matters is that LevelDB can read it. */
@@ -92,7 +101,7 @@ function filterOf(meta: Span, footer: number, read: (span: Span) => Uint8Array):
 }
 
 /** The blocks lie one after the other, so that going over all of them is never more work than the file is long. */
-function indexOf(index: Uint8Array, footer: number): TableLayout | Damage {
+function indexOf(index: Uint8Array, footer: number, lastSequence: number): TableLayout | Damage {
   const layout = {
     index,
     keyStarts: [] as number[],
@@ -100,14 +109,15 @@ function indexOf(index: Uint8Array, footer: number): TableLayout | Damage {
     starts: [] as number[],
     ends: [] as number[],
   }
-  const walk = new KeyWalk()
-  walk.begin(index)
   const cursor = new Cursor(index)
   let done = 0
   const problem = problemOfBlock(index, (shared, keyStart, valueStart) => {
-    // LevelDB writes every key of an index whole.
-    const wrong = shared > 0 ? 'an index of parts of keys' : walk.next(0, keyStart, valueStart)
-    if (wrong !== undefined) return wrong
+    if (shared > 0) return 'an index of parts of keys'
+    if (valueStart - keyStart < KEY_TAG_BYTES) return 'an index with a key without a tag'
+    const [low, high] = [u32(index, valueStart - KEY_TAG_BYTES), u32(index, valueStart - KEY_TAG_BYTES + 4)]
+    const isMadeUp = high === 0xffff_ffff && low === MADE_UP_LOW
+    if (!isMadeUp && (low & 0xff) > SORT.value) return 'an index with a key of an unknown sort'
+    if (!isMadeUp && high * 0x100_0000 + (low >>> 8) > lastSequence) return 'a write whose number is still to come'
     cursor.at = valueStart
     const start = cursor.varint()
     const length = cursor.varint()
@@ -123,7 +133,23 @@ function indexOf(index: Uint8Array, footer: number): TableLayout | Damage {
     return undefined
   })
   if (problem !== undefined) return new Damage(problem)
-  return layout.starts.length === 0 ? new Damage('an index without entries') : layout
+  if (layout.starts.length === 0) return new Damage('an index without entries')
+  // LevelDB writes every key of an index whole, and finds it by the list of restarts.
+  return u32(index, index.length - 4) === layout.starts.length ? layout : new Damage('an index of parts of keys')
+}
+
+/** The key up to which a block goes. */
+export function separatorOf({ index, keyStarts, keyEnds }: TableLayout, block: number): Uint8Array {
+  return index.subarray(keyStarts[block], keyEnds[block])
+}
+
+/** @returns What is wrong with the order of an index. */
+export function problemOfOrder(layout: TableLayout): string | undefined {
+  for (let block = 1; block < layout.starts.length; block++) {
+    const before = separatorOf(layout, block - 1)
+    if (compareInternal(before, separatorOf(layout, block)) >= 0) return 'an index out of order'
+  }
+  return undefined
 }
 
 /** @param footer - Where that begins. @returns `undefined` if it does not lie before that. */
