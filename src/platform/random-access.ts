@@ -15,9 +15,13 @@ export class RandomAccess {
     return new RandomAccess(await openRegular(path, { follow: false }))
   }
 
-  /** The bytes from one place to below another; fewer where the file ends before that. */
-  async read(start: number, end: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(end - start)
+  /**
+   * The bytes from one place to below another; fewer where the file ends before that.
+   *
+   * @param into - Where they are put if they fit: a view of it is returned.
+   */
+  async read(start: number, end: number, into: Uint8Array): Promise<Uint8Array> {
+    const bytes = end - start > into.length ? new Uint8Array(end - start) : into.subarray(0, end - start)
     let length = 0
     while (length < bytes.length) {
       const { bytesRead } = await this.#file.read(bytes, length, bytes.length - length, start + length)

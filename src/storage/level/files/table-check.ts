@@ -24,7 +24,7 @@ export interface Piece extends Span {
 }
 
 /** So much of a table is read at once: many blocks, or one that is longer. */
-const PIECE_BYTES: number = 1024 * 1024
+export const PIECE_BYTES: number = 512 * 1024
 
 /** One table, and which of its blocks of data are known to be ones that LevelDB can read. */
 export class TableCheck {

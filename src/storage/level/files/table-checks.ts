@@ -4,7 +4,7 @@ import { joinPath } from '../../../platform/files'
 import { RandomAccess, readPartSync } from '../../../platform/random-access'
 import { system, systemError } from '../../directory/system-errors'
 import { type SequenceLimits, Sequences } from './sequences'
-import type { Piece, TableCheck } from './table-check'
+import { PIECE_BYTES, type Piece, type TableCheck } from './table-check'
 
 /** The tables of a database, whose blocks of data are looked at all at once, or each before LevelDB reads it. */
 export class TableChecks {
@@ -37,13 +37,14 @@ export class TableChecks {
 
   async #checkAll(): Promise<void> {
     const found = new Sequences(this.#limits)
+    const buffer = new Uint8Array(2 * PIECE_BYTES)
     await system(DATA_DIRECTORY, async () => {
       for (const table of this.#tables) {
         if (this.#isEnded) return
         const file = await RandomAccess.open(joinPath(this.#directory, table.name))
         try {
           for (const piece of this.#refusing(() => [...table.pieces()])) {
-            const bytes = await file.read(piece.start, piece.end)
+            const bytes = await file.read(piece.start, piece.end, buffer)
             this.#refusing(() => table.check(bytes, piece, found))
           }
         } finally {
