@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { account } from 'app-secret-store'
 import { expect, test } from 'vitest'
@@ -65,6 +65,7 @@ interface Tally {
 async function mangle(task: MangleTask, tally: Tally, onProgress: (trials: number) => void): Promise<void> {
   const at = (): Progress => JSON.parse(readFileSync(task.progress, 'utf8')) as Progress
   for (let from = task.from; from < task.to; ) {
+    writeFileSync(task.progress, JSON.stringify({ trial: from, outcomes: {}, faults: [] } satisfies Progress))
     const child = startChild('mangler', ['mangle', JSON.stringify({ ...task, from })], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })

@@ -2,7 +2,7 @@
  * Alters copies of databases and of stores, and works with each as an app does. Bytes that LevelDB trusts can take the
  * process down, hence a child: before each trial it notes in a file which one that is, and what the ones before it came to.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { utf8 } from '../../../src/base/bytes'
 import { account, rawKey, SecretStore, SecretStoreError } from '../../../src/index'
@@ -71,7 +71,9 @@ class Mangler {
 
   #note(trial: number): void {
     const progress: Progress = { trial, outcomes: this.#outcomes, faults: this.#faults }
-    writeFileSync(this.#task.progress, JSON.stringify(progress))
+    // Whoever reads it meanwhile finds the one before it.
+    writeFileSync(`${this.#task.progress}.new`, JSON.stringify(progress))
+    renameSync(`${this.#task.progress}.new`, this.#task.progress)
   }
 
   /** Puts the files of the first trial into `scratch`, and leaves them there. */
