@@ -30,6 +30,7 @@ const onDemand = [
   '^src/base/(byte-stream|shortlist)\\.ts$',
   '^src/keys/wrap\\.ts$',
   '^src/crypto/next-keyring\\.ts$',
+  '^src/storage/level/files/',
   '^src/storage/((tally|write-alone|keyspace-inverse)\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
   '^src/platform/new-files\\.ts$',

@@ -21,7 +21,7 @@ import type { Engine } from '../storage/engine'
 import { openHead, sealHead } from '../storage/head'
 import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level/engine'
-import { droppedBytes, expectReadableLogs } from '../storage/level/logs'
+import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
 import { type OpenParts, OpenStore } from './open-store'
@@ -84,14 +84,18 @@ async function openFiles(
   { location, minima, created }: Located,
   settings: OpenSettings,
 ): Promise<{ readonly parts: OpenParts; readonly passedOver: number }> {
+  // Loaded while the key is asked for.
+  const loading = import('../storage/level/files/check-files')
+  loading.catch(() => {})
   let unlocked = await unlockStore(location, settings, created)
   let release = (): void => {}
   let engine: Engine | undefined
   try {
     const directory = await dataDirectory(location)
     release = await claim(directory)
-    await expectReadableLogs(directory)
-    engine = await LevelEngine.open(directory)
+    // LevelDB would end the process over some bytes.
+    const checked = await (await loading).checkFiles(directory)
+    engine = checked(await LevelEngine.open(directory))
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)
     await removeStagedKeyring(location)

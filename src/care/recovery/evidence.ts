@@ -9,10 +9,10 @@ import type { StoredRecord } from '../../format/record'
 import type { Change, Engine } from '../../storage/engine'
 import { openHead } from '../../storage/head'
 import { HEAD_ROW, type Keyspace, prefixRange } from '../../storage/keyspace'
+import type { FoundRow } from '../../storage/level/files/found'
 import { openRecord } from '../../storage/records'
 import { walkRows } from '../../storage/walk'
 import { writeAlone } from '../../storage/write-alone'
-import type { FoundRow } from './level-files/found'
 import {
   addTrace,
   compareVersions,

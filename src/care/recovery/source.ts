@@ -4,8 +4,8 @@ import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES, STAGED_KEYRING_FILE } 
 import { type DataFile, dataFiles } from '../../platform/data-files'
 import { joinPath, readRegularFile, resolvePath, status } from '../../platform/files'
 import { system } from '../../storage/directory/system-errors'
-import type { FoundRow } from './level-files/found'
-import { readLevelFiles } from './level-files/read'
+import type { FoundRow } from '../../storage/level/files/found'
+import { readLevelFiles } from '../../storage/level/files/read'
 import type { DamagedFile } from './report'
 
 /** keyring.json; if that is damaged, the one that a change of keys had written beside it. @throws {SecretStoreError} */

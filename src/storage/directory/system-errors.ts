@@ -5,11 +5,16 @@ export async function system<T>(label: string, work: () => Promise<T>): Promise<
   try {
     return await work()
   } catch (cause) {
-    if (cause instanceof SecretStoreError || !(cause instanceof Error && 'syscall' in cause)) throw cause
-    if ('code' in cause && cause.code === 'EEXIST') throw alreadyThere(label, cause)
-    const message = `${label}: expected to read and write it, got a refusal by the system`
-    throw new SecretStoreError('ERR_IO', message, { cause })
+    throw systemError(label, cause)
   }
+}
+
+/** What work has failed with, with a code if it is the system's. */
+export function systemError(label: string, cause: unknown): unknown {
+  if (cause instanceof SecretStoreError || !(cause instanceof Error && 'syscall' in cause)) return cause
+  if ('code' in cause && cause.code === 'EEXIST') return alreadyThere(label, cause)
+  const message = `${label}: expected to read and write it, got a refusal by the system`
+  return new SecretStoreError('ERR_IO', message, { cause })
 }
 
 export function alreadyThere(label: string, cause?: unknown): SecretStoreError {

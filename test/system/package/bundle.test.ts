@@ -31,8 +31,11 @@ const FORBIDDEN = [
 
 const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:url']
 
-/** A little more than there is: it is not to grow unnoticed. */
-const AT_START_BYTES = 31_110
+/**
+ * A little more than there is: it is not to grow unnoticed. Some 900 of these are what the bundler needs to share errors,
+ * bytes and files with the check of LevelDB's files, which is loaded when a directory is opened.
+ */
+const AT_START_BYTES = 32_100
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string
@@ -89,7 +92,7 @@ async function reached(entry: string, when: 'at start' | 'ever' = 'ever'): Promi
 
 /** Each once: into how many files the bundler divides what entries share is its own affair. */
 function withoutHashes(files: readonly string[]): string[] {
-  return [...new Set(files.map((file) => file.replace(/^(chunk|care)-\w+/, '$1')))].sort()
+  return [...new Set(files.map((file) => file.replace(/^(chunk|care|check-files)-\w+/, '$1')))].sort()
 }
 
 describe.each(['index.js', 'index.cjs'])('%s', (name) => {
@@ -111,7 +114,11 @@ describe.each(['js', 'cjs'])('index.%s', (extension) => {
   test('loads at start what a store needs to be opened and used, and the rest when it is first called', async () => {
     const atStart = await reached(`index.${extension}`, 'at start')
     expect(withoutHashes(atStart.files)).toEqual(atOnce)
-    expect(withoutHashes((await reached(`index.${extension}`)).files)).toEqual([`care.${extension}`, ...atOnce])
+    expect(withoutHashes((await reached(`index.${extension}`)).files)).toEqual([
+      `care.${extension}`,
+      `check-files.${extension}`,
+      ...atOnce,
+    ])
     // Some message of each that is loaded later.
     for (const message of [
       'rotation: expected all records under key',
@@ -120,6 +127,7 @@ describe.each(['js', 'cjs'])('index.%s', (extension) => {
       'expected a whole store, got one in which',
       'data: expected a head or a record of this store',
       'head: expected the one of the last write',
+      'expected a file that LevelDB can read',
     ]) {
       expect(atStart.code).not.toContain(message)
       expect((await reached(`index.${extension}`)).code).toContain(message)
@@ -213,7 +221,7 @@ test('nothing else is built', async () => {
     const isProgram = (await readFile(join(directory, name), 'utf8')).startsWith('#!')
     if (!isProgram || name === 'cli.js') built.push(name)
   }
-  const library = ['cache', 'care', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'stripe']
+  const library = ['cache', 'care', 'check-files', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'stripe']
   const files = library.flatMap((name) => [`${name}.cjs`, `${name}.js`])
   expect(withoutHashes(built)).toEqual([...files, 'cli.js', 'electron-preload.cjs'].sort())
 })

@@ -1,12 +1,12 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { FoundRow } from '../../../../src/care/recovery/level-files/found'
-import { type ReadFile, readLevelFiles } from '../../../../src/care/recovery/level-files/read'
-import { account, user } from '../../../../src/index'
-import { dataFiles } from '../../../../src/platform/data-files'
-import { campaign, conclude, type Draws, progressOf } from '../../../support/campaign'
-import { atLength } from '../../../support/lengths'
+import { account, user } from '../../../../../src/index'
+import { dataFiles } from '../../../../../src/platform/data-files'
+import type { FoundRow } from '../../../../../src/storage/level/files/found'
+import { type ReadFile, readLevelFiles } from '../../../../../src/storage/level/files/read'
+import { campaign, conclude, type Draws, progressOf } from '../../../../support/campaign'
+import { atLength } from '../../../../support/lengths'
 import {
   FOOTER_BYTES,
   LOG_BLOCK_BYTES,
@@ -14,11 +14,11 @@ import {
   type PlacedWrite,
   placesIn,
   type Span,
-} from '../../../support/level-files-layout'
-import { Repairer } from '../../../support/repairer'
-import { openStore, temporaryDirectory } from '../../../support/stores'
+} from '../../../../support/level-files-layout'
+import { Repairer } from '../../../../support/repairer'
+import { openStore, temporaryDirectory } from '../../../../support/stores'
 
-const FILE = 'unit/care/recovery/level-files-damage.test.ts'
+const FILE = 'unit/storage/level/files/damage.test.ts'
 const FAR_SECONDS = 3_000_000_000
 const SECTORS_BYTES = [512, 4096] as const
 

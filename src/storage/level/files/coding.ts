@@ -51,6 +51,14 @@ export class Cursor {
   slice(): Uint8Array {
     return this.take(this.varint())
   }
+
+  /** Goes past them. @returns Whether they are there, and no more than so many. */
+  skip(mostBytes: number): boolean {
+    const length = this.varint()
+    if (length > mostBytes || this.at + length > this.end) this.broken = true
+    else this.at += length
+    return !this.broken
+  }
 }
 
 const NONE: Uint8Array = new Uint8Array()

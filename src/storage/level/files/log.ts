@@ -1,13 +1,9 @@
 import { concatAll } from '../../../base/bytes'
 import { decodeBatch } from './batch'
 import { hasChecksum } from './checksum'
+import { BLOCK_BYTES, HEADER_BYTES, TYPE } from './log-format'
 import { damaged, type Stretch, sound } from './stretch'
 
-/** Every block but the last has this length. What does not fit goes on at the very beginning of the next one. */
-const BLOCK_BYTES = 32_768
-/** Checksum, length, type. */
-const HEADER_BYTES = 7
-const TYPE = { full: 1, first: 2, middle: 3, last: 4 } as const
 /** How many bytes of a damaged block are put under checksums to find out where the next record begins. */
 const MOST_CHECKED_BYTES: number = 32 * BLOCK_BYTES
 const BATCH_HEADER_BYTES = 12

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { Level } from 'level'
 import { describe, expect, test } from 'vitest'
-import { mapKey } from '../../../../src/base/bytes'
-import type { FoundRow } from '../../../../src/care/recovery/level-files/found'
-import { type ReadFile, readLevelFiles } from '../../../../src/care/recovery/level-files/read'
-import { dataFiles } from '../../../../src/platform/data-files'
-import { Draws } from '../../../support/campaign'
-import { temporaryDirectory } from '../../../support/stores'
+import { mapKey } from '../../../../../src/base/bytes'
+import { dataFiles } from '../../../../../src/platform/data-files'
+import type { FoundRow } from '../../../../../src/storage/level/files/found'
+import { type ReadFile, readLevelFiles } from '../../../../../src/storage/level/files/read'
+import { Draws } from '../../../../support/campaign'
+import { temporaryDirectory } from '../../../../support/stores'
 
 async function readAll(directory: string): Promise<{ rows: FoundRow[]; files: ReadFile[] }> {
   const rows: FoundRow[] = []

@@ -2,15 +2,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import crc32c from 'crc-32/crc32c.js'
 import { describe, expect, test } from 'vitest'
-import type { FoundRow } from '../../../../src/care/recovery/level-files/found'
-import { type ReadFile, readLevelFiles, stretches } from '../../../../src/care/recovery/level-files/read'
-import { searchWrites } from '../../../../src/care/recovery/level-files/search'
-import { dataFiles } from '../../../../src/platform/data-files'
-import { campaign, conclude, type Draws, progressOf } from '../../../support/campaign'
-import { atLength } from '../../../support/lengths'
-import { temporaryDirectory } from '../../../support/stores'
+import { dataFiles } from '../../../../../src/platform/data-files'
+import type { FoundRow } from '../../../../../src/storage/level/files/found'
+import { type ReadFile, readLevelFiles, stretches } from '../../../../../src/storage/level/files/read'
+import { searchWrites } from '../../../../../src/storage/level/files/search'
+import { campaign, conclude, type Draws, progressOf } from '../../../../support/campaign'
+import { atLength } from '../../../../support/lengths'
+import { temporaryDirectory } from '../../../../support/stores'
 
-const FILE = 'unit/care/recovery/level-files-hostile.test.ts'
+const FILE = 'unit/storage/level/files/hostile.test.ts'
 const LARGE_BYTES: number = atLength(128 * 1024, 512 * 1024, 4 * 1024 * 1024)
 const MAGIC: Buffer = Buffer.from('57fb808b247547db', 'hex')
 const ENVELOPE: Buffer = Buffer.concat([Buffer.of(1, 0, 0, 0, 1), Buffer.alloc(40, 0xaa)])

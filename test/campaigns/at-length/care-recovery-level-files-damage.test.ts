@@ -1,2 +1,0 @@
-// At full length (test/support/lengths.ts).
-import '../../unit/care/recovery/level-files-damage.test'
