@@ -33,10 +33,10 @@ export interface RotationReport {
   /** The slots that were not kept when the root key was replaced. */
   readonly dropped: readonly KeySlotInfo[]
   /**
-   * Whether `checkpoints` has saved the state after it. Without a checkpoint kept elsewhere, an old copy of the whole store
-   * still opens with a key that was kept, and a former holder of the root key can write into that copy.
+   * With `root`: whether `checkpoints` has saved a state after it. Without a checkpoint kept elsewhere, an old copy of the
+   * whole store still opens with a key that was kept, and a former holder of the root key can write into that copy.
    */
-  readonly checkpointSaved: boolean
+  readonly checkpointSaved?: boolean
 }
 
 /** Bounds one write: writers wait for no more than that. */
@@ -64,8 +64,10 @@ export async function rotate(context: StoreContext, plan: RotationPlan): Promise
       ),
     plan.signal,
   )
-  const checkpointSaved = await context.hasSavedCheckpoint()
-  return { dataKey: context.keyring.activeKeyId, records, resealed, dropped, checkpointSaved }
+  const report = { dataKey: context.keyring.activeKeyId, records, resealed, dropped }
+  if (plan.keys === undefined) return report
+  const saved = context.hasSavedCheckpoint()
+  return { ...report, checkpointSaved: await orAborted(plan.signal, orAborted(context.closing, saved)) }
 }
 
 /** Makes the new key, unless there is one that an earlier call has not brought to its end. @returns Slots dropped. */

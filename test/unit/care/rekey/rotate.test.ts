@@ -307,7 +307,6 @@ describe('a rotation that is stopped', () => {
         records: 300,
         resealed: isLast ? 300 : 300 - already,
         dropped: [],
-        checkpointSaved: false,
       })
       expect(await found.verify()).toEqual({ ok: true, records: 300, problems: [] })
       if (n % 4 === 0) expect(await everything(found)).toEqual(before)
@@ -363,7 +362,6 @@ describe('a damaged record', () => {
         records: 40,
         resealed: 1,
         dropped: [],
-        checkpointSaved: false,
       })
       expect(await store.get({ scope: scopeOf('10'), name: '10' })).toBe(payloadOf('10', 0))
       expect(await store.verify()).toEqual({ ok: true, records: 40, problems: [] })
