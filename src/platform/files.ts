@@ -110,9 +110,11 @@ const PIECE_BYTES: number = 256 * 1024
 export async function* filePieces(path: string): AsyncGenerator<Uint8Array, void> {
   const file = await openRegular(path, { follow: true })
   try {
-    for (;;) {
-      const { bytesRead, buffer } = await file.read(new Uint8Array(PIECE_BYTES))
+    // One more than there is, so that a short file is read at once; it may have grown since.
+    for (let left = (await file.stat()).size + 1; ; ) {
+      const { bytesRead, buffer } = await file.read(new Uint8Array(Math.min(PIECE_BYTES, Math.max(1, left))))
       if (bytesRead === 0) return
+      left -= bytesRead
       yield buffer.subarray(0, bytesRead)
     }
   } finally {

@@ -37,7 +37,8 @@ export class TableChecks {
 
   async #checkAll(): Promise<void> {
     const found = new Sequences(this.#limits)
-    const buffer = new Uint8Array(2 * PIECE_BYTES)
+    const longest = Math.max(0, ...this.#tables.map(({ entry }) => entry.bytes))
+    const buffer = new Uint8Array(Math.min(2 * PIECE_BYTES, longest))
     await system(DATA_DIRECTORY, async () => {
       for (const table of this.#tables) {
         if (this.#isEnded) return
