@@ -28,6 +28,8 @@ const MOST_RECORD_BYTES: number = 2 ** 31
 const MOST_NUMBER: bigint = 2n ** 64n - 1n
 /** That of a thousand secrets; opening a store is not to wait for more. */
 const MOST_BYTES_AT_ONCE: number = 4 * 1024 * 1024
+/** So little is read in less time than a thread hop takes. */
+const SMALL_BYTES: number = 64 * 1024
 const ATTEMPTS = 20
 const RETRY_PAUSE_MS = 25
 /** LevelDB makes a table of what is in memory when that takes 4 MiB, and what it keeps beside a row. */
@@ -85,7 +87,8 @@ async function checkOnce(directory: string, mostBytesAtOnce: number): Promise<(e
   if (bytes > mostBytesAtOnce && !compactsAtOnce(version, logged.tables)) {
     return (engine) => new CheckedEngine(engine, checks)
   }
-  await checks.complete()
+  if (bytes > SMALL_BYTES) await checks.complete()
+  else checks.completeSync()
   return (engine) => engine
 }
 
@@ -161,7 +164,10 @@ async function checkLog(directory: string, name: string, logged: Logged): Promis
 
 /** @returns Its length; `undefined` if there is none. */
 async function readThrough(directory: string, name: string, replay: LogReplay): Promise<number | undefined> {
-  const pieces = filePieces(joinPath(directory, name))
+  const path = joinPath(directory, name)
+  const small = readPartSync(path, 0, SMALL_BYTES + 1)
+  // An empty one may be none, or no file.
+  const pieces = small.length > 0 && small.length <= SMALL_BYTES ? oneOf(small) : filePieces(path)
   let bytes = 0
   for (;;) {
     const next = await unless(pieces.next(), 'ENOENT')
@@ -174,6 +180,10 @@ async function readThrough(directory: string, name: string, replay: LogReplay): 
   replay.end()
   if (replay.isTooLong) throw damagedFile(labelOf(name), 'a record that is too long')
   return bytes
+}
+
+async function* oneOf(piece: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield piece
 }
 
 /** Its length and its footer; the rest is looked at when LevelDB is about to. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { concat } from '../../../../../src/base/bytes'
 import { LogReplay } from '../../../../../src/storage/level/files/replay'
 import { Draws } from '../../../../support/campaign'
+import { atLength } from '../../../../support/lengths'
 import { forgeLog } from '../../../../support/level-forge'
 
 function replayed(log: Uint8Array, draws = new Draws(1)): { records: Uint8Array[]; drops: number; isTooLong: boolean } {
@@ -20,11 +21,14 @@ function replayed(log: Uint8Array, draws = new Draws(1)): { records: Uint8Array[
 const record = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill)
 
 describe('a log as LevelDB reads it', () => {
-  test.each([1, 2, 3, 4, 5, 6])('gives the records that were written, in pieces of any length (%i)', (seed) => {
-    const draws = new Draws(seed)
-    const written = Array.from({ length: 12 }, (_, n) => record(draws.pick([0, 1, 300, 32_754, 32_761, 70_000]), n))
-    expect(replayed(forgeLog(written), draws)).toEqual({ records: written, drops: 0, isTooLong: false })
-  })
+  test.each([1, 2, 3, 4, 5, 6].slice(0, atLength(2, 6)))(
+    'gives the records that were written, in pieces of any length (%i)',
+    (seed) => {
+      const draws = new Draws(seed)
+      const written = Array.from({ length: 12 }, (_, n) => record(draws.pick([0, 1, 300, 32_754, 32_761, 70_000]), n))
+      expect(replayed(forgeLog(written), draws)).toEqual({ records: written, drops: 0, isTooLong: false })
+    },
+  )
 
   test('leaves out the rest of a block that is damaged, and a record that lies across it', () => {
     const [one, two, three] = [record(100, 1), record(70_000, 2), record(100, 3)]

@@ -1,0 +1,2 @@
+// At full length (test/support/lengths.ts).
+import '../../attacks/former-key.test'

@@ -1,0 +1,2 @@
+// At full length (test/support/lengths.ts).
+import '../../unit/storage/level/files/replay.test'
