@@ -49,8 +49,8 @@ export default defineConfig({
   },
   test: {
     globalSetup: source('test/support/build-programs.ts'),
-    // Left to itself it takes one core fewer than there are, which on two is no parallel run at all.
-    maxWorkers: 2,
+    // Two cores, and the disk: tests wait for it a good part of their time.
+    maxWorkers: 3,
     projects: [
       project('quick', included(QUICK), 10 * MINUTE_MS, { exclude: EXCHANGE_MODULES, isolate: false }),
       project('quick-isolated', EXCHANGE_MODULES, 10 * MINUTE_MS),
