@@ -147,11 +147,7 @@ export class Keyring {
     return this.#lineage.rootId
   }
 
-  /**
-   * A MAC under a root of this store, the present one or a former one.
-   *
-   * @returns 32 bytes, or `undefined` if this keyring does not descend from the root.
-   */
+  /** 32 bytes under a root of this store, present or former; `undefined` if the keyring does not descend from the root. */
   rootMac(rootId: Uint8Array, label: Label, bytes: Uint8Array): Uint8Array | undefined {
     this.#checkOpen()
     return this.#lineage.mac(rootId, label, bytes)
@@ -236,7 +232,7 @@ export function verifyKeyringFile(unverified: UnverifiedKeyringFile, rootKey: Ui
 interface RowKeys {
   /** Seals rows. */
   readonly master: Uint8Array
-  /** Hashes records into the sum of the head, if the data key was made after a replacement of the root key. */
+  /** Hashes records for the head, if the data key was made after a replacement of the root key. */
   readonly ownSum: Uint8Array | undefined
 }
 
