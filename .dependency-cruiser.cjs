@@ -33,7 +33,7 @@ const onDemand = [
   '^src/storage/level/files/',
   '^src/storage/((tally|write-alone|keyspace-inverse)\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
-  '^src/platform/new-files\\.ts$',
+  '^src/platform/(new-files|folders)\\.ts$',
 ]
 
 /** @type {import('dependency-cruiser').IConfiguration} */

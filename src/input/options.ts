@@ -50,6 +50,12 @@ export interface OpenOptions extends MemoryOptions {
   readonly minimum?: string
   /** Where checkpoints are kept: the last one is a minimum, and after writes a new one is saved. @defaultValue none */
   readonly checkpoints?: CheckpointStorage
+  /**
+   * Takes a location whatever its owner and modes are, and those of the folders above: for file systems without either, such
+   * as WSL's /mnt/c, and for containers in which root works in a user's directory. Links are refused all the same. Others may
+   * then be able to put other files in place of the store's. @defaultValue `false`
+   */
+  readonly allowUnsafeLocation?: boolean
   /** Opens an older state on purpose, and makes it the newest: later ones are refused. @defaultValue `false` */
   readonly acceptRollback?: boolean
   /**
@@ -113,7 +119,7 @@ export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
   readonly nowSeconds: () => number
 }
 export type OpenSettings = Omit<MemorySettings, 'names'> &
-  Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback'>> &
+  Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback' | 'allowUnsafeLocation'>> &
   Pick<OpenOptions, 'checkpoints' | 'names' | 'verify'> & { readonly minimum: Checkpoint | undefined }
 
 const SWEEP_INTERVAL_MS = 60_000
@@ -139,6 +145,7 @@ export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   'minimum',
   'checkpoints',
   'acceptRollback',
+  'allowUnsafeLocation',
   'verify',
 ]
 export const LONG_NAMES = ['onProgress', 'signal'] as const
@@ -156,11 +163,16 @@ export function parseOpenOptions(options: unknown): OpenSettings {
     key: checkProvider(key),
     createIfMissing: checkBoolean(given.createIfMissing ?? true, 'createIfMissing'),
     acceptRollback: checkBoolean(given.acceptRollback ?? false, 'acceptRollback'),
+    allowUnsafeLocation: checkUnsafe(given.allowUnsafeLocation),
     ...(checkpoints === undefined ? {} : { checkpoints: checkCheckpointStorage(checkpoints) }),
     ...(names === undefined ? {} : { names: checkNames(names) }),
     minimum: checkMinimum(given.minimum),
     ...(verify === undefined ? {} : { verify: checkBoolean(verify, 'verify') }),
   }
+}
+
+export function checkUnsafe(value: unknown = false): boolean {
+  return checkBoolean(value as boolean, 'allowUnsafeLocation')
 }
 
 export function checkMinimum(value: unknown): Checkpoint | undefined {

@@ -5,6 +5,7 @@ import {
   checkMinimum,
   checkProvider,
   checkSodium,
+  checkUnsafe,
   LONG_NAMES,
   type LongOptions,
   longOptions,
@@ -22,6 +23,8 @@ export interface RestoreOptions extends LongOptions {
   readonly minimum?: string
   /** As in `open`. @defaultValue `true` */
   readonly sodium?: boolean
+  /** As in `open`. @defaultValue `false` */
+  readonly allowUnsafeLocation?: boolean
 }
 
 /** What `SecretStore.recover` takes. */
@@ -32,31 +35,35 @@ export interface RecoverOptions extends LongOptions {
   readonly destination: string
   /** As in `open`. @defaultValue `true` */
   readonly sodium?: boolean
+  /** As in `open`. @defaultValue `false` */
+  readonly allowUnsafeLocation?: boolean
   /** Told how many bytes of the damaged store's files have been read, of how many. */
   readonly onProgress?: (progress: Progress) => void
 }
 
 /** Options with every default filled in. */
 export type RestoreSettings = Omit<RestoreOptions, 'minimum'> &
-  Required<Pick<RestoreOptions, 'sodium'>> & { readonly minimum: Checkpoint | undefined }
-export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium'>>
+  Required<Pick<RestoreOptions, 'sodium' | 'allowUnsafeLocation'>> & { readonly minimum: Checkpoint | undefined }
+export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'sodium' | 'allowUnsafeLocation'>>
+
+const RESTORE_NAMES = ['key', 'sodium', 'allowUnsafeLocation'] as const
+
+function common({ key, sodium, allowUnsafeLocation }: Pick<RestoreOptions, (typeof RESTORE_NAMES)[number]>) {
+  return { key: checkProvider(key), sodium: checkSodium(sodium), allowUnsafeLocation: checkUnsafe(allowUnsafeLocation) }
+}
 
 export function parseRestoreOptions(options: unknown): RestoreSettings {
-  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', [
-    ...LONG_NAMES,
-    'key',
-    'minimum',
-    'sodium',
-  ])
+  const names = [...LONG_NAMES, ...RESTORE_NAMES, 'minimum'] as const
+  const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', names)
   const minimum = checkMinimum(given.minimum)
-  return { ...longOptions(given), key: checkProvider(given.key), minimum, sodium: checkSodium(given.sodium) }
+  return { ...longOptions(given), ...common(given), minimum }
 }
 
 export function parseRecoverOptions(options: unknown): RecoverSettings {
-  const names = [...LONG_NAMES, 'key', 'destination', 'sodium'] as const
+  const names = [...LONG_NAMES, ...RESTORE_NAMES, 'destination'] as const
   const given = optionsOf<RecoverOptions>(options as RecoverOptions, 'recover', names)
   const destination = checkLocation(given.destination, 'destination')
-  return { ...longOptions(given), key: checkProvider(given.key), destination, sodium: checkSodium(given.sodium) }
+  return { ...longOptions(given), ...common(given), destination }
 }
 
 /** A path, or something that gives bytes. */

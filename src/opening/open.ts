@@ -63,7 +63,7 @@ interface Located {
 }
 
 async function locate(path: string, settings: OpenSettings): Promise<Located> {
-  const location = await examine(path)
+  const location = await examine(path, settings.allowUnsafeLocation)
   if (location.state === 'store') return { location }
   if (!settings.createIfMissing) throw new SecretStoreError('ERR_NOT_FOUND', 'location: expected a store, got none')
   const minima = await loadMinima(settings)
@@ -72,7 +72,7 @@ async function locate(path: string, settings: OpenSettings): Promise<Located> {
   }
   const { createStore } = await import('../care/index')
   const created = await createStore(location, settings)
-  return { location: await examine(path), minima, created }
+  return { location: await examine(path, settings.allowUnsafeLocation), minima, created }
 }
 
 /**

@@ -9,6 +9,11 @@ import { openAttempts, PRIVATE_DIRECTORY, removeFile, removeTree, status, unless
 const PRIVATE_FILE = 0o600
 const LONGEST_NAME_BYTES = 255
 
+/** A new directory, for the owner alone. */
+export async function makeDirectory(path: string): Promise<void> {
+  await mkdir(path, { mode: PRIVATE_DIRECTORY })
+}
+
 /** Creates a file that must not exist yet, for the owner alone, on disk when it resolves. */
 export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, 'wx', PRIVATE_FILE)

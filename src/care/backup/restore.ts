@@ -28,7 +28,7 @@ export interface RestoreReport {
 /** Makes a store of a backup: built under another name, held against its own head, and renamed at the very end. */
 export async function restore(source: BackupSource, path: string, plan: RestoreSettings): Promise<RestoreReport> {
   plan.signal?.throwIfAborted()
-  const location = await examine(path)
+  const location = await examine(path, plan.allowUnsafeLocation)
   if (location.state === 'store') throw alreadyThere('location')
   const stream = new ByteStreamReader(typeof source === 'string' ? filePieces(source) : source, plan.signal)
   try {

@@ -4,7 +4,7 @@ import type { RecoverSettings } from '../../input/restore-options'
 import { type Unlocked, unlockKeyring } from '../../keys/unlock'
 import { joinPath } from '../../platform/files'
 import { makeSibling } from '../../platform/new-files'
-import { buildStore } from '../../storage/directory/build'
+import { buildStore, checkFolders } from '../../storage/directory/build'
 import { examine, type Location } from '../../storage/directory/location'
 import { alreadyThere, system } from '../../storage/directory/system-errors'
 import type { Engine } from '../../storage/engine'
@@ -22,7 +22,7 @@ import { damagedDirectory, readDamagedData, readDamagedKeyring } from './source'
  */
 export async function recover(path: string, plan: RecoverSettings): Promise<RecoveryReport> {
   plan.signal?.throwIfAborted()
-  const target = await examine(plan.destination)
+  const target = await examine(plan.destination, plan.allowUnsafeLocation)
   if (target.state === 'store') throw alreadyThere('destination')
   const directory = await damagedDirectory(path)
   if (target.directory.startsWith(joinPath(directory, '/'))) {
@@ -43,6 +43,7 @@ async function salvage(
   { onProgress, signal }: RecoverSettings,
 ): Promise<RecoveryReport> {
   const { keyring } = unlocked
+  await checkFolders(target)
   const workshop = await makeSibling(target.directory, `recovering-${toBase64url(systemRandom(9))}`)
   try {
     const engine = await LevelEngine.open(joinPath(workshop.path, 'evidence'), { create: true })

@@ -18,6 +18,8 @@ import { system } from './system-errors'
 export interface Location {
   readonly directory: string
   readonly state: 'absent' | 'empty' | 'store'
+  /** Whether the app has said that owners, modes and the folders above do not matter here. */
+  readonly allowUnsafe: boolean
 }
 
 /**
@@ -25,23 +27,23 @@ export interface Location {
  *
  * @throws {SecretStoreError} `ERR_NOT_A_STORE`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
  */
-export async function examine(path: string): Promise<Location> {
+export async function examine(path: string, allowUnsafe = false): Promise<Location> {
   return system('location', async () => {
     const directory = resolvePath(path)
     const found = await status(directory)
-    if (found.kind === 'absent') return { directory, state: 'absent' }
+    if (found.kind === 'absent') return { directory, state: 'absent', allowUnsafe }
     if (found.kind !== 'symlink' && found.kind !== 'directory') {
       throw new SecretStoreError('ERR_NOT_A_STORE', `location: expected a directory, got a ${found.kind}`)
     }
-    checkSafe('location', found, 'directory')
+    checkSafe('location', found, 'directory', allowUnsafe)
     const names = await entries(directory)
-    if (names.length === 0) return { directory, state: 'empty' }
+    if (names.length === 0) return { directory, state: 'empty', allowUnsafe }
     // Nothing inside needs the same check: what is in a directory of mode 700 is nobody else's to reach. An empty one
     // is replaced anyway.
-    if (found.writableByOthers) {
+    if (found.writableByOthers && !allowUnsafe) {
       throw unsafe('location', 'to be writable by its owner alone', 'one others may write to (chmod 700 it)')
     }
-    if (names.includes(KEYRING_FILE)) return { directory, state: 'store' }
+    if (names.includes(KEYRING_FILE)) return { directory, state: 'store', allowUnsafe }
     if (names.includes(DATA_DIRECTORY)) {
       throw corrupt(`${KEYRING_FILE}: expected it beside ${DATA_DIRECTORY}/, got none (restore it from a backup)`)
     }
@@ -53,14 +55,17 @@ export async function examine(path: string): Promise<Location> {
 }
 
 /** keyring.json, as bytes. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */
-export async function readKeyring({ directory }: Location): Promise<Uint8Array> {
+export async function readKeyring({
+  directory,
+  allowUnsafe,
+}: Pick<Location, 'directory' | 'allowUnsafe'>): Promise<Uint8Array> {
   return system('location', async () => {
     const path = joinPath(directory, KEYRING_FILE)
     const found = await status(path)
     if (found.kind !== 'file' && found.kind !== 'symlink') {
       throw corrupt(`${KEYRING_FILE}: expected a file, got ${found.kind === 'absent' ? 'none' : `a ${found.kind}`}`)
     }
-    checkSafe(KEYRING_FILE, found, 'file')
+    checkSafe(KEYRING_FILE, found, 'file', allowUnsafe)
     const bytes = await readRegularFile(path, MAX_KEYRING_BYTES)
     if (bytes === undefined) throw corrupt(`${KEYRING_FILE}: expected a file, got something else`)
     return bytes
@@ -73,22 +78,22 @@ export async function removeStagedKeyring({ directory }: Location): Promise<void
 }
 
 /** Where the rows are, safe to open. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */
-export async function dataDirectory({ directory }: Location): Promise<string> {
+export async function dataDirectory({ directory, allowUnsafe }: Location): Promise<string> {
   return system('location', async () => {
     const path = joinPath(directory, DATA_DIRECTORY)
     const found = await status(path)
     if (found.kind !== 'directory' && found.kind !== 'symlink') {
       throw corrupt(`${DATA_DIRECTORY}/: expected a directory, got ${found.kind === 'absent' ? 'none' : 'a file'}`)
     }
-    checkSafe(`${DATA_DIRECTORY}/`, found, 'directory')
+    checkSafe(`${DATA_DIRECTORY}/`, found, 'directory', allowUnsafe)
     // LevelDB would follow a planted link and overwrite what it points to.
     for (const name of await entries(path)) {
       const entry = await status(joinPath(path, name))
       const label = `${DATA_DIRECTORY}/${name}`
       if (entry.kind === 'special file') throw unsafe(label, 'a file', 'a special file')
-      if (entry.kind !== 'absent') checkSafe(label, entry, 'file')
+      if (entry.kind !== 'absent') checkSafe(label, entry, 'file', allowUnsafe)
     }
-    if ((await status(directory)).openToOthers) await makePrivate(directory)
+    if (!allowUnsafe && (await status(directory)).openToOthers) await makePrivate(directory)
     return canonicalPath(path)
   })
 }
@@ -118,11 +123,12 @@ function register(): Set<string> {
   return shared[REGISTER]
 }
 
-function checkSafe(label: string, found: FileStatus, kind: 'file' | 'directory'): void {
+/** A link is refused in any case: LevelDB would write where it leads. */
+export function checkSafe(label: string, found: FileStatus, kind: 'file' | 'directory', allowUnsafe: boolean): void {
   if (found.kind === 'symlink') throw unsafe(label, `a ${kind}`, 'a symbolic link')
-  if (found.foreign) throw unsafe(label, 'to belong to the user of this process', "another user's")
+  if (found.foreign && !allowUnsafe) throw unsafe(label, 'to belong to the user of this process', "another user's")
 }
 
-function unsafe(label: string, expected: string, got: string): SecretStoreError {
+export function unsafe(label: string, expected: string, got: string): SecretStoreError {
   return new SecretStoreError('ERR_UNSAFE_LOCATION', `${label}: expected ${expected}, got ${got}`)
 }

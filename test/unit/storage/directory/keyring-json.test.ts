@@ -17,7 +17,7 @@ async function newStorage(): Promise<KeyringStorage & { readonly directory: stri
   const directory = await temporaryDirectory()
   await chmod(directory, 0o700)
   await writeFile(join(directory, 'keyring.json'), FIRST, { mode: 0o600 })
-  return { location: { directory, state: 'store' }, bytes: FIRST, directory }
+  return { location: { directory, state: 'store', allowUnsafe: false }, bytes: FIRST, directory }
 }
 
 const contents = async (directory: string): Promise<Record<string, string>> =>
