@@ -126,10 +126,10 @@ describe('a checkpoint', () => {
   test('that is malformed is a TypeError, and touches nothing', async () => {
     const location = await newLocation()
     const minimum = await checkpointOfNew(location)
-    const version2 = Buffer.from(minimum, 'base64url')
-    version2[0] = 2
+    const version3 = Buffer.from(minimum, 'base64url')
+    version3[0] = 3
     const malformed = ['', 'x', minimum.slice(1), minimum.slice(0, -1), `${minimum}A`, `${minimum}=`, ` ${minimum}`]
-    malformed.push(version2.toString('base64url'), Buffer.alloc(57, 0xff).toString('base64url'))
+    malformed.push(version3.toString('base64url'), Buffer.alloc(57, 0xff).toString('base64url'))
     for (const token of malformed) {
       await expect(openStore(await newLocation(), { minimum: token }), token).rejects.toThrow(
         new TypeError('minimum: expected a token from checkpoint(), got something else'),
@@ -138,17 +138,13 @@ describe('a checkpoint', () => {
     await openStore(location, { minimum })
   })
 
-  test('with any one character changed is refused, or asks for less', async () => {
+  test('with any one character changed is refused', async () => {
     const location = await newLocation()
     const minimum = await checkpointOfNew(location)
     for (let index = 0; index < minimum.length; index++) {
       const other = minimum[index] === 'A' ? 'Q' : 'A'
       const changed = minimum.slice(0, index) + other + minimum.slice(index + 1)
       const code = await codeOf(async () => (await openStore(location, { minimum: changed })).close())
-      // A forged lower sequence number opens: the token is the app's own, and not a secret to be guarded from it.
-      const sequence = Buffer.from(changed, 'base64url').readBigUInt64BE(17)
-      const least = Buffer.from(minimum, 'base64url').readBigUInt64BE(17)
-      if (sequence < least && code === 'no error') continue
       expect(code === 'ERR_ROLLBACK' || code.startsWith('TypeError'), `character ${index}: ${code}`).toBe(true)
     }
   })
