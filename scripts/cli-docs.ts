@@ -78,6 +78,11 @@ The program opens the store of \`--store\`. Without that option it takes the env
 - on macOS \`~/Library/Application Support/secret-store\`
 - on Windows \`%LOCALAPPDATA%\\secret-store\\Data\`
 
+A place that others could exchange is refused ([errors.md](errors.md#err_unsafe_location)). \`--allow-unsafe-location\` takes it whatever its owners and modes are,
+such as on WSL's \`/mnt/c\`, but follows no links all the same.
+
+\`restore --minimum TOKEN\` refuses a backup of an older state, or of another store, than the app's checkpoint names. A token is no secret.
+
 ## Which secrets
 
 A command works on the secrets of the account. \`--user\` selects those of one user, \`--account\` those of a connected account, and \`--live\` live mode instead of
