@@ -78,6 +78,11 @@ The program opens the store of \`--store\`. Without that option it takes the env
 - on macOS \`~/Library/Application Support/secret-store\`
 - on Windows \`%LOCALAPPDATA%\\secret-store\\Data\`
 
+A place that others could exchange is refused ([errors.md](errors.md#err_unsafe_location)). \`--allow-unsafe-location\` takes it whatever its owners and modes are,
+such as on WSL's \`/mnt/c\`, but follows no links all the same.
+
+\`restore --minimum TOKEN\` refuses a backup of an older state, or of another store, than the app's checkpoint names. A token is no secret.
+
 ## Which secrets
 
 A command works on the secrets of the account. \`--user\` selects those of one user, \`--account\` those of a connected account, and \`--live\` live mode instead of
@@ -93,6 +98,18 @@ For a new key give one of \`--new-passphrase-fd\`, \`--new-key-file\`, \`--new-k
 
 One line end after a passphrase from a file is not part of the passphrase. Other processes of the same user can read environment variables, so prefer a file
 descriptor.
+
+A key file has the rule that OpenSSH has for private keys, because a key that others know protects nothing:
+
+| whose file                   | which modes          | why                                                                   |
+| ---------------------------- | -------------------- | --------------------------------------------------------------------- |
+| yours                        | nothing for others   | 0600 or 0400: another user could read the key                         |
+| root's, and you are not root | others may not write | root decides who reads it: 0444 or 0440 under \`/run/secrets\` is usual |
+| another user's               | none                 | its owner knows the key, and can exchange it                          |
+
+The last row holds for a named pipe, too. \`/dev/stdin\`, \`/dev/fd/N\` and \`<(…)\` are what the program was started with, and work whoever owns the file. A file
+there that others may read causes a warning. Root in a container owns its secrets itself, so mount them with mode 0400, or say
+\`--key-file /dev/stdin </run/secrets/key\`. Windows has access lists in place of modes, and the program does not look at them.
 
 \`--keyring\` takes a key from the system keyring ([keyring.md](keyring.md)), from the entry \`secret-store/default\`. \`--keyring-entry\` names another entry as
 \`service/account\`; the account is the part after the last \`/\`. The option needs \`@napi-rs/keyring\`, installed beside the program:

@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  type Stats,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import type { KeyProvider } from 'app-secret-store'
 import { textOf } from './entries'
 import { refused, usage } from './failure'
@@ -110,10 +120,43 @@ function readPassphrase(fd: number): string | Uint8Array {
   return textOf(bytes.subarray(0, end)) ?? bytes.subarray(0, end)
 }
 
+/** What the program was started with: whoever opened it has chosen it. A process substitution is one, too. */
+const DESCRIPTOR = /^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/
+const OTHERS = 0o077
+const OTHERS_WRITE = 0o022
+
+/**
+ * A key that others may read is no secret, and a key that others may write is theirs. The rule is OpenSSH's for private
+ * keys: our own file is for us alone. Who reads a file of root is for root to say, as with the secrets of a container.
+ */
+function checkPrivate(path: string, found: Stats): void {
+  const own = process.getuid?.()
+  if (own === undefined) return
+  const mode = (found.mode & 0o777).toString(8).padStart(4, '0')
+  if (found.uid !== own && found.uid !== 0) {
+    throw refused(
+      `key file ${path}: expected it to belong to you or to root, got another user's`,
+      'copy it to a file of your own with mode 600, or use --key-file /dev/stdin <FILE if you trust its owner',
+    )
+  }
+  if (!found.isFile()) return
+  if (found.uid === own && (found.mode & OTHERS) !== 0) {
+    throw refused(
+      `key file ${path}: expected it to be for you alone, got mode ${mode}`,
+      '`chmod 600` it; if others may have read it, replace the key with `secret-store keys replace`',
+    )
+  }
+  if ((found.mode & OTHERS_WRITE) !== 0) {
+    throw refused(`key file ${path}: expected root alone to write to it, got mode ${mode}`, '`chmod go-w` it, as root')
+  }
+}
+
 async function readKeyFile(path: string, output: Output): Promise<Uint8Array> {
   const fd = open(path, 'key file', constants.O_RDONLY)
   try {
-    if (process.platform !== 'win32' && (fstatSync(fd).mode & 0o077) !== 0 && fstatSync(fd).isFile()) {
+    const found = fstatSync(fd)
+    if (!DESCRIPTOR.test(path)) checkPrivate(path, found)
+    else if (process.getuid !== undefined && found.isFile() && (found.mode & OTHERS) !== 0) {
       await output.note(`warning: others on this machine may read ${path}; \`chmod 600\` it`)
     }
     const key = decodeKey(Buffer.from(readAll(fd, `key file ${path}`)))
@@ -141,6 +184,7 @@ function decodeKey(bytes: Buffer): Uint8Array | undefined {
 function makeKeyFile(path: string): Uint8Array {
   const fd = open(path, 'key file', constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
   try {
+    checkKeepsModes(path, fstatSync(fd))
     const key = randomBytes(32)
     writeSync(fd, `${key.toString('base64')}\n`)
     fsyncSync(fd)
@@ -148,6 +192,13 @@ function makeKeyFile(path: string): Uint8Array {
   } finally {
     closeSync(fd)
   }
+}
+
+/** Before the key is in it: a file system without modes would show it to others, and have it refused ever after. */
+function checkKeepsModes(path: string, { mode }: Stats): void {
+  if (process.getuid === undefined || (mode & OTHERS) === 0) return
+  unlinkSync(path)
+  throw refused(`key file ${path}: expected a file system that keeps modes, got one without`, 'choose another place')
 }
 
 function open(path: string, label: string, flags: number): number {

@@ -9,6 +9,7 @@ import { Output } from './output'
 /** The options that every command takes. */
 export interface GlobalOptions extends KeyFlags {
   readonly store?: string
+  readonly allowUnsafeLocation?: boolean
   readonly user?: string
   readonly account?: string
   readonly live?: boolean
@@ -43,6 +44,11 @@ export class Session {
     const { user, account, live } = this.options
     const scope = user === undefined ? 'the account scope' : `the scope of user '${user}'`
     return `${scope}${account === undefined ? '' : ` of '${account}'`}${live ? ', live mode' : ''}`
+  }
+
+  /** What opening, making and restoring a store take. */
+  get safety(): { readonly allowUnsafeLocation: boolean } {
+    return { allowUnsafeLocation: this.options.allowUnsafeLocation ?? false }
   }
 
   /** `--store`, else the environment's, else the one of this user by the convention of the system. */
@@ -85,6 +91,7 @@ export class Session {
     this.#store = await SecretStore.open(location, {
       key: provider,
       createIfMissing: false,
+      ...this.safety,
       now: this.io.now,
       ...background(sweeping),
       ...(damaged && { verify: false }),
@@ -96,7 +103,8 @@ export class Session {
     const location = await this.emptyLocation()
     const provider = await key()
     const { SecretStore } = await import('app-secret-store')
-    this.#store = await SecretStore.open(location, { key: provider, names, now: this.io.now, ...background(false) })
+    const options = { ...this.safety, now: this.io.now, ...background(false) }
+    this.#store = await SecretStore.open(location, { key: provider, names, ...options })
     return this.#store
   }
 

@@ -71,6 +71,7 @@ export const addCareCommands: AddCommands = (program, run) => {
     .command('restore')
     .description('make a store of a backup, where there is none')
     .argument('<file>', 'a backup, or `-` for stdin')
+    .option('--minimum <token>', 'refuse a backup of an older state than this checkpoint, or of another store')
     .addHelpText('after', jsonHelp('{"store", "records", "bytes"}.'))
     .action(run(restore))
 
@@ -92,7 +93,8 @@ async function recover(session: Session, path: string): Promise<number | undefin
   const destination = resolve(path)
   const key = await session.key()
   const { SecretStore } = await import('app-secret-store')
-  const report = await session.long('recover', (long) => SecretStore.recover(location, { ...long, key, destination }))
+  const more = { ...session.safety, key, destination }
+  const report = await session.long('recover', (long) => SecretStore.recover(location, { ...long, ...more }))
   await output.result({ store: destination, ...report }, () => recoveredText(report, destination))
   return report.complete ? undefined : EXIT.damaged
 }
@@ -215,7 +217,7 @@ async function backup(session: Session, file: string): Promise<void> {
   await output.done(report, `backed up: ${size}, in ${printable(file)}`)
 }
 
-async function restore(session: Session, file: string): Promise<void> {
+async function restore(session: Session, file: string, flags: { readonly minimum?: string }): Promise<void> {
   const { io, output, options } = session
   if (file === '-' && options.passphraseFd === 0) throw usage('stdin: expected the passphrase or the backup, got both')
   // What is not there is found out before anybody is asked for a key.
@@ -224,7 +226,8 @@ async function restore(session: Session, file: string): Promise<void> {
   const key = await session.key()
   const { SecretStore } = await import('app-secret-store')
   const source = file === '-' ? io.stdin : file
-  const report = await session.long('restore', (long) => SecretStore.restore(source, location, { ...long, key }))
+  const more = { ...session.safety, ...flags, key }
+  const report = await session.long('restore', (long) => SecretStore.restore(source, location, { ...long, ...more }))
   const text = `restored: ${count(report.records, 'record')}, at ${printable(location)}`
   await output.done({ store: location, ...report }, text)
 }

@@ -18,6 +18,7 @@ describe('what may stand at the cursor', () => {
   test('options of the command, of its parents and of all commands', () => {
     expect(values('list', '--')).toEqual(expect.arrayContaining(['--all', '--limit', '--help', '--store', '--json']))
     expect(values('keys', 'add', '-')).toEqual(expect.arrayContaining(['--kdf', '--passphrase-fd']))
+    expect(values('restore', '--')).toEqual(expect.arrayContaining(['--minimum', '--allow-unsafe-location']))
     expect(values('list', '--')).not.toContain('--prefix')
     const all = values('set', '--')
     expect(new Set(all).size).toBe(all.length)
@@ -47,6 +48,8 @@ describe('what may stand at the cursor', () => {
     [['get', ''], undefined],
     [['import', 'a', ''], undefined],
     [['get', '--user', ''], undefined],
+    [['restore', '--minimum', ''], undefined],
+    [['restore', '--minimum', 'x', ''], 'files'],
     [['get', '--limit=x'], undefined],
   ])('%j: %s', (words, more) => {
     expect(at(...words)).toEqual({ candidates: [], ...(more !== undefined && { more }) })

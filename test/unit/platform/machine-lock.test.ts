@@ -59,6 +59,20 @@ test('what is aborted is not begun', async () => {
   expect(begun).toBe(false)
 })
 
+test.skipIf(!LOCKS)('the wait is bounded by the clock, however long an attempt takes', async () => {
+  const name = newName()
+  void aloneOnMachine(name, NEVER, () => new Promise(() => {}))
+  const listen = Server.prototype.listen
+  const asked = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server, ...given: unknown[]) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60)
+    return Reflect.apply(listen, this, given)
+  })
+  onTestFinished(() => asked.mockRestore())
+  await aloneOnMachine(name, NEVER, async () => {}, 200)
+  // 60 ms each, where 200 ms of pauses alone would be ten.
+  expect(asked.mock.calls.length).toBeLessThanOrEqual(4)
+})
+
 test('who never gives it back does not keep others for ever', async () => {
   const name = newName()
   void aloneOnMachine(name, NEVER, () => new Promise(() => {}))
