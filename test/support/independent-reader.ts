@@ -7,6 +7,7 @@ import { expect } from 'vitest'
 import {
   account,
   generateRecoveryCode,
+  type KeyProvider,
   passphrase,
   type RotateOptions,
   rawKey,
@@ -31,7 +32,7 @@ function obstacle(): string | undefined {
   return status === 0 ? undefined : (stderr.trim().split('\n').at(-1) ?? `exit code ${status}`)
 }
 
-export const reason = obstacle()
+export const reason: string | undefined = obstacle()
 if (reason !== undefined) {
   console.warn(
     `independent reader: skipped, ${PYTHON} cannot import plyvel and nacl (${reason}); `.concat(
@@ -118,7 +119,7 @@ export async function fill(store: SecretStore, clock: TestClock, count: number, 
 }
 
 /** Keys of each sort, and the files that give them to the program. */
-export async function makeKeys() {
+export async function makeKeys(): Promise<Keys> {
   const directory = await temporaryDirectory()
   const file = async (name: string, content: string | Uint8Array): Promise<string> => {
     await writeFile(join(directory, name), content)
@@ -139,7 +140,13 @@ export async function makeKeys() {
   }
 }
 
-export type Keys = Awaited<ReturnType<typeof makeKeys>>
+/** A key, and the file that gives it to the program. */
+interface KeyInFile {
+  readonly key: KeyProvider
+  readonly file: string
+}
+
+export type Keys = Readonly<Record<'raw' | 'words' | 'argon' | 'code' | 'stranger', KeyInFile>>
 
 /** Starts a rotation and stops it when some of the records are under the new key. */
 export async function rotateHalfway(store: SecretStore, options: RotateOptions = {}): Promise<void> {

@@ -102,7 +102,7 @@ const changes: Record<string, Change> = {
 }
 
 describe.skipIf(reason !== undefined)('a reader in another language', () => {
-  test.each(['v1', 'v1-sealed', 'v2'])('reads the golden store %s', async (fixture) => {
+  test.each(['v1', 'v1-sealed', 'v2', 'v3'])('reads the golden store %s', async (fixture) => {
     const expected = JSON.parse(await readFile(fromRoot(`test/fixtures/${fixture}/expected.json`), 'utf8'))
     const passphraseFile = fromRoot(`test/fixtures/${fixture}/passphrase.txt`)
     const { message, store } = readStore(await copyGolden(fixture), passphraseFile, expected.checkpoint)
