@@ -17,7 +17,7 @@ import { codeOf, copyStore, directoryDigest, newLocation, openStore, testKey } f
 
 const GOLDEN_NOW_MS = 1_767_312_000_000
 
-describe.each(['v1', 'v1-sealed', 'v2'])('the golden store %s', (fixture) => {
+describe.each(['v1', 'v1-sealed', 'v2', 'v3'])('the golden store %s', (fixture) => {
   const path = fromRoot(`test/fixtures/${fixture}`)
 
   async function expectedStore(): Promise<Expected> {
@@ -117,8 +117,8 @@ describe.each(['v1', 'v1-sealed', 'v2'])('the golden store %s', (fixture) => {
   })
 })
 
-describe('the golden store v2, whose keys were changed', () => {
-  const path = fromRoot('test/fixtures/v2')
+describe.each(['v2', 'v3'])('the golden store %s, whose keys were changed', (fixture) => {
+  const path = fromRoot(`test/fixtures/${fixture}`)
   const options = { now: () => GOLDEN_NOW_MS, sweepIntervalMs: 0, compactIntervalMs: 0 }
 
   async function codeKey(): Promise<KeyProvider> {
@@ -171,6 +171,56 @@ describe('the golden store v2, whose keys were changed', () => {
     expect(one).toEqual(other)
     const [here, there] = await Promise.all(stores.map((store) => store.checkpoint()))
     expect(here).toBe(there)
+  })
+})
+
+describe('the golden store v3, whose root key was replaced', () => {
+  const path = fromRoot('test/fixtures/v3')
+
+  async function openCopy(minimum?: string): Promise<SecretStore> {
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    const key = passphrase(await readFile(join(path, 'passphrase.txt'), 'utf8'))
+    return openStore(location, { key, now: () => GOLDEN_NOW_MS, ...(minimum === undefined ? {} : { minimum }) })
+  }
+
+  async function tokens(): Promise<Required<Pick<Expected, 'checkpoint' | 'earlier' | 'former'>>> {
+    return JSON.parse(await readFile(join(path, 'expected.json'), 'utf8'))
+  }
+
+  test('is of version 3', async () => {
+    const file = JSON.parse(await readFile(join(path, 'store/keyring.json'), 'utf8'))
+    expect(file).toMatchObject({ version: 3, features: ['lineage'], ownSums: 3 })
+  })
+
+  test('satisfies its tokens under both root keys, also after the next replacement, and none of version 1', async () => {
+    const { checkpoint, earlier, former } = await tokens()
+    expect([checkpoint.length, earlier.length, former.length]).toEqual([172, 172, 76])
+    for (const token of [checkpoint, earlier]) expect(await (await openCopy(token)).checkpoint()).toBe(checkpoint)
+    expect(await codeOf(() => openCopy(former))).toBe('ERR_ROLLBACK')
+
+    const location = await newLocation()
+    await copyStore(join(path, 'store'), location)
+    await chmod(location, 0o700)
+    const key = passphrase(await readFile(join(path, 'passphrase.txt'), 'utf8'))
+    const store = await openStore(location, { key, now: () => GOLDEN_NOW_MS })
+    await store.rotate({ root: true, keys: [key] })
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+    for (const minimum of [checkpoint, earlier]) {
+      await (await openStore(location, { key, now: () => GOLDEN_NOW_MS, minimum })).close()
+    }
+    expect(await codeOf(() => openStore(location, { key, minimum: former }))).toBe('ERR_ROLLBACK')
+  })
+
+  test.each(['checkpoint', 'earlier'] as const)('a bit changed in %s is found', async (which) => {
+    const bytes = Buffer.from((await tokens())[which], 'base64url')
+    for (const at of [1, 17, 56, 64, 65, 128]) {
+      const altered = Buffer.from(bytes)
+      altered.writeUInt8(altered.readUInt8(at) ^ 1, at)
+      expect([at, await codeOf(() => openCopy(altered.toString('base64url')))]).toEqual([at, 'ERR_ROLLBACK'])
+    }
   })
 })
 

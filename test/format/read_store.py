@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads a store, or a backup of one, of format version 1 or 2 and prints all of it as JSON, expired secrets too.
+"""Reads a store, or a backup of one, of format version 1, 2 or 3 and prints all of it as JSON, expired secrets too.
 
 Written from docs/format.md alone, and sharing no code with the library: what this program can read, the page describes.
 
@@ -25,8 +25,9 @@ import nacl.pwhash
 import plyvel
 from nacl.bindings import crypto_aead_chacha20poly1305_ietf_decrypt, crypto_aead_xchacha20poly1305_ietf_decrypt
 
-VERSION = 1  # of envelopes, additional data, checkpoints and backups
-KEYRING_VERSIONS = (1, 2)
+VERSION = 1  # of envelopes, additional data and backups
+KEYRING_VERSIONS = (1, 2, 3)
+KNOWN_FEATURES = ("lineage",)
 MAX_KEYRING = 262144
 MAX_INTEGER = 2**53 - 1
 
@@ -60,9 +61,9 @@ def hmac_sha256(key, message):
     return hmac.new(key, message, hashlib.sha256).digest()
 
 
-def hkdf(key, label, context):
-    """Extract without salt, expand to 32 bytes: one block (§3.2)."""
-    info = b"secret-store/v1/" + label.encode() + b"\0" + context
+def hkdf(key, label, context, version=1):
+    """Extract without salt, expand to 32 bytes: one block (§3.2). The version is that of the label."""
+    info = f"secret-store/v{version}/{label}".encode() + b"\0" + context
     extracted = hmac_sha256(bytes(32), key)
     return hmac_sha256(extracted, info + b"\x01")
 
@@ -103,6 +104,21 @@ ENDING = re.compile(
 )
 
 
+def check_version(fields):
+    """Says "another version" of one that is not known, and of an unknown feature; else there is no telling yet."""
+    version, features = fields.get("version"), fields.get("features")
+    if type(version) is not int:
+        return
+    check(version in KEYRING_VERSIONS, f"version: {version} is not known")
+    if version == 3 and type(features) is list and all(is_feature(feature) for feature in features):
+        for feature in features:
+            check(feature in KNOWN_FEATURES, f"version: feature {feature} is not known")
+
+
+def is_feature(name):
+    return type(name) is str and re.fullmatch(r"[a-z-]{1,32}", name)
+
+
 def parse_keyring(data):
     check(len(data) <= MAX_KEYRING, "keyring.json: too long")
     ending = ENDING.match(data)
@@ -111,8 +127,8 @@ def parse_keyring(data):
             parsed = json.loads(data)
         except ValueError:
             parsed = None
-        if type(parsed) is dict and parsed.get("format") == "secret-store" and type(parsed.get("version")) is int:
-            check(parsed["version"] in KEYRING_VERSIONS, f"version: {parsed['version']} is not known")
+        if type(parsed) is dict and parsed.get("format") == "secret-store":
+            check_version(parsed)
         raise Rejected("keyring.json: another ending")
     body, checksum, mac = ending.groups()
     check(hashlib.sha256(body).digest() == from_base64url(checksum.decode(), 32), "keyring.json: wrong checksum")
@@ -121,16 +137,25 @@ def parse_keyring(data):
         fields = json.loads((body + b"}").decode("utf-8"), object_pairs_hook=unique_fields)
     except ValueError as error:
         raise Rejected("keyring.json: not JSON in UTF-8") from error
-    check(type(fields) is dict and type(fields.get("version")) is int, "keyring.json: no version")
-    check(fields["version"] in KEYRING_VERSIONS, f"version: {fields['version']} is not known")
-    replaced = ["generation", "sequence"] if fields["version"] == 2 else []
-    check_fields(fields, ["format", "version", "store", "created", "names", *replaced, "slots", "keys", "indexKey"])
-    check(fields["format"] == "secret-store", "keyring.json: another format")
+    check(type(fields) is dict and fields.get("format") == "secret-store", "keyring.json: another format")
+    check(type(fields.get("version")) is int, "keyring.json: no version")
+    check_version(fields)
+    replaced = ["generation", "sequence"] if fields["version"] >= 2 else []
+    featured = ["features", "ownSums", "lineage"] if fields["version"] == 3 else []
+    names = ["format", "version", "store", "created", "names", *replaced, *featured, "slots", "keys", "indexKey"]
+    check_fields(fields, names)
     check(fields["names"] in ("plain", "sealed"), "keyring.json: unknown names")
     check(is_integer(fields["created"], 0), "keyring.json: created")
     check(not replaced or is_integer(fields["generation"], 1), "keyring.json: generation")
     check(not replaced or is_integer(fields["sequence"], 0), "keyring.json: sequence")
     fields.setdefault("generation", 0)
+    if featured:
+        check(fields["features"] == ["lineage"], "keyring.json: features")
+        check(is_integer(fields["ownSums"], 2, 2**32 - 1), "keyring.json: ownSums")
+        lineage = fields["lineage"] if type(fields["lineage"]) is str else ""
+        count = (len(lineage) * 3 // 4 - 24 - 16) // 32
+        check(1 <= count <= 256, "keyring.json: lineage")
+        fields["lineage"] = from_base64url(lineage, 24 + 32 * count + 16)
     slots, keys = fields["slots"], fields["keys"]
     check(type(slots) is list and 1 <= len(slots) <= 32, "keyring.json: slots")
     check(type(keys) is list and 1 <= len(keys) <= 1024, "keyring.json: keys")
@@ -239,6 +264,20 @@ def open_keyring(data, kind, given):
     return keyring, root_key
 
 
+# §3.8
+
+
+def lineage_keys(keyring, root_key):
+    """The lineage key of each root key, former and present, under its root id."""
+    store_id = keyring["store"]
+    known = [hkdf(root_key, "root-lineage", store_id, version=3)]
+    if keyring["version"] == 3:
+        former = aead_open(hkdf(root_key, "wrap-lineage", store_id, version=3), keyring["lineage"], store_id)
+        check(former is not None, "lineage: does not open")
+        known += [former[offset : offset + 32] for offset in range(0, len(former), 32)]
+    return {hkdf(key, "root-id", store_id, version=3): key for key in known}
+
+
 class Keys:
     def __init__(self, keyring, root_key):
         self.store_id = keyring["store"]
@@ -249,9 +288,14 @@ class Keys:
             check(key is not None, f"key {key_id}: does not open")
             return key
 
-        self.masters = {
-            key["id"]: hkdf(unwrap(key["id"], key["wrapped"]), "master", self.store_id) for key in keyring["keys"]
+        data_keys = {key["id"]: unwrap(key["id"], key["wrapped"]) for key in keyring["keys"]}
+        self.masters = {key_id: hkdf(key, "master", self.store_id) for key_id, key in data_keys.items()}
+        self.own_sums = {
+            key_id: hkdf(key, "set-hash", self.store_id, version=3)
+            for key_id, key in data_keys.items()
+            if keyring["version"] == 3 and key_id >= keyring["ownSums"]
         }
+        self.lineage = lineage_keys(keyring, root_key)
         index_key = unwrap(0, keyring["indexKey"])
         self.set_hash = hkdf(index_key, "set-hash", self.store_id)
         self.checkpoint = hkdf(index_key, "checkpoint", self.store_id)
@@ -261,7 +305,7 @@ class Keys:
     def open_row(self, row_key, value):
         check(len(value) >= 45, "envelope: too short")
         check(value[0] == VERSION, f"envelope: version {value[0]} is not known")
-        key_id = int.from_bytes(value[1:5], "big")
+        key_id = sealing_key(value)
         check(key_id in self.masters, f"envelope: no key {key_id}")
         aad = unsigned(VERSION, 1) + self.store_id + unsigned(len(row_key), 4) + row_key
         plaintext = aead_open(self.masters[key_id], value[5:], aad)
@@ -271,7 +315,13 @@ class Keys:
     # §8
     def element(self, row_key, value):
         identity = value[:29] + value[-16:]
-        return int.from_bytes(hmac_sha256(self.set_hash, unsigned(len(row_key), 4) + row_key + identity), "big")
+        key = self.own_sums.get(sealing_key(value), self.set_hash)
+        return int.from_bytes(hmac_sha256(key, unsigned(len(row_key), 4) + row_key + identity), "big")
+
+
+def sealing_key(value):
+    """The id of the data key that an envelope names."""
+    return int.from_bytes(value[1:5], "big")
 
 
 # §7.1
@@ -377,22 +427,30 @@ def read_payload(keys, database, row_key, record):
 
 
 def parse_head(plaintext):
-    check(len(plaintext) in (56, 96), "head: another length")
+    check(len(plaintext) == 56 or len(plaintext) >= 96, "head: another length")
     fields = Fields(plaintext, "head")
     head = {"sequence": fields.integer(8), "count": fields.integer(8), "superseded": fields.integer(8)}
     head["set_hash"] = int.from_bytes(fields.take(32), "big")
     head["generation"] = 0
-    if len(plaintext) == 96:
+    if len(plaintext) > 56:
         head["generation"], head["mac"] = fields.integer(8), fields.take(32)
         check(head["generation"] >= 1, "head: generation 0")
+    last_tag = 0
+    while fields.offset < len(plaintext):
+        tag = fields.integer(1)
+        check(tag > last_tag, "head: its tags do not ascend")
+        fields.take(fields.integer(2))
+        check(tag >= 0x80, f"version: field {tag} of the head is not known")
+        last_tag = tag
     return head
 
 
-def check_together(keyring, head, from_backup):
+def check_together(keyring, head, sealed_under, from_backup):
     """§8.1. Between a file and its head there can be a crash, but no backup (§14)."""
-    if keyring["generation"] == head["generation"] == 0:
-        return
     if keyring["generation"] == head["generation"]:
+        check(sealed_under == keyring["keys"][-1]["id"], "rollback: the head is under a former data key")
+        if head["generation"] == 0:
+            return
         check(hmac.compare_digest(keyring["mac"], head["mac"]), "rollback: the head is of another keyring.json")
         check(head["sequence"] > keyring["sequence"], "rollback: the head is older than keyring.json")
         return
@@ -403,15 +461,29 @@ def check_together(keyring, head, from_backup):
 # §9
 
 
-def check_checkpoint(keys, head, token):
-    data = from_base64url(token, 57)
-    check(data[0] == VERSION, "checkpoint: unknown version")
+def check_checkpoint(keyring, keys, head, token):
+    version = base64.urlsafe_b64decode(token[:4])[0] if re.match(r"[A-Za-z0-9_-]{4}", token) else None
+    check(version in (1, 2), "checkpoint: unknown version")
+    state = unsigned(head["sequence"], 8) + unsigned(head["count"], 8) + unsigned(head["set_hash"], 32)
+    data = from_base64url(token, 57 if version == 1 else 129)
     check(data[1:17] == keys.store_id, "checkpoint: of another store")
-    sequence = int.from_bytes(data[17:25], "big")
+    if version == 1:
+        check(keyring["version"] < 3, "checkpoint: of version 1, and the store of version 3")
+        check_state(head, int.from_bytes(data[17:25], "big"), hmac_sha256(keys.checkpoint, state), data[25:])
+        return
+    lineage_key = keys.lineage.get(data[17:49])
+    check(lineage_key is not None, "checkpoint: of a root key that is not in the lineage")
+    mac = hmac_sha256(hkdf(lineage_key, "token-mac", keys.store_id, version=3), data[:97])
+    check(hmac.compare_digest(mac, data[97:]), "checkpoint: altered")
+    check(head["generation"] >= int.from_bytes(data[49:57], "big"), "checkpoint: the keys of the store are older")
+    state_key = hkdf(lineage_key, "token-state", keys.store_id, version=3)
+    check_state(head, int.from_bytes(data[57:65], "big"), hmac_sha256(state_key, state), data[65:97])
+
+
+def check_state(head, sequence, actual, expected):
     check(head["sequence"] >= sequence, "checkpoint: the store is older")
     if head["sequence"] == sequence:
-        message = unsigned(sequence, 8) + unsigned(head["count"], 8) + unsigned(head["set_hash"], 32)
-        check(hmac.compare_digest(hmac_sha256(keys.checkpoint, message), data[25:]), "checkpoint: other contents")
+        check(hmac.compare_digest(actual, expected), "checkpoint: other contents")
 
 
 # §10
@@ -431,9 +503,9 @@ def read_rows(keyring, keys, database, checkpoint, from_backup=False):
     value = database.get(b"h")
     check(value is not None, "head: missing")
     head = parse_head(keys.open_row(b"h", value))
-    check_together(keyring, head, from_backup)
+    check_together(keyring, head, sealing_key(value), from_backup)
     if checkpoint is not None:
-        check_checkpoint(keys, head, checkpoint)
+        check_checkpoint(keyring, keys, head, checkpoint)
 
     secrets, ids, sealed_under, total, secondary = [], set(), set(), 0, {}
     for row_key, value in database.iterator(prefix=b"r"):
@@ -442,7 +514,7 @@ def read_rows(keyring, keys, database, checkpoint, from_backup=False):
         check(1 <= record["revision"] <= head["sequence"], "record: revision after the head")
         check(record["id"] not in ids, "record: its id is another's as well")
         ids.add(record["id"])
-        sealed_under.add(int.from_bytes(value[1:5], "big"))
+        sealed_under.add(sealing_key(value))
         total = (total + keys.element(row_key, value)) % 2**256
         if not from_backup:
             secondary[b"i" + record["id"].encode()] = row_key
@@ -460,12 +532,16 @@ def read_rows(keyring, keys, database, checkpoint, from_backup=False):
     for row_key, value in database.iterator():
         if row_key in ignored or row_key[:1] == b"r":
             continue
+        if keyring["version"] == 3 and row_key[:1] == b"d" and len(row_key) >= 2:
+            continue  # derived (§12)
         check(row_key in secondary, f"row {row_key!r}: stray")
         expected = secondary.pop(row_key)
         check(expected is None or value == expected, f"row {row_key!r}: leads elsewhere")
     check(not secondary, f"rows missing: {list(secondary)}")
     return {
+        "version": keyring["version"],
         "names": keyring["names"],
+        "roots": len(keys.lineage),
         "generation": keyring["generation"],
         "sequence": head["sequence"],
         "dataKeys": sorted(sealed_under),

@@ -33,6 +33,7 @@ import type { Replacement, WrittenRecord } from '../../src/storage/records'
 import { openPayload, openRecord, type SealedRecord, sealRecord } from '../../src/storage/records'
 import { formerToken } from '../support/former-checkpoint'
 import { fromRoot } from '../support/paths'
+import { rootedExample } from '../support/rooted-example'
 
 /**
  * docs/format.md §13 is a store with every byte of it. Here it is computed by the library and compared with the page, so
@@ -127,6 +128,18 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
   const checkpointMac = keyring.checkpointMac(head)
   const token = formerToken({ storeId, sequence: head.sequence, mac: checkpointMac })
 
+  const rooted = rootedExample({
+    file,
+    rootKey,
+    newRootKey: run(0x60, KEY_BYTES),
+    secret,
+    newSlotId: run(0xd0, 8),
+    head,
+    small: { rowKey: smallRow, record: SMALL.record, written: smallWritten },
+    payload: SMALL.payload,
+    random,
+  })
+
   const macOf = (key: string): Uint8Array =>
     fromBase64url(JSON.parse(new TextDecoder().decode(keyringJson))[key]) as Uint8Array
   return {
@@ -185,8 +198,14 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
       'checkpoint-bytes': fromBase64url(token) as Uint8Array,
       'sealed-scope-prefix': sealedNames.scope(SMALL.record.address.partition, SMALL.record.address.scope),
       'sealed-row-key': sealedNames.record(SMALL.record.address).bytes,
+      ...rooted.hex,
     },
-    text: { 'keyring.json': new TextDecoder().decode(keyringJson), 'checkpoint-token': `${token}\n` },
+    text: {
+      'keyring.json': new TextDecoder().decode(keyringJson),
+      'checkpoint-token': `${token}\n`,
+      'second-keyring.json': rooted.json,
+      token: `${rooted.token}\n`,
+    },
   }
 }
 
@@ -220,9 +239,8 @@ describe('docs/format.md', () => {
 
   test('§13: keyring.json and the checkpoint token are what the library makes', async () => {
     const { text } = await example()
-    const { 'keyring.json': keyringJson } = blocks('json')
-    const { 'checkpoint-token': token } = blocks('text')
-    expect({ 'keyring.json': keyringJson, 'checkpoint-token': token }).toEqual(text)
+    const { 'checkpoint-token': former, token } = blocks('text')
+    expect({ ...blocks('json'), 'checkpoint-token': former, token }).toEqual(text)
   })
 
   test('§13: the bytes on the page open from the passphrase up', async () => {

@@ -5,6 +5,10 @@ export interface Expected {
   readonly names: 'plain' | 'sealed'
   readonly sequence: number
   readonly checkpoint: string
+  /** In a store of version 3: a checkpoint under a former root key. */
+  readonly earlier?: string
+  /** In a store of version 3: a checkpoint of version 1, of the same state as `earlier`. */
+  readonly former?: string
   readonly secrets: readonly ExpectedSecret[]
 }
 

@@ -1,75 +1,25 @@
-import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Level } from 'level'
 import { describe, expect, test } from 'vitest'
 import { account, generateRecoveryCode, passphrase, rawKey, recoveryCode, SecretStore, user } from '../../../src/index'
+import {
+  byPlace,
+  copyGolden,
+  fill,
+  type Keys,
+  makeKeys,
+  type Outcome,
+  type Rows,
+  readStore,
+  reason,
+  rotateHalfway,
+  slotOf,
+  withRows,
+  writePassphrase,
+} from '../../support/independent-reader'
 import { fromRoot } from '../../support/paths'
-import { codeOf, copyStore, newLocation, openStore, TestClock, temporaryDirectory } from '../../support/stores'
-
-/**
- * test/format/read_store.py was written from docs/format.md alone. It reads what the library writes, so the
- * page is complete, and the library does what the page says.
- */
-const PYTHON = '/usr/bin/python3'
-const program = fromRoot('test/format/read_store.py')
-
-/** Why it cannot run here, if it cannot. */
-function obstacle(): string | undefined {
-  const { error, status, stderr } = spawnSync(PYTHON, ['-c', 'import plyvel, nacl'], { encoding: 'utf8' })
-  if (error !== undefined) return error.message
-  return status === 0 ? undefined : (stderr.trim().split('\n').at(-1) ?? `exit code ${status}`)
-}
-
-const reason = obstacle()
-if (reason !== undefined) {
-  console.warn(
-    `independent reader: skipped, ${PYTHON} cannot import plyvel and nacl (${reason}); `.concat(
-      'on Debian: apt-get install python3-plyvel python3-nacl',
-    ),
-  )
-}
-
-interface Outcome {
-  readonly exitCode: number | null
-  readonly message: string
-  readonly store: Contents | undefined
-}
-
-interface Contents {
-  readonly names: string
-  readonly generation: number
-  readonly sequence: number
-  /** Ids of the data keys under which records are sealed. */
-  readonly dataKeys: readonly number[]
-  readonly secrets: readonly object[]
-}
-
-/** Has the program read a store, or a backup. The ending of the key's file says what sort of key it is. */
-function readStore(location: string, keyFile: string, checkpoint?: string): Outcome {
-  const kind = /\.(raw-key|recovery-code)$/.exec(keyFile)?.[1] ?? 'passphrase'
-  const options = checkpoint === undefined ? [] : ['--checkpoint', checkpoint]
-  const args = ['-B', program, location, `--${kind}-file`, keyFile, ...options]
-  const { status, stdout, stderr } = spawnSync(PYTHON, args, {
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  })
-  return { exitCode: status, message: stderr.trim(), store: status === 0 ? JSON.parse(stdout) : undefined }
-}
-
-async function copyGolden(fixture: string): Promise<string> {
-  const location = await newLocation()
-  await copyStore(fromRoot(`test/fixtures/${fixture}/store`), location)
-  await chmod(location, 0o700)
-  return location
-}
-
-async function writePassphrase(location: string, text: string): Promise<string> {
-  const file = `${location}.passphrase`
-  await writeFile(file, text)
-  return file
-}
+import { codeOf, copyStore, newLocation, openStore, TestClock } from '../../support/stores'
 
 /** A sealed chunk of a backup that others follow. */
 const CHUNK = 65_552
@@ -79,78 +29,9 @@ async function headerLength(backup: string): Promise<number> {
   return 65 + (await readFile(backup)).readUInt32BE(21)
 }
 
+/** Bytes 57 to 64 of the token (docs/format.md §9). */
 function sequenceOf(checkpoint: string): number {
-  return Number(Buffer.from(checkpoint, 'base64url').readBigUInt64BE(17))
-}
-
-type Rows = Level<Uint8Array, Uint8Array>
-
-/** The rows of a store that nobody has open, as LevelDB sees them. */
-async function withRows<T>(location: string, work: (level: Rows) => Promise<T>): Promise<T> {
-  const options = { keyEncoding: 'view', valueEncoding: 'view', compression: false }
-  const level = new Level<Uint8Array, Uint8Array>(join(location, 'data'), options)
-  try {
-    return await work(level)
-  } finally {
-    await level.close()
-  }
-}
-
-/** Sets secrets of many kinds, each twice, and deletes some. Returns what the program should say of the others. */
-async function fill(store: SecretStore, clock: TestClock, count: number, prefix = 'name'): Promise<object[]> {
-  const one = async (i: number): Promise<object[]> => {
-    const scope = i % 3 === 0 ? account : user(`usr|${i % 5}%`)
-    const bytes = new Uint8Array(1 + ((i * 97) % 3000)).fill(i)
-    const expires_at = i % 4 === 0 ? clock.seconds + 100 + i : null
-    const view = store.view({ livemode: i % 2 === 0, ...(i % 7 === 0 ? { account: `acct|${i}` } : {}) })
-    const params = { scope, name: `${prefix}|${i}\u{1f511}`, ...(expires_at === null ? {} : { expires_at }) }
-    await view.set({ ...params, payload: 'first' })
-    const { id, created, livemode, name } = await view.set({ ...params, payload: bytes })
-    if (i % 10 === 9) {
-      await view.delete({ scope, name })
-      return []
-    }
-    const payload = Buffer.from(bytes).toString('base64')
-    const partition = { account: i % 7 === 0 ? `acct|${i}` : null, livemode }
-    return [{ ...partition, scope, name, id, created, expires_at, type: 'bytes', payload }]
-  }
-  return (await Promise.all(Array.from({ length: count }, (_, i) => one(i)))).flat()
-}
-
-/** Keys of each sort, and the files that give them to the program. */
-async function makeKeys() {
-  const directory = await temporaryDirectory()
-  const file = async (name: string, content: string | Uint8Array): Promise<string> => {
-    await writeFile(join(directory, name), content)
-    return join(directory, name)
-  }
-  const bytes = randomBytes(32)
-  const code = generateRecoveryCode()
-  const typed = ` ${code.toLowerCase().replaceAll('-', ' ').replaceAll('l', '1').replaceAll('0', 'O')}\n`
-  return {
-    raw: { key: rawKey(bytes), file: await file('first.raw-key', bytes) },
-    words: { key: passphrase('wo\u0308rter', { N: 16_384 }), file: await file('words', 'w\u00f6rter') },
-    argon: {
-      key: passphrase('argon words', { kdf: 'argon2id', m: 19_456, t: 2 }),
-      file: await file('argon', 'argon words'),
-    },
-    code: { key: recoveryCode(code), file: await file('typed.recovery-code', typed) },
-    stranger: { key: rawKey(new Uint8Array(32).fill(1)), file: await file('stranger.raw-key', new Uint8Array(32)) },
-  }
-}
-
-type Keys = Awaited<ReturnType<typeof makeKeys>>
-
-/** Starts a rotation and stops it when some of the records are under the new key. */
-async function rotateHalfway(store: SecretStore): Promise<void> {
-  const controller = new AbortController()
-  const stop = () => controller.abort(new Error('half-way'))
-  const message = await store.rotate({ signal: controller.signal, onProgress: stop }).catch((error) => error.message)
-  expect(message).toBe('half-way')
-}
-
-function slotOf(store: SecretStore, kind: string): string {
-  return store.keys().find((slot) => slot.kind === kind)?.id ?? ''
+  return Number(Buffer.from(checkpoint, 'base64url').readBigUInt64BE(57))
 }
 
 interface Change {
@@ -220,12 +101,8 @@ const changes: Record<string, Change> = {
   },
 }
 
-function byPlace(secrets: readonly object[]): string[] {
-  return secrets.map((secret) => JSON.stringify(Object.entries(secret).sort())).sort()
-}
-
 describe.skipIf(reason !== undefined)('a reader in another language', () => {
-  test.each(['v1', 'v1-sealed', 'v2'])('reads the golden store %s', async (fixture) => {
+  test.each(['v1', 'v1-sealed', 'v2', 'v3'])('reads the golden store %s', async (fixture) => {
     const expected = JSON.parse(await readFile(fromRoot(`test/fixtures/${fixture}/expected.json`), 'utf8'))
     const passphraseFile = fromRoot(`test/fixtures/${fixture}/passphrase.txt`)
     const { message, store } = readStore(await copyGolden(fixture), passphraseFile, expected.checkpoint)
