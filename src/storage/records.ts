@@ -5,6 +5,7 @@ import { corrupt } from '../errors'
 import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
 import { envelopeTag } from '../format/envelope'
 import {
+  checkPayload,
   decodePayload,
   decodeRecord,
   encodePayload,
@@ -95,7 +96,7 @@ function checkSort(rowKey: Uint8Array): void {
  * The payload of a record.
  *
  * @param value - The payload row; not looked at if the payload is in the record.
- * @throws {SecretStoreError} `ERR_CORRUPT` if the row is not the one the record vouches for.
+ * @throws {SecretStoreError} `ERR_CORRUPT` if the row is not the one the record vouches for, or a text is not UTF-8.
  */
 export function openPayload(
   keyring: Keyring,
@@ -109,7 +110,9 @@ export function openPayload(
     throw corrupt('payload: expected the one its record names, got another')
   }
   const plaintext = keyring.openRow(payloadRow(rowKey), value)
-  return { type: payload.type, bytes: decodePayload(plaintext, payload.lengthBytes) }
+  const bytes = decodePayload(plaintext, payload.lengthBytes)
+  checkPayload(payload.type, bytes)
+  return { type: payload.type, bytes }
 }
 
 /** The most rows that a commit puts or deletes for one record: one of each sort, and the id and expiry rows before it. */
