@@ -1,9 +1,8 @@
 import { ByteReader, ByteWriter } from '../base/byte-codec'
-import { isLonger } from '../base/checks'
 import { corrupt } from '../errors'
 import type { Address, PayloadType, Scope, SecretRecord } from '../model'
-import { isUtf8 } from '../platform/text'
-import { RECORD_FLAG as FLAG, ID_PREFIX, ID_RANDOM_CHARACTERS, MAX_CHARACTERS, TAG_BYTES } from './constants'
+import { RECORD_FLAG as FLAG, TAG_BYTES } from './constants'
+import { checkPayload, isId, nameOf } from './record-shape'
 
 /** A payload in a row of its own, which the record vouches for. */
 type ExternalPayload = { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
@@ -19,8 +18,6 @@ export interface StoredRecord extends SecretRecord {
 }
 
 const ALL_FLAGS: number = Object.values(FLAG).reduce((all, flag) => all | flag, 0)
-
-const ID = new RegExp(`^${ID_PREFIX}[0-9A-Za-z]{${ID_RANDOM_CHARACTERS}}$`)
 
 /** Record → padded plaintext (docs/format.md §6). @param writer - Whose memory it becomes. */
 export function encodeRecord(record: StoredRecord, writer: ByteWriter = new ByteWriter()): Uint8Array {
@@ -44,12 +41,7 @@ export function encodeRecord(record: StoredRecord, writer: ByteWriter = new Byte
   return writer.zerosUpTo(padmeLength(writer.length)).bytes()
 }
 
-/**
- * The inverse of `encodeRecord` for the records that a writer makes (docs/format.md §6.1): what no verb could reach or
- * return is refused here, for all readers.
- *
- * @throws {SecretStoreError} `ERR_CORRUPT` for anything else.
- */
+/** @throws {SecretStoreError} `ERR_CORRUPT` for anything that no writer writes (docs/format.md §6.1). */
 export function decodeRecord(plaintext: Uint8Array): StoredRecord {
   try {
     const reader = new ByteReader(plaintext)
@@ -60,35 +52,22 @@ export function decodeRecord(plaintext: Uint8Array): StoredRecord {
     const created = reader.u64()
     const expires_at = has(FLAG.expires) ? reader.u64() : null
     const id = reader.text16()
-    if (revision === 0 || !ID.test(id)) throw new RangeError('record: expected a revision and an id, got others')
     const account = has(FLAG.account) ? nameOf(reader) : undefined
     const scope: Scope = has(FLAG.userScope) ? { type: 'user', user: nameOf(reader) } : { type: 'account' }
     const name = nameOf(reader)
     const address = { partition: { account, livemode: has(FLAG.livemode) }, scope, name }
     const type: PayloadType = has(FLAG.bytes) ? 'bytes' : 'text'
     const lengthBytes = reader.u32()
-    if (lengthBytes === 0) throw new RangeError('payload: expected at least one byte, got none')
     const payload = has(FLAG.external)
       ? { type, lengthBytes, tag: reader.raw(TAG_BYTES) }
       : { type, inline: reader.raw(lengthBytes) }
     if ('inline' in payload) checkPayload(type, payload.inline)
-    if (!isPadded(plaintext, reader.offset)) throw new RangeError('padding: expected zeros up to the Padmé length')
+    const isWhole = isPadded(plaintext, reader.offset) && revision > 0 && lengthBytes > 0 && isId(id)
+    if (!isWhole) throw new RangeError('record: expected it padded, with a revision, id and payload, got another')
     return { id, address, created, expires_at, revision, payload } as StoredRecord
   } catch (cause) {
     throw corrupt('record: expected a plaintext of format version 1, got something else', cause)
   }
-}
-
-/** A name, a user or an account. */
-function nameOf(reader: ByteReader): string {
-  const text = reader.text16()
-  if (text !== '' && !isLonger(text, MAX_CHARACTERS)) return text
-  throw new RangeError(`text: expected 1 to ${MAX_CHARACTERS} characters, got none or more`)
-}
-
-/** @throws {SecretStoreError} `ERR_CORRUPT` for a text that is not UTF-8. */
-export function checkPayload(type: PayloadType, bytes: Uint8Array): void {
-  if (type === 'text' && !isUtf8(bytes)) throw corrupt('payload: expected UTF-8, got other bytes')
 }
 
 /** The record without its payload, and without the memory that it was decoded from. */

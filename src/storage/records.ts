@@ -5,7 +5,6 @@ import { corrupt } from '../errors'
 import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
 import { envelopeTag } from '../format/envelope'
 import {
-  checkPayload,
   decodePayload,
   decodeRecord,
   encodePayload,
@@ -14,6 +13,7 @@ import {
   type StoredRecord,
   withoutPayload,
 } from '../format/record'
+import { checkPayload } from '../format/record-shape'
 import type { Payload, SecretRecord } from '../model'
 import { asciiText } from '../platform/text'
 import type { Change } from './engine'
@@ -165,9 +165,7 @@ const LONG_TEXT_BYTES = 8192
 /** @throws {BytesPayloadError} If the payload is bytes. @throws {SecretStoreError} `ERR_CORRUPT` if it is not UTF-8. */
 export function payloadText({ type, bytes }: Payload): string {
   if (type === 'bytes') throw new BytesPayloadError()
-  try {
-    return (bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined) ?? fromUtf8(bytes)
-  } catch (cause) {
-    throw corrupt('payload: expected UTF-8, got other bytes', cause)
-  }
+  const ascii = bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined
+  if (ascii === undefined) checkPayload(type, bytes)
+  return ascii ?? fromUtf8(bytes)
 }
