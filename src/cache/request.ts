@@ -1,5 +1,6 @@
 import { checkText, optionsOf } from '../base/checks'
-import { MAX_CHARACTERS, parseSet, parseTarget, type Target, type TargetParams } from '../input/params'
+import { MAX_CHARACTERS } from '../format/constants'
+import { parseSet, parseTarget, type Target, type TargetParams } from '../input/params'
 import type { CacheEntry, Stamp } from './entry'
 import type { Loaded, LoadedSecret } from './options'
 

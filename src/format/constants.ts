@@ -133,6 +133,9 @@ export const MAX_UNLOCK_WORK = 128
 /** The wrapped index key's place in the associated data, where a data key has its id (ids start at 1). */
 export const INDEX_KEY_ID = 0
 
+/** Of names, user ids and account ids, in characters (Unicode code points). Stripe's bound. */
+export const MAX_CHARACTERS = 5000
+
 export const ID_PREFIX = 'appsecret_'
 export const ID_RANDOM_CHARACTERS = 24
 

@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '../base/byte-codec'
 import { corrupt } from '../errors'
 import type { Address, PayloadType, Scope, SecretRecord } from '../model'
 import { RECORD_FLAG as FLAG, TAG_BYTES } from './constants'
+import { checkPayload, isId, nameOf } from './record-shape'
 
 /** A payload in a row of its own, which the record vouches for. */
 type ExternalPayload = { readonly type: PayloadType; readonly lengthBytes: number; readonly tag: Uint8Array }
@@ -40,7 +41,7 @@ export function encodeRecord(record: StoredRecord, writer: ByteWriter = new Byte
   return writer.zerosUpTo(padmeLength(writer.length)).bytes()
 }
 
-/** @throws {SecretStoreError} `ERR_CORRUPT` for anything `encodeRecord` does not write. */
+/** @throws {SecretStoreError} `ERR_CORRUPT` for anything that no writer writes (docs/format.md §6.1). */
 export function decodeRecord(plaintext: Uint8Array): StoredRecord {
   try {
     const reader = new ByteReader(plaintext)
@@ -51,16 +52,18 @@ export function decodeRecord(plaintext: Uint8Array): StoredRecord {
     const created = reader.u64()
     const expires_at = has(FLAG.expires) ? reader.u64() : null
     const id = reader.text16()
-    const account = has(FLAG.account) ? reader.text16() : undefined
-    const scope: Scope = has(FLAG.userScope) ? { type: 'user', user: reader.text16() } : { type: 'account' }
-    const name = reader.text16()
+    const account = has(FLAG.account) ? nameOf(reader) : undefined
+    const scope: Scope = has(FLAG.userScope) ? { type: 'user', user: nameOf(reader) } : { type: 'account' }
+    const name = nameOf(reader)
     const address = { partition: { account, livemode: has(FLAG.livemode) }, scope, name }
-    const type = has(FLAG.bytes) ? 'bytes' : 'text'
+    const type: PayloadType = has(FLAG.bytes) ? 'bytes' : 'text'
     const lengthBytes = reader.u32()
     const payload = has(FLAG.external)
       ? { type, lengthBytes, tag: reader.raw(TAG_BYTES) }
-      : ({ type, inline: reader.raw(lengthBytes) } as const)
-    if (!isPadded(plaintext, reader.offset)) throw new RangeError('padding: expected zeros up to the Padmé length')
+      : { type, inline: reader.raw(lengthBytes) }
+    if ('inline' in payload) checkPayload(type, payload.inline)
+    const isWhole = isPadded(plaintext, reader.offset) && revision > 0 && lengthBytes > 0 && isId(id)
+    if (!isWhole) throw new RangeError('record: expected it padded, with a revision, id and payload, got another')
     return { id, address, created, expires_at, revision, payload } as StoredRecord
   } catch (cause) {
     throw corrupt('record: expected a plaintext of format version 1, got something else', cause)

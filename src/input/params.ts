@@ -1,11 +1,10 @@
 import { isBytes, utf8 } from '../base/bytes'
 import { checkInteger, checkText, fieldsOf, kindOf } from '../base/checks'
+import { MAX_CHARACTERS } from '../format/constants'
 import type { Payload, Scope } from '../model'
 
 /** Everything a caller passes in, from `unknown` to the model. Each property is read once. */
 
-/** Of names, user ids and account ids, in characters (Unicode code points). Stripe's bound. */
-export const MAX_CHARACTERS = 5000
 export const MAX_PAGE = 100
 const DEFAULT_PAGE = 10
 export const HUNDRED_YEARS_SECONDS: number = 100 * 365.25 * 24 * 60 * 60

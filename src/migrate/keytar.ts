@@ -1,6 +1,6 @@
 import { checkText, optionsOf } from '../base/checks'
 import { SecretStoreError } from '../errors'
-import { MAX_CHARACTERS } from '../input/params'
+import { MAX_CHARACTERS } from '../format/constants'
 import type { SecretSource, SourceEntry } from './source'
 
 /** As much of keytar as is needed. */

@@ -1,4 +1,7 @@
-import { isAscii } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
+
+/** Whether bytes are UTF-8: no surrogates, no overlong forms. Several times faster than a decoder. */
+export { isUtf8 }
 
 /**
  * Text of bytes that are all ASCII, several times faster than a decoder of UTF-8 where there are many.

@@ -13,6 +13,7 @@ import {
   type StoredRecord,
   withoutPayload,
 } from '../format/record'
+import { checkPayload } from '../format/record-shape'
 import type { Payload, SecretRecord } from '../model'
 import { asciiText } from '../platform/text'
 import type { Change } from './engine'
@@ -95,7 +96,7 @@ function checkSort(rowKey: Uint8Array): void {
  * The payload of a record.
  *
  * @param value - The payload row; not looked at if the payload is in the record.
- * @throws {SecretStoreError} `ERR_CORRUPT` if the row is not the one the record vouches for.
+ * @throws {SecretStoreError} `ERR_CORRUPT` if the row is not the one the record vouches for, or a text is not UTF-8.
  */
 export function openPayload(
   keyring: Keyring,
@@ -109,7 +110,9 @@ export function openPayload(
     throw corrupt('payload: expected the one its record names, got another')
   }
   const plaintext = keyring.openRow(payloadRow(rowKey), value)
-  return { type: payload.type, bytes: decodePayload(plaintext, payload.lengthBytes) }
+  const bytes = decodePayload(plaintext, payload.lengthBytes)
+  checkPayload(payload.type, bytes)
+  return { type: payload.type, bytes }
 }
 
 /** The most rows that a commit puts or deletes for one record: one of each sort, and the id and expiry rows before it. */
@@ -162,9 +165,7 @@ const LONG_TEXT_BYTES = 8192
 /** @throws {BytesPayloadError} If the payload is bytes. @throws {SecretStoreError} `ERR_CORRUPT` if it is not UTF-8. */
 export function payloadText({ type, bytes }: Payload): string {
   if (type === 'bytes') throw new BytesPayloadError()
-  try {
-    return (bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined) ?? fromUtf8(bytes)
-  } catch (cause) {
-    throw corrupt('payload: expected UTF-8, got other bytes', cause)
-  }
+  const ascii = bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined
+  if (ascii === undefined) checkPayload(type, bytes)
+  return ascii ?? fromUtf8(bytes)
 }

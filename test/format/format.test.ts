@@ -171,10 +171,11 @@ describe('envelope', () => {
 
 describe('record', () => {
   const payload = fc.oneof(
-    fc.record({ type: fc.constantFrom('text' as const, 'bytes' as const), inline: fc.uint8Array({ maxLength: 1024 }) }),
+    fc.record({ type: fc.constant('text' as const), inline: text.map(utf8) }),
+    fc.record({ type: fc.constant('bytes' as const), inline: fc.uint8Array({ minLength: 1, maxLength: 1024 }) }),
     fc.record({
       type: fc.constantFrom('text' as const, 'bytes' as const),
-      lengthBytes: fc.integer({ min: 0, max: 0xffff_ffff }),
+      lengthBytes: fc.integer({ min: 1, max: 0xffff_ffff }),
       tag: bytes(TAG_BYTES),
     }),
   )
@@ -183,7 +184,7 @@ describe('record', () => {
     fc.record({ type: fc.constant('user' as const), user: text }),
   )
   const record: fc.Arbitrary<StoredRecord> = fc.record({
-    id: text,
+    id: fc.stringMatching(/^appsecret_[0-9A-Za-z]{24}$/),
     address: fc.record({
       partition: fc.record({ account: fc.option(text, { nil: undefined }), livemode: fc.boolean() }),
       scope,
@@ -191,7 +192,7 @@ describe('record', () => {
     }),
     created: safe,
     expires_at: fc.option(safe, { nil: null }),
-    revision: safe,
+    revision: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
     payload,
   })
 
@@ -209,7 +210,7 @@ describe('record', () => {
   test('the longest name, user and account there can be fit', () => {
     const longest = '\u{1f600}'.repeat(5000)
     const value: StoredRecord = {
-      id: 'appsecret_x',
+      id: 'appsecret_00000000000000000000000x',
       address: {
         partition: { account: longest, livemode: true },
         scope: { type: 'user', user: longest },
@@ -225,7 +226,7 @@ describe('record', () => {
 
   const examples: readonly StoredRecord[] = [
     {
-      id: 'appsecret_A',
+      id: 'appsecret_00000000000000000000000A',
       address: { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' },
       created: 1,
       expires_at: null,
@@ -233,7 +234,7 @@ describe('record', () => {
       payload: { type: 'text', inline: utf8('p') },
     },
     {
-      id: 'appsecret_B',
+      id: 'appsecret_00000000000000000000000B',
       address: {
         partition: { account: 'acct_é', livemode: true },
         scope: { type: 'user', user: 'usr_\u{1f600}' },

@@ -3,7 +3,7 @@ import { concat, equal } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
 import { SecretStoreError } from '../../errors'
 import { ROW } from '../../format/constants'
-import { envelopeTag, IDENTITY_BYTES } from '../../format/envelope'
+import { envelopeKeyId, envelopeTag, IDENTITY_BYTES } from '../../format/envelope'
 import { encodeSetHash, type Head } from '../../format/head'
 import type { StoredRecord } from '../../format/record'
 import type { Change, Engine } from '../../storage/engine'
@@ -52,6 +52,8 @@ export class Evidence {
   head: Head | undefined
   /** When that was written, by LevelDB's number; `undefined` where that is in doubt. */
   headAt: number | undefined
+  /** The data key that it is sealed under. */
+  headKeyId: number | undefined
   /** LevelDB's number of the last write that is beyond doubt. */
   lastSequence = 0
 
@@ -146,6 +148,7 @@ export class Evidence {
     const before = head.sequence === this.head?.sequence ? this.headAt : undefined
     this.headAt = Math.max(sequence ?? 0, before ?? 0) || undefined
     this.head = head
+    this.headKeyId = value && envelopeKeyId(value)
   }
 
   async #traces(group: Grouped): Promise<Traces> {

@@ -1,11 +1,11 @@
 import { Shortlist } from '../../base/shortlist'
-import { corrupt } from '../../errors'
+import { corrupt, SecretStoreError } from '../../errors'
 import type { Head } from '../../format/head'
 import { isSameSum, NO_RECORDS, type RecordSum, withElement } from '../../format/head'
 import type { KeyringFile } from '../../format/keyring-file'
 import type { Unlocked } from '../../keys/unlock'
 import type { Engine } from '../../storage/engine'
-import { sealHead } from '../../storage/head'
+import { matchKeyring, sealHead } from '../../storage/head'
 import { StoreWriter } from '../store-writer'
 import type { Evidence } from './evidence'
 import type { RecoveredSecret, RecoveryReport } from './report'
@@ -22,9 +22,10 @@ interface RebuildPlan {
 export async function rebuild(
   engine: Engine,
   evidence: Evidence,
-  { keyring, mac }: Unlocked,
+  unlocked: Unlocked,
   { outdated, signal }: RebuildPlan,
 ): Promise<Omit<RecoveryReport, 'damage'>> {
+  const { keyring, mac } = unlocked
   const found = evidence.head
   const stock = await takeStock(fates(evidence, keyring), evidence.headAt)
   if (found === undefined && stock.survivors === 0) {
@@ -41,11 +42,24 @@ export async function rebuild(
     kept.add(fate)
   }
   // What is lost from before the head, and not among what it was sealed over, had been deleted.
-  const complete = lastHead !== undefined && stock.lostSince === 0 && isSameSum(kept.sum, lastHead)
-  const proven = complete || (lastHead !== undefined && isSameSum(kept.lastSum, lastHead))
+  const rolledBack = !goTogether(evidence, unlocked)
+  const proof = rolledBack ? undefined : lastHead
+  const complete = proof !== undefined && stock.lostSince === 0 && isSameSum(kept.sum, proof)
+  const proven = complete || (proof !== undefined && isSameSum(kept.lastSum, proof))
   const head = headOf(kept.sum, complete, stock.lastRevision, found, { file: keyring.file, mac })
   await writer.finish(head, sealHead(keyring, head).value)
-  return { outdated, ...reportOf(found, stock, kept, { complete, proven }) }
+  return { outdated, rolledBack, ...reportOf(found, stock, kept, { complete, proven }) }
+}
+
+/** Whether keyring.json and the newest head are of one time (docs/format.md §8.1), as far as a head was found. */
+function goTogether({ head, headKeyId }: Evidence, { keyring, mac }: Unlocked): boolean {
+  if (head === undefined) return true
+  try {
+    return matchKeyring(keyring.file, mac, head) === 'unsettled' || headKeyId === keyring.activeKeyId
+  } catch (error) {
+    if (error instanceof SecretStoreError && error.code === 'ERR_ROLLBACK') return false
+    throw error
+  }
 }
 
 /** What the new store has, and what is to be said of it. */
@@ -96,7 +110,7 @@ function reportOf(
   { lost, deleted, survivors, lastRevision }: Stock,
   { sum, resurrected, older, perhapsOlder }: Kept,
   { complete, proven }: Pick<RecoveryReport, 'complete' | 'proven'>,
-): Omit<RecoveryReport, 'outdated' | 'damage'> {
+): Omit<RecoveryReport, 'outdated' | 'rolledBack' | 'damage'> {
   const certain = sum.count - resurrected.count
   // A head older than a record says nothing of how many there were when that was written.
   const counted = proven || head === undefined || head.sequence < lastRevision ? undefined : head.count

@@ -37,6 +37,11 @@ export interface RecoveryReport {
   readonly proven: boolean
   /** Whether LevelDB knew of later writes than any that was found: all of it is an older state. */
   readonly outdated: boolean
+  /**
+   * Whether keyring.json and the newest head are of different times. Then keys that were removed since may open the new
+   * store, or the data is older than its keys: the report is neither complete nor proven.
+   */
+  readonly rolledBack: boolean
   /** The newest head that was found: which write it is of, and how many records there were then. */
   readonly head: {
     /** The number of the write that the head belongs to: 1 for the first. */

@@ -6,7 +6,7 @@ import type { Row } from '../../storage/engine'
 import { payloadRow } from '../../storage/keyspace'
 import { openPayload, openRecord } from '../../storage/records'
 import { RecordTally, type StepLimits } from '../../storage/tally'
-import { messageOf, type Verifiable, type VerifyProblem } from './report'
+import { kindOfFailure, messageOf, type Verifiable, type VerifyProblem } from './report'
 import { type Counts, count, leadingRows, noCounts } from './secondary-rows'
 
 const STEP: StepLimits = { rows: 64, bytes: 1024 * 1024 }
@@ -59,7 +59,7 @@ export class RecordCheck {
       record = openRecord(this.#context.keyring, row.key, row.value)
     } catch (error) {
       const rowKey = toBase64url(row.key)
-      this.#problems.add({ kind: 'altered', what: 'record', message: messageOf(error), rowKey })
+      this.#problems.add({ kind: kindOfFailure(error), what: 'record', message: messageOf(error), rowKey })
       return undefined
     }
     count(this.expected, record, 1)
@@ -103,7 +103,7 @@ export class RecordCheck {
       openPayload(this.#context.keyring, row.key, record, value)
     } catch (error) {
       this.absent.payload++
-      const kind = value === undefined ? 'missing' : 'altered'
+      const kind = value === undefined ? 'missing' : kindOfFailure(error)
       this.#add(row, record, { kind, what: 'payload', message: messageOf(error) })
     }
     return value?.length ?? 0

@@ -1,5 +1,5 @@
 import type { StoreContext } from '../../context'
-import { SecretStoreError } from '../../errors'
+import { SecretStoreError, type SecretStoreErrorCode } from '../../errors'
 import type { Scope } from '../../model'
 
 /** What `verify` looks at, and what it holds that against. A keyring.json that was checked already is left out. */
@@ -12,8 +12,10 @@ export interface VerifyProblem {
    * - `missing`: something that should be there is not.
    * - `altered`: something is there that was not written that way, or is older than it should be.
    * - `stray`: something is there that nothing leads to.
+   * - `unsupported`: something is there of a version that this library does not know. Reading it is
+   *   `ERR_UNSUPPORTED_VERSION`.
    */
-  readonly kind: 'missing' | 'altered' | 'stray'
+  readonly kind: 'missing' | 'altered' | 'stray' | 'unsupported'
   /** What it is about. `records` is all of them together: the head counts them and sums their hashes. */
   readonly what: 'record' | 'records' | 'payload' | 'id' | 'expiry' | 'head' | 'row' | 'keyring'
   /** For people. Never a payload. */
@@ -42,6 +44,17 @@ export interface VerifyReport {
 
 /** These say nothing of the store: it was closed, or the system refused to let it be read. */
 const NO_PROBLEM: ReadonlySet<string> = new Set(['ERR_CLOSED', 'ERR_FAILED', 'ERR_IO'])
+
+/** What is wrong with something that does not open: an unknown version is no damage. */
+export function kindOfFailure(error: unknown): 'altered' | 'unsupported' {
+  const isUnknown = error instanceof SecretStoreError && error.code === 'ERR_UNSUPPORTED_VERSION'
+  return isUnknown ? 'unsupported' : 'altered'
+}
+
+/** With which code a store is refused that must have no problem. */
+export function codeOfProblems(problems: readonly VerifyProblem[]): SecretStoreErrorCode {
+  return problems.every(({ kind }) => kind === 'unsupported') ? 'ERR_UNSUPPORTED_VERSION' : 'ERR_CORRUPT'
+}
 
 /** Of what says that something is wrong with the store. @throws Everything else. */
 export function messageOf(error: unknown): string {

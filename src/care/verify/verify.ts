@@ -1,12 +1,12 @@
 import { equal } from '../../base/bytes'
 import { Shortlist } from '../../base/shortlist'
 import type { StoreContext } from '../../context'
-import { corrupt } from '../../errors'
+import { corrupt, SecretStoreError } from '../../errors'
 import type { LongOptions } from '../../input/options'
 import { isUnchanged } from '../../storage/directory/keyring-json'
 import { HEAD_ROW } from '../../storage/keyspace'
 import { RecordCheck } from './records'
-import { messageOf, type Verifiable, type VerifyProblem, type VerifyReport } from './report'
+import { codeOfProblems, messageOf, type Verifiable, type VerifyProblem, type VerifyReport } from './report'
 import { keyWalk, type Steps } from './strays'
 
 /**
@@ -51,13 +51,14 @@ export async function verify(context: Verifiable, { onProgress, signal }: LongOp
  * Verifies a store that was opened just now.
  *
  * @param passedOver - How many bytes of its files LevelDB says it has passed over.
- * @throws {SecretStoreError} `ERR_CORRUPT`; the store is closed then.
+ * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`; the store is closed then.
  */
 export async function expectWhole(store: StoreContext & { close(): Promise<void> }, passedOver: number): Promise<void> {
   try {
     const { problems } = await verify(store)
     const [first] = problems
-    if (first !== undefined) throw corrupt(`store: expected a whole one, got one in which ${first.message}`, problems)
+    const message = `store: expected a whole one, got one in which ${first?.message}`
+    if (first !== undefined) throw new SecretStoreError(codeOfProblems(problems), message, { cause: problems })
   } catch (error) {
     await store.close()
     throw error

@@ -114,6 +114,8 @@ export function recoveredText(report: RecoveryReport, destination: string): stri
   if (missing > 0) lines.push(`${count(missing, 'more secret')} lost at least, of unknown name`)
   if (surplus > 0) lines.push(`${count(surplus, 'more secret')} kept at least that had been deleted, of unknown name`)
   if (report.outdated) lines.push('all of it is an older state: the last writes are lost')
+  if (report.rolledBack)
+    lines.push('keyring.json and the data are of different times: see which keys open the new store')
   if (!report.proven) lines.push('what is kept cannot be proven: there may be older versions among it')
   const whole = report.complete ? 'complete, as of the last write that was found' : 'INCOMPLETE'
   lines.push(`recovered: ${count(report.kept, 'record')}, at ${printable(destination)}; ${whole}`)

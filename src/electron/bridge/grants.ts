@@ -1,5 +1,6 @@
 import { checkFunction, checkText, optionsOf } from '../../base/checks'
-import { MAX_CHARACTERS, parseScope } from '../../input/params'
+import { MAX_CHARACTERS } from '../../format/constants'
+import { parseScope } from '../../input/params'
 import { type Scope, sameScope } from '../../model'
 import { restrict, SecretView } from '../../view'
 import type { BridgeVerb } from './channel'

@@ -36,7 +36,13 @@ function filled(length: number, fill = 1): Uint8Array {
 }
 
 const ADDRESS = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
-const RECORD = { id: 'appsecret_a', address: ADDRESS, created: 1, expires_at: null, revision: 2 } as const
+const RECORD = {
+  id: 'appsecret_00000000000000000000000a',
+  address: ADDRESS,
+  created: 1,
+  expires_at: null,
+  revision: 2,
+} as const
 const RECORDS: readonly StoredRecord[] = [
   { ...RECORD, payload: { type: 'text', inline: utf8('payload') } },
   { ...RECORD, expires_at: 2 ** 53 - 1, payload: { type: 'bytes', inline: filled(300) } },
@@ -49,7 +55,7 @@ const RECORDS: readonly StoredRecord[] = [
     },
     payload: { type: 'text', lengthBytes: 5000, tag: filled(16) },
   },
-  { ...RECORD, payload: { type: 'text', inline: new Uint8Array() } },
+  { ...RECORD, payload: { type: 'text', inline: utf8('p') } },
 ]
 const PLAINTEXTS = RECORDS.map((record) => encodeRecord(record).slice())
 

@@ -21,7 +21,7 @@ const address = { partition: { account: undefined, livemode: false }, scope: { t
 const rowKey: Uint8Array = utf8('rt|account|n')
 
 const recordOf = (revision = 1): SecretRecord => ({
-  id: 'appsecret_n',
+  id: 'appsecret_00000000000000000000000n',
   address,
   created: 5,
   expires_at: null,
@@ -34,7 +34,7 @@ const large = (fill: number): Uint8Array => new Uint8Array(3000).fill(fill)
 
 describe('a record and its payload', () => {
   test.each([
-    [0, false],
+    [1, false],
     [INLINE_PAYLOAD_BYTES - 1, false],
     [INLINE_PAYLOAD_BYTES, false],
     [INLINE_PAYLOAD_BYTES + 1, true],

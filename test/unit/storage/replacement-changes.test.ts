@@ -20,7 +20,7 @@ const address = {
 /** Few of everything, so that it often stays the same. */
 const sealed: fc.Arbitrary<SealedRecord> = fc
   .record({
-    id: fc.constantFrom('appsecret_a', 'appsecret_b'),
+    id: fc.constantFrom('appsecret_00000000000000000000000a', 'appsecret_00000000000000000000000b'),
     expires_at: fc.constantFrom(null, 1, 2),
     revision: fc.nat(5),
     isLarge: fc.boolean(),
@@ -82,7 +82,14 @@ describe('the changes of one record', () => {
 describe('the head after a commit', () => {
   const rowKey = RowKey.of(ROW_KEY)
   const standing = (element: bigint): WrittenRecord => ({
-    record: { id: 'appsecret_a', address, created: 0, expires_at: null, revision: 1, payload: { type: 'text' } },
+    record: {
+      id: 'appsecret_00000000000000000000000a',
+      address,
+      created: 0,
+      expires_at: null,
+      revision: 1,
+      payload: { type: 'text' },
+    },
     element,
   })
   const keyring = { generation: 3, mac: new Uint8Array(32) }

@@ -20,7 +20,7 @@ const rowOf = (name: string, value: number): Row => ({ key: utf8(`rt|account|${n
 function standing(row: Row): WrittenRecord {
   const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
   const record = {
-    id: 'appsecret_n',
+    id: 'appsecret_00000000000000000000000n',
     address,
     created: 0,
     expires_at: null,

@@ -14,7 +14,7 @@ import { KnownRecords } from '../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { expireOperation, sweep } from '../../../src/verbs/expiry'
 import { writeTo } from '../../support/engine-writes'
-import { rowOf } from '../../support/records'
+import { idOf, rowOf } from '../../support/records'
 import { codeOf } from '../../support/stores'
 
 const NOW = 1000
@@ -51,7 +51,7 @@ class Bare {
     } as unknown as StoreContext
   }
 
-  set(name: string, expires_at: number | null, id = `appsecret_${name}`): Promise<void> {
+  set(name: string, expires_at: number | null, id = idOf(name)): Promise<void> {
     const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name } as const
     return this.queue.submit({
       records: [rowOf(name)],
@@ -84,20 +84,20 @@ describe('a sweep', () => {
     expect(['due', 'later', 'never'].map((name) => store.has(name))).toEqual([false, true, true])
     const pages = await Promise.all(scan.mock.results.map(({ value }) => value as ReturnType<MemoryEngine['scan']>))
     expect(pages.flat()).toHaveLength(1)
-    expect(store.engine.getSync(expiryRow(NOW, 'appsecret_due'))).toBeUndefined()
+    expect(store.engine.getSync(expiryRow(NOW, 'appsecret_000000000000000000000due'))).toBeUndefined()
   })
 
   test.each([
-    ['leads nowhere', 5, 'appsecret_a', undefined],
-    ['leads to a record that never expires', 5, 'appsecret_a', null],
-    ['leads to a record that expires later', 5, 'appsecret_a', NOW + 1],
-    ['tells of another time than the record', 5, 'appsecret_a', 6],
-    ['tells of another record', 5, 'appsecret_b', 5],
+    ['leads nowhere', 5, 'appsecret_00000000000000000000000a', undefined],
+    ['leads to a record that never expires', 5, 'appsecret_00000000000000000000000a', null],
+    ['leads to a record that expires later', 5, 'appsecret_00000000000000000000000a', NOW + 1],
+    ['tells of another time than the record', 5, 'appsecret_00000000000000000000000a', 6],
+    ['tells of another record', 5, 'appsecret_00000000000000000000000b', 5],
   ])('deletes nothing for a hint that %s, and leaves the hint', async (_, time, id, expires_at) => {
     const store = new Bare()
     if (expires_at !== undefined) {
       await store.set('a', expires_at)
-      if (expires_at !== null) await store.edit(expiryRow(expires_at, 'appsecret_a'), undefined)
+      if (expires_at !== null) await store.edit(expiryRow(expires_at, 'appsecret_00000000000000000000000a'), undefined)
     }
     const hint = expiryRow(time, id)
     await store.edit(hint, rowOf('a').bytes)
@@ -142,14 +142,16 @@ describe('a sweep', () => {
 
 describe('at its turn', () => {
   test.each([
-    ['the record that was seen, and expired, is deleted', 'appsecret_a', NOW, true],
-    ['one that expires in the next second stays', 'appsecret_a', NOW + 1, false],
-    ['one that never expires stays', 'appsecret_a', null, false],
-    ['another one that has expired stays', 'appsecret_b', NOW, false],
+    ['the record that was seen, and expired, is deleted', 'appsecret_00000000000000000000000a', NOW, true],
+    ['one that expires in the next second stays', 'appsecret_00000000000000000000000a', NOW + 1, false],
+    ['one that never expires stays', 'appsecret_00000000000000000000000a', null, false],
+    ['another one that has expired stays', 'appsecret_00000000000000000000000b', NOW, false],
   ])('%s', async (_, id, expires_at, isDeleted) => {
     const store = new Bare()
     await store.set('a', expires_at, id)
-    const expiring = store.queue.submit(expireOperation(rowOf('a'), { id: 'appsecret_a' }, () => store.now))
+    const expiring = store.queue.submit(
+      expireOperation(rowOf('a'), { id: 'appsecret_00000000000000000000000a' }, () => store.now),
+    )
     expect(await expiring).toBe(isDeleted)
     expect(store.has('a')).toBe(!isDeleted)
     expect(store.told).toEqual(isDeleted ? ['expire a'] : [])
@@ -157,20 +159,28 @@ describe('at its turn', () => {
 
   test('what is gone already is not deleted again', async () => {
     const store = new Bare()
-    expect(await store.queue.submit(expireOperation(rowOf('a'), { id: 'appsecret_a' }, () => NOW))).toBe(false)
+    expect(
+      await store.queue.submit(expireOperation(rowOf('a'), { id: 'appsecret_00000000000000000000000a' }, () => NOW)),
+    ).toBe(false)
   })
 
   test('the clock of then counts, and not the one of when it was seen', async () => {
     const store = new Bare()
     await store.set('a', NOW)
-    const expiring = store.queue.submit(expireOperation(rowOf('a'), { id: 'appsecret_a' }, () => store.now))
+    const expiring = store.queue.submit(
+      expireOperation(rowOf('a'), { id: 'appsecret_00000000000000000000000a' }, () => store.now),
+    )
     store.now = NOW - 1
     expect(await expiring).toBe(false)
   })
 
   test('it counts for the size of a commit with the length of its row key', () => {
     const rowKey = rowOf('a')
-    const { records, payloads, sizeBytes } = expireOperation(rowKey, { id: 'appsecret_a' }, () => NOW)
+    const { records, payloads, sizeBytes } = expireOperation(
+      rowKey,
+      { id: 'appsecret_00000000000000000000000a' },
+      () => NOW,
+    )
     expect([records, payloads, sizeBytes]).toEqual([[rowKey], [], rowKey.bytes.length])
     expect(records[0]).toBe(rowKey)
   })

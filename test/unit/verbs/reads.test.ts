@@ -25,7 +25,7 @@ const rowKey: Uint8Array = utf8('rt|account|n')
 const row: RowKey = RowKey.of(rowKey)
 
 const recordOf = (revision = 1): SecretRecord => ({
-  id: 'appsecret_n',
+  id: 'appsecret_00000000000000000000000n',
   address,
   created: 5,
   expires_at: null,

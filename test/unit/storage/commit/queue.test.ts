@@ -15,7 +15,7 @@ import { MemoryEngine } from '../../../../src/storage/memory-engine'
 import { MOST_CHANGES } from '../../../../src/storage/records'
 import { Draws } from '../../../support/campaign'
 import { failNextWrite, interceptWrites } from '../../../support/engine-writes'
-import { recordOf, rowOf } from '../../../support/records'
+import { idOf, recordOf, rowOf } from '../../../support/records'
 import { codeOf } from '../../../support/stores'
 import { newGate, turnOfLoop } from '../../../support/waiting'
 
@@ -133,7 +133,7 @@ describe('a group', () => {
         const [isDeleted, expires_at, id] = [
           draws.below(4) === 0,
           draws.pick([null, 1, 2]),
-          `appsecret_${draws.below(3)}${name}`,
+          idOf(`${draws.below(3)}${name}`),
         ]
         const bytes = new Uint8Array(draws.below(2) === 0 ? 3 : 3000)
         return {
@@ -304,7 +304,7 @@ describe('what an operation looks at', () => {
     const sync = vi.spyOn(engine, 'getSync')
     const read = (): string[] => sync.mock.calls.map(([key]) => mapKey(key))
     expect(await queue.submit(looking((transaction) => transaction.record(rowOf('a'))?.id, rowOf('a')))).toBe(
-      'appsecret_a',
+      'appsecret_00000000000000000000000a',
     )
     expect(read()).toEqual([rowOf('a').text])
     sync.mockClear()
@@ -337,7 +337,10 @@ describe('who listens', () => {
     await queue.submit(setting('a'))
     stop()
     await queue.submit(setting('b'))
-    expect(heard).toEqual(['undefined appsecret_a', 'appsecret_a appsecret_a'])
+    expect(heard).toEqual([
+      'undefined appsecret_00000000000000000000000a',
+      'appsecret_00000000000000000000000a appsecret_00000000000000000000000a',
+    ])
   })
 
   test('to changes hears before operations resolve, and of nothing when there is nothing to tell', async () => {
@@ -351,7 +354,7 @@ describe('who listens', () => {
     await queue
       .submit(looking((transaction) => transaction.delete(rowOf('a'), 'delete'), rowOf('a')))
       .then(() => heard.push('resolved'))
-    expect(heard).toEqual(['delete appsecret_a', 'resolved'])
+    expect(heard).toEqual(['delete appsecret_00000000000000000000000a', 'resolved'])
     await queue.submit(setting('a'))
     stop()
     await queue.submit(looking((transaction) => transaction.delete(rowOf('a'), 'delete'), rowOf('a')))
@@ -528,7 +531,7 @@ describe('the end', () => {
     expect(engine.getSync(rowOf('b').bytes)).toBeUndefined()
     // The queue goes on: what needs no key is still answered, and at its turn.
     expect(await queue.submit(looking((transaction) => transaction.record(rowOf('a'))?.id, rowOf('a')))).toBe(
-      'appsecret_a',
+      'appsecret_00000000000000000000000a',
     )
     expect(await queue.exclusive(async () => 'alone')).toBe('alone')
     await queue.drain()

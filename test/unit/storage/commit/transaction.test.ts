@@ -178,7 +178,9 @@ describe('an operation that throws', () => {
     expect(transaction.payload(rowOf('a'))).toEqual(text('first'))
     expect(transaction.record(rowOf('b'))).toMatchObject({ revision: 1 })
     expect(transaction.record(rowOf('c'))).toBeUndefined()
-    expect(transaction.told.map(({ type, record }) => `${type} ${record.id}`)).toEqual(['set appsecret_a'])
+    expect(transaction.told.map(({ type, record }) => `${type} ${record.id}`)).toEqual([
+      'set appsecret_00000000000000000000000a',
+    ])
     expect(namesOf(transaction)).toEqual(['a'])
   })
 
@@ -203,8 +205,8 @@ describe('what is told', () => {
     transaction.delete(rowOf('c'), 'delete')
     put(transaction, 'c')
     expect(transaction.told.map(({ type, record }) => `${type} ${record.id}`)).toEqual([
-      'delete appsecret_a',
-      'expire appsecret_b',
+      'delete appsecret_00000000000000000000000a',
+      'expire appsecret_00000000000000000000000b',
     ])
     expect(namesOf(transaction)).toEqual(['a', 'b', 'c'])
   })
