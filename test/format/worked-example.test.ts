@@ -239,8 +239,8 @@ describe('docs/format.md', () => {
 
   test('§13: keyring.json and the checkpoint token are what the library makes', async () => {
     const { text } = await example()
-    const { 'checkpoint-token': former, token } = blocks('text')
-    expect({ ...blocks('json'), 'checkpoint-token': former, token }).toEqual(text)
+    const { 'checkpoint-token': former, 'second-keyring.json': second, token } = blocks('text')
+    expect({ ...blocks('json'), 'checkpoint-token': former, 'second-keyring.json': second, token }).toEqual(text)
   })
 
   test('§13: the bytes on the page open from the passphrase up', async () => {
