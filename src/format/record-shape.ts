@@ -21,7 +21,8 @@ export function nameOf(reader: ByteReader): string {
   throw new RangeError('name: expected 1 to 5,000 characters, got others')
 }
 
-/** @throws {SecretStoreError} `ERR_CORRUPT` for a text that is not UTF-8. */
-export function checkPayload(type: PayloadType, bytes: Uint8Array): void {
+/** @returns The bytes. @throws {SecretStoreError} `ERR_CORRUPT` for a text that is not UTF-8. */
+export function checkPayload(type: PayloadType, bytes: Uint8Array): Uint8Array {
   if (type === 'text' && !isUtf8(bytes)) throw corrupt('payload: expected UTF-8, got other bytes')
+  return bytes
 }

@@ -60,8 +60,7 @@ export function decodeRecord(plaintext: Uint8Array): StoredRecord {
     const lengthBytes = reader.u32()
     const payload = has(FLAG.external)
       ? { type, lengthBytes, tag: reader.raw(TAG_BYTES) }
-      : { type, inline: reader.raw(lengthBytes) }
-    if ('inline' in payload) checkPayload(type, payload.inline)
+      : { type, inline: checkPayload(type, reader.raw(lengthBytes)) }
     const isWhole = isPadded(plaintext, reader.offset) && revision > 0 && lengthBytes > 0 && isId(id)
     if (!isWhole) throw new RangeError('record: expected it padded, with a revision, id and payload, got another')
     return { id, address, created, expires_at, revision, payload } as StoredRecord

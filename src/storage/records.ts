@@ -110,9 +110,7 @@ export function openPayload(
     throw corrupt('payload: expected the one its record names, got another')
   }
   const plaintext = keyring.openRow(payloadRow(rowKey), value)
-  const bytes = decodePayload(plaintext, payload.lengthBytes)
-  checkPayload(payload.type, bytes)
-  return { type: payload.type, bytes }
+  return { type: payload.type, bytes: checkPayload(payload.type, decodePayload(plaintext, payload.lengthBytes)) }
 }
 
 /** The most rows that a commit puts or deletes for one record: one of each sort, and the id and expiry rows before it. */
@@ -166,6 +164,5 @@ const LONG_TEXT_BYTES = 8192
 export function payloadText({ type, bytes }: Payload): string {
   if (type === 'bytes') throw new BytesPayloadError()
   const ascii = bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined
-  if (ascii === undefined) checkPayload(type, bytes)
-  return ascii ?? fromUtf8(bytes)
+  return ascii ?? fromUtf8(checkPayload(type, bytes))
 }
