@@ -128,10 +128,7 @@ describe('a payload as text', () => {
 
   test('of other bytes is ERR_CORRUPT, and one of bytes a mistake', async () => {
     for (const bytes of [Uint8Array.of(0xff), new Uint8Array(9000).fill(0xff)]) {
-      await expect(async () => payloadText(text(bytes))).rejects.toMatchObject({
-        code: 'ERR_CORRUPT',
-        cause: expect.any(TypeError),
-      })
+      await expect(async () => payloadText(text(bytes))).rejects.toMatchObject({ code: 'ERR_CORRUPT' })
       expect(() => payloadText({ type: 'bytes', bytes })).toThrow(BytesPayloadError)
     }
   })
