@@ -13,8 +13,8 @@ import { open, seal } from './seal'
  */
 export class Lineage {
   readonly #storeId: Uint8Array
-  /** Oldest first, the present root's last. */
-  readonly #keys: readonly Uint8Array[]
+  /** Oldest first, the present root last. */
+  readonly #roots: readonly Root[]
 
   /**
    * @param rootKey - 32 bytes.
@@ -23,12 +23,12 @@ export class Lineage {
   constructor({ storeId, lineage }: Pick<KeyringFile, 'storeId' | 'lineage'>, rootKey: Uint8Array) {
     this.#storeId = storeId
     const former = lineage === undefined ? [] : openFormer(lineage.sealed, rootKey, storeId)
-    this.#keys = [...former, derive(rootKey, LABEL.lineage, storeId)]
+    this.#roots = [...former, derive(rootKey, LABEL.lineage, storeId)].map((key) => ({ key, derived: new Map() }))
   }
 
   /** Names the present root, and tells nothing of it. 32 bytes. */
   get rootId(): Uint8Array {
-    return this.#idOf(this.#keys.at(-1) as Uint8Array)
+    return this.#derived(this.#roots.at(-1) as Root, LABEL.rootId)
   }
 
   /**
@@ -39,26 +39,37 @@ export class Lineage {
    * @returns 32 bytes, or `undefined` if no root of this lineage has the id.
    */
   mac(rootId: Uint8Array, label: Label, bytes: Uint8Array): Uint8Array | undefined {
-    const key = this.#keys.findLast((one) => equalConstantTime(this.#idOf(one), rootId))
-    return key && mac(derive(key, label, this.#storeId), bytes)
+    const root = this.#roots.findLast((one) => equalConstantTime(this.#derived(one, LABEL.rootId), rootId))
+    return root && mac(this.#derived(root, label), bytes)
   }
 
   /** The same roots as former ones, for the keyring of the next. 72 bytes and more. */
   sealUnder(nextRootKey: Uint8Array, random: Random): Uint8Array {
     const wrappingKey = derive(nextRootKey, LABEL.lineageWrap, this.#storeId)
-    const former = concat(...this.#keys.slice(-MAX_FORMER_ROOTS))
+    const former = concat(...this.#roots.slice(-MAX_FORMER_ROOTS).map(({ key }) => key))
     const sealed = seal(wrappingKey, former, this.#storeId, random)
     for (const key of [wrappingKey, former]) key.fill(0)
     return sealed
   }
 
   wipe(): void {
-    for (const key of this.#keys) key.fill(0)
+    for (const { key, derived } of this.#roots) for (const one of [key, ...derived.values()]) one.fill(0)
   }
 
-  #idOf(key: Uint8Array): Uint8Array {
-    return derive(key, LABEL.rootId, this.#storeId)
+  /** Derived once: a token is made beside each commit. */
+  #derived({ key, derived }: Root, label: Label): Uint8Array {
+    const known = derived.get(label)
+    if (known !== undefined) return known
+    const made = derive(key, label, this.#storeId)
+    derived.set(label, made)
+    return made
   }
+}
+
+interface Root {
+  /** The lineage key. */
+  readonly key: Uint8Array
+  readonly derived: Map<Label, Uint8Array>
 }
 
 function openFormer(sealed: Uint8Array, rootKey: Uint8Array, storeId: Uint8Array): Uint8Array[] {

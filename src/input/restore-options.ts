@@ -48,7 +48,7 @@ export type RecoverSettings = RecoverOptions & Required<Pick<RecoverOptions, 'so
 
 const RESTORE_NAMES = ['key', 'sodium', 'allowUnsafeLocation'] as const
 
-function common({ key, sodium, allowUnsafeLocation }: Pick<RestoreOptions, (typeof RESTORE_NAMES)[number]>) {
+function openingOf({ key, sodium, allowUnsafeLocation }: Pick<RestoreOptions, (typeof RESTORE_NAMES)[number]>) {
   return { key: checkProvider(key), sodium: checkSodium(sodium), allowUnsafeLocation: checkUnsafe(allowUnsafeLocation) }
 }
 
@@ -56,14 +56,14 @@ export function parseRestoreOptions(options: unknown): RestoreSettings {
   const names = [...LONG_NAMES, ...RESTORE_NAMES, 'minimum'] as const
   const given = optionsOf<RestoreOptions>(options as RestoreOptions, 'restore', names)
   const minimum = checkMinimum(given.minimum)
-  return { ...longOptions(given), ...common(given), minimum }
+  return { ...longOptions(given), ...openingOf(given), minimum }
 }
 
 export function parseRecoverOptions(options: unknown): RecoverSettings {
   const names = [...LONG_NAMES, ...RESTORE_NAMES, 'destination'] as const
   const given = optionsOf<RecoverOptions>(options as RecoverOptions, 'recover', names)
   const destination = checkLocation(given.destination, 'destination')
-  return { ...longOptions(given), ...common(given), destination }
+  return { ...longOptions(given), ...openingOf(given), destination }
 }
 
 /** A path, or something that gives bytes. */

@@ -1,5 +1,5 @@
-import { lstat, realpath } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { lstat, readlink } from 'node:fs/promises'
+import { dirname, join, resolve, sep } from 'node:path'
 import { unless } from './files'
 
 /** Who might exchange what is in a folder, besides this process's user and root. */
@@ -12,10 +12,13 @@ const STICKY = 0o1000
 const GROUP_WRITES = 0o020
 const OTHERS_WRITE = 0o002
 
+/** The system follows no more links than so many, and fails (ELOOP). */
+const MOST_LINKS = 40
+
 /**
- * The first folder on the way to a path in which others could exchange what lies below: one that belongs to another user
- * than root or this process's, or that others may write to without the sticky bit. The user's own primary group is no
- * other (umask 002). The rule is that of OpenSSH's StrictModes, which knows no sticky folders.
+ * The first folder or link on the way to a path by which others could exchange what lies below: one that belongs to another
+ * user than root or this process's, or a folder that others may write to without the sticky bit. The user's own primary
+ * group is no other (umask 002). The rule is that of OpenSSH's StrictModes, which knows no sticky folders.
  *
  * @param path - Of something that need not exist.
  * @returns `undefined` if there is none, and on Windows, where access lists decide.
@@ -24,32 +27,28 @@ export async function unsafeFolderAbove(path: string): Promise<UnsafeFolder | un
   const { getuid, getgid } = process
   if (getuid === undefined || getgid === undefined) return undefined
   const [own, ownGroup] = [getuid.call(process), getgid.call(process)]
-  const target = resolve(path)
-  // The folders that are named, in which a link could be exchanged, and those that links lead to.
-  for (const chain of [foldersAbove(target), await canonicalFoldersAbove(target)]) {
-    for (const folder of chain) {
-      const found = await unless(lstat(folder), 'ENOENT')
-      if (found === undefined || found.isSymbolicLink()) continue
-      if (found.uid !== own && found.uid !== 0) return { path: folder, why: 'foreign' }
-      if ((found.mode & STICKY) !== 0) continue
-      const byGroup = (found.mode & GROUP_WRITES) !== 0 && found.gid !== ownGroup && found.gid !== 0
-      if (byGroup || (found.mode & OTHERS_WRITE) !== 0) return { path: folder, why: 'writable' }
+  let links = 0
+  const rest = namesTo(dirname(resolve(path)))
+  // As the system walks it: every folder that is named, and every one that a link leads through.
+  for (let folder: string = sep, next: string | undefined = ''; next !== undefined; next = rest.shift()) {
+    const here = join(folder, next)
+    const found = await unless(lstat(here), 'ENOENT')
+    if (found === undefined) return undefined
+    if (found.uid !== own && found.uid !== 0) return { path: here, why: 'foreign' }
+    if (found.isSymbolicLink()) {
+      if (++links > MOST_LINKS) return undefined
+      rest.unshift(...namesTo(resolve(folder, await readlink(here))))
+      folder = sep
+      continue
     }
+    folder = here
+    if ((found.mode & STICKY) !== 0) continue
+    const byGroup = (found.mode & GROUP_WRITES) !== 0 && found.gid !== ownGroup && found.gid !== 0
+    if (byGroup || (found.mode & OTHERS_WRITE) !== 0) return { path: here, why: 'writable' }
   }
   return undefined
 }
 
-/** From the root down. */
-function foldersAbove(path: string): string[] {
-  const above = dirname(path)
-  return above === path ? [] : [...foldersAbove(above), above]
-}
-
-/** Of the nearest folder that exists. */
-async function canonicalFoldersAbove(path: string): Promise<string[]> {
-  for (let above = dirname(path); ; above = dirname(above)) {
-    const found = await unless(realpath(above), 'ENOENT')
-    if (found !== undefined) return [...foldersAbove(found), found]
-    if (above === dirname(above)) return []
-  }
+function namesTo(path: string): string[] {
+  return path.split(sep).filter((name) => name !== '')
 }

@@ -38,15 +38,26 @@ export function nextHead(head: Head, replacements: readonly Replacement[]): Head
  * - `unsettled`: a crash came between the file and its head; nothing was written since.
  *
  * @param mac - The file's.
+ * @param keyId - The data key that the head is sealed under.
  * @throws {SecretStoreError} `ERR_ROLLBACK` if one of the two is older than the other.
  */
-export function matchKeyring({ change }: KeyringFile, mac: Uint8Array, head: Head): 'settled' | 'unsettled' {
+export function matchKeyring(
+  { change, keys }: KeyringFile,
+  mac: Uint8Array,
+  head: Head,
+  keyId: number,
+): 'settled' | 'unsettled' {
   const generation = change?.generation ?? 0
   const headGeneration = head.keyring?.generation ?? 0
   if (generation === headGeneration) {
-    if (change === undefined || head.keyring === undefined) return 'settled'
-    if (equal(head.keyring.mac, mac) && head.sequence > change.sequence) return 'settled'
-    throw rollback('keyring.json: expected the one the data was written beside, got another of its generation')
+    const isMarked = change !== undefined && head.keyring !== undefined
+    if (isMarked && !(equal(head.keyring.mac, mac) && head.sequence > change.sequence)) {
+      throw rollback('keyring.json: expected the one the data was written beside, got another of its generation')
+    }
+    // Every write seals its head under the greatest data key. Who holds lesser ones alone could make another.
+    const greatest = keys.at(-1)?.id
+    if (keyId !== greatest) throw rollback(`head: expected it under data key ${greatest}, got key ${keyId}`)
+    return 'settled'
   }
   if (generation < headGeneration) {
     throw rollback(

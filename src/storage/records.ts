@@ -163,6 +163,9 @@ const LONG_TEXT_BYTES = 8192
 /** @throws {BytesPayloadError} If the payload is bytes. @throws {SecretStoreError} `ERR_CORRUPT` if it is not UTF-8. */
 export function payloadText({ type, bytes }: Payload): string {
   if (type === 'bytes') throw new BytesPayloadError()
-  const ascii = bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined
-  return ascii ?? fromUtf8(checkPayload(type, bytes))
+  try {
+    return (bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined) ?? fromUtf8(bytes)
+  } catch (cause) {
+    throw corrupt('payload: expected UTF-8, got other bytes', cause)
+  }
 }

@@ -90,7 +90,7 @@ describe('bit by bit', () => {
       lanes.push({ ...victim, location })
     }
     const codes = new Map<string, number[]>()
-    await forEachOf(everyFew(range(victim.keyring.length * 8), 97), lanes.length, async (bit, lane) => {
+    await forEachOf(everyFew(range(victim.keyring.length * 8), 37), lanes.length, async (bit, lane) => {
       const code = await attack(lanes[lane] as Victim, flipped(victim.keyring, bit), testKey())
       codes.set(code, [...(codes.get(code) ?? []), bit].slice(-10))
     })
@@ -112,7 +112,7 @@ describe('bit by bit', () => {
 
   test('cut off at any length, down to nothing, it is ERR_CORRUPT', async () => {
     const victim = await newVictim(testKey(), (store) => store.addKey(testKey(8)))
-    for (const length of everyFew(range(victim.keyring.length), 41)) {
+    for (const length of everyFew(range(victim.keyring.length), 13)) {
       const code = await attack(victim, victim.keyring.subarray(0, length), testKey())
       if (code !== 'ERR_CORRUPT') expect.unreachable(`${length} bytes: ${code}`)
     }

@@ -353,10 +353,10 @@ async function learnOrder(store: SecretStore): Promise<(a: Place, b: Place) => n
 }
 
 describe.each([
-  { engine: 'memory', names: 'plain', numRuns: atLength(5, 40) },
-  { engine: 'memory', names: 'sealed', numRuns: atLength(5, 25) },
-  { engine: 'LevelDB', names: 'plain', numRuns: atLength(4, 10) },
-  { engine: 'LevelDB', names: 'sealed', numRuns: atLength(6, 8) },
+  { engine: 'memory', names: 'plain', numRuns: atLength(8, 40) },
+  { engine: 'memory', names: 'sealed', numRuns: atLength(8, 25) },
+  { engine: 'LevelDB', names: 'plain', numRuns: atLength(8, 10) },
+  { engine: 'LevelDB', names: 'sealed', numRuns: atLength(8, 8) },
 ] as const)('random operations over $engine with $names names', ({ engine, names, numRuns }) => {
   test('agree with the model at every step', async () => {
     let taken = 0

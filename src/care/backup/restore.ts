@@ -3,6 +3,7 @@ import { streamKey } from '../../crypto/keyring'
 import { openChunks } from '../../crypto/stream'
 import { corrupt } from '../../errors'
 import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../../format/backup'
+import { envelopeKeyId } from '../../format/envelope'
 import type { RestoreSettings } from '../../input/restore-options'
 import { type Unlocked, unlockKeyring } from '../../keys/unlock'
 import { filePieces } from '../../platform/files'
@@ -72,7 +73,7 @@ async function copyEntries(
   }
   if (headValue === undefined) throw corrupt('backup: expected a head at its end, got none')
   const head = openHead(keyring, headValue)
-  if (matchKeyring(keyring.file, mac, head) !== 'settled') {
+  if (matchKeyring(keyring.file, mac, head, envelopeKeyId(headValue)) !== 'settled') {
     throw corrupt('backup: expected keyring.json and head of one time, got others')
   }
   if (minimum !== undefined) checkNotOlder(minimum, keyring, head)

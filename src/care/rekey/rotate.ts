@@ -107,25 +107,26 @@ async function planNewRoot(
   for (const exchange of keys) {
     const { slot, rootKey: held } = await findSlot(file, exchange.from)
     held.fill(0)
+    const other = found.get(slot) ?? exchange
+    if (other.to !== exchange.to && (other.from !== other.to || exchange.from !== exchange.to)) {
+      throw new TypeError('rotate keys: expected one key in the place of another, got two for the same slot')
+    }
     found.set(slot, exchange)
   }
   const next = new Map<KeySlot, KeySlot>()
   for (const [slot, { from, to }] of found) {
     // Under an id of its own: a provider that keeps things by slot must not lose the old before the new counts.
-    const kept = { ...slot, id: random(SLOT_ID_BYTES) }
+    const refilled = { ...slot, id: random(SLOT_ID_BYTES) }
     const filling =
       from === to
-        ? fillSlot(kept, to, newRootKey, file.storeId)
+        ? fillSlot(refilled, to, newRootKey, file.storeId)
         : makeSlot(to, newRootKey, file.storeId, created, random)
     next.set(slot, await filling)
   }
   const slots = file.slots.flatMap((slot) => next.get(slot) ?? [])
   for (const { to } of keys) checkWork(to, slots)
-  const isKept = (slot: KeySlot): boolean => {
-    const exchange = found.get(slot)
-    return exchange !== undefined && exchange.from === exchange.to
-  }
-  const dropped = file.slots.filter((slot) => !isKept(slot))
+  const kept = [...found].flatMap(([slot, { from, to }]) => (from === to ? slot : []))
+  const dropped = file.slots.filter((slot) => !kept.includes(slot))
   const changed = withRootKey(file, rootKey, newRootKey, slots, random)
   return { next: { file: changed, rootKey: newRootKey }, dropped: dropped.map(slotInfo) }
 }

@@ -37,7 +37,8 @@ export function keyWalk({ engine, keyring, queue }: Verifiable, problems: Shortl
   const stop = queue.listen((replacements) => {
     for (const replacement of replacements) countChanges(counts, replacement, position)
   })
-  const isDerived = (key: Uint8Array): boolean => key[0] === ROW.derived && keyring.file.lineage !== undefined
+  const isDerived = (key: Uint8Array): boolean =>
+    key[0] === ROW.derived && key.length > 1 && keyring.file.lineage !== undefined
   return {
     stop,
     async step() {

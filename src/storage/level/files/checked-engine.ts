@@ -42,9 +42,9 @@ export class CheckedEngine implements Engine {
     return this.#engine.getSync(key)
   }
 
-  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    await this.#checkRows([key])
-    return this.#engine.get(key)
+  get(key: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    if (this.#checks.isComplete) return this.#engine.get(key)
+    return this.#checkRows([key]).then(() => this.#engine.get(key))
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {

@@ -303,10 +303,10 @@ function commit(
 
 describe('what is known of records', () => {
   test.each([
-    ['with room for everything', 1_000_000, atLength(20, 250)],
-    ['with room for some ten', 5000, atLength(20, 250)],
-    ['with room for some four', 1800, atLength(20, 250)],
-    ['with room for hardly one', 500, atLength(15, 150)],
+    ['with room for everything', 1_000_000, atLength(50, 250)],
+    ['with room for some ten', 5000, atLength(50, 250)],
+    ['with room for some four', 1800, atLength(50, 250)],
+    ['with room for hardly one', 500, atLength(30, 150)],
     ['with room for nothing', 0, atLength(20, 100)],
   ])('is what the last acknowledged commit left, %s', (_, maxBytes, numRuns) => {
     let answers = 0
@@ -332,7 +332,7 @@ describe('what is known of records', () => {
     const draws = new Draws(seed)
     for (const maxBytes of [1_000_000, 8000, 3000, 1200]) {
       const run = new Run(maxBytes)
-      for (let n = 0; n < atLength(1500, 6000); n++) {
+      for (let n = 0; n < atLength(2000, 6000); n++) {
         const [a, b] = [draws.pick(BOUNDS), draws.pick(BOUNDS)]
         const [low, lt] = a < b ? [a, b] : [b, a]
         const gte = draws.below(3) === 0 ? `${low}\0` : low

@@ -131,10 +131,10 @@ function draw(draws: Draws, clock: TestClock, from = 0): Verb {
 }
 
 describe.each([
-  { engine: 'memory', names: 'plain', steps: atLength(150, 1500) },
-  { engine: 'memory', names: 'sealed', steps: atLength(100, 1000) },
-  { engine: 'LevelDB', names: 'plain', steps: atLength(50, 700) },
-  { engine: 'LevelDB', names: 'sealed', steps: atLength(40, 500) },
+  { engine: 'memory', names: 'plain', steps: atLength(300, 1500) },
+  { engine: 'memory', names: 'sealed', steps: atLength(200, 1000) },
+  { engine: 'LevelDB', names: 'plain', steps: atLength(100, 700) },
+  { engine: 'LevelDB', names: 'sealed', steps: atLength(80, 500) },
 ] as const)('stores over $engine with $names names', ({ engine, names, steps }) => {
   test.each([1, 2, 3])('answer alike, however much they may know, seed %i', async (seed) => {
     if (names === 'sealed') {
