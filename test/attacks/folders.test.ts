@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lchown, lstat, mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { account, SecretStore } from 'app-secret-store'
 import { describe, expect, test, vi } from 'vitest'
@@ -74,6 +74,13 @@ describe.runIf(isPosix)('a folder above', () => {
     expect(await codeOf(() => make(join(folder, 'a', 'b', 'store')))).toBe('ERR_UNSAFE_LOCATION')
     await symlink(join(folder, 'a'), join(elsewhere, 'link'))
     expect(await codeOf(() => make(join(elsewhere, 'link', 'b', 'store')))).toBe('ERR_UNSAFE_LOCATION')
+    // A folder that one link leads through on its way to a safe one.
+    const [between, safe] = [await temporaryDirectory(), await temporaryDirectory()]
+    await symlink(safe, join(between, 'second'))
+    await symlink(join(between, 'second'), join(elsewhere, 'first'))
+    expect(await unsafeFolderAbove(join(elsewhere, 'first', 'store'))).toBeUndefined()
+    await chmod(between, 0o777)
+    expect(await unsafeFolderAbove(join(elsewhere, 'first', 'store'))).toEqual({ path: between, why: 'writable' })
     // A link that others may exchange leads astray as well as a folder.
     const target = await temporaryDirectory()
     await symlink(target, join(folder, 'link'))
@@ -89,6 +96,24 @@ describe.runIf(isPosix)('a folder above', () => {
       await make(join(folder, 'store'))
       expect((await lstat(join(folder, 'store'))).mode & 0o777).toBe(0o700)
     }
+  })
+
+  forRoot('with a link of another user on the way is refused, also where the folder is sticky', async () => {
+    const [folder, target] = [await temporaryDirectory(), await temporaryDirectory()]
+    await chmod(folder, 0o1777)
+    const link = join(folder, 'link')
+    await symlink(target, link)
+    expect(await unsafeFolderAbove(join(link, 'store'))).toBeUndefined()
+    await lchown(link, STRANGER, STRANGER)
+    expect(await unsafeFolderAbove(join(link, 'store'))).toEqual({ path: link, why: 'foreign' })
+  })
+
+  test('that links in a circle is none', async () => {
+    const folder = await temporaryDirectory()
+    await symlink(join(folder, 'b'), join(folder, 'a'))
+    await symlink(join(folder, 'a'), join(folder, 'b'))
+    expect(await unsafeFolderAbove(join(folder, 'a', 'store'))).toBeUndefined()
+    expect(await codeOf(() => openStore(join(folder, 'a', 'store'), { key }))).toBe('ERR_IO')
   })
 
   forRoot('that is unsafe does not keep a store from opening that is there', async () => {
@@ -128,15 +153,20 @@ describe.runIf(isPosix)('while a store is made', () => {
     vi.mocked(files.status).mockRestore()
   })
 
-  test('something else in the place of what was made a moment ago is refused, and no file of the victim is written', async () => {
-    const [folder, victim] = [await temporaryDirectory(), join(await temporaryDirectory(), 'precious')]
-    await writeFile(victim, 'precious')
-    const { directoryIdentity } = await vi.importActual<typeof files>('../../src/platform/files')
+  test('something else in the place of what was made a moment ago is refused, and removed', async () => {
+    const folder = await temporaryDirectory()
+    const { directoryIdentity, status } = await vi.importActual<typeof files>('../../src/platform/files')
+    const refusal = { code: 'ERR_UNSAFE_LOCATION', message: expect.stringContaining('made a moment ago') }
     let calls = 0
     vi.mocked(files.directoryIdentity).mockImplementation(async (path) => `${await directoryIdentity(path)}:${calls++}`)
-    expect(await codeOf(() => openStore(join(folder, 'store'), { key }))).toBe('ERR_UNSAFE_LOCATION')
+    await expect(openStore(join(folder, 'store'), { key })).rejects.toMatchObject(refusal)
     vi.mocked(files.directoryIdentity).mockRestore()
+    vi.mocked(files.status).mockImplementation(async (path) => {
+      const found = await status(path)
+      return path.includes('creating-') ? { ...found, kind: 'symlink' } : found
+    })
+    await expect(openStore(join(folder, 'store'), { key })).rejects.toMatchObject(refusal)
+    vi.mocked(files.status).mockRestore()
     expect(await readdir(folder)).toEqual([])
-    expect(await files.readRegularFile(victim, 100)).toEqual(new TextEncoder().encode('precious'))
   })
 })

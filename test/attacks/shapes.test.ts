@@ -160,6 +160,20 @@ describe('a row', () => {
     }
   })
 
+  test('of a derived kind is passed over in a store of version 3 alone, and one without a kind is stray', async () => {
+    const { location } = await forged({})
+    const [derived, none] = [utf8('d1'), utf8('d')]
+    const stray = [{ kind: 'stray', what: 'row' }]
+    await writeRow(location, derived, utf8('x'))
+    expect(await verified(location)).toEqual(stray)
+    const store = await openStore(location)
+    await store.rotate({ root: true, keys: [testKey()] })
+    await store.close()
+    expect(await verified(location)).toEqual([])
+    await writeRow(location, none, utf8('x'))
+    expect(await verified(location)).toEqual(stray)
+  })
+
   test.each([
     ['record', recordRow('a')],
     ['payload', payloadRow(recordRow('a'))],

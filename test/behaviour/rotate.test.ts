@@ -196,6 +196,31 @@ describe('a new root key', () => {
     return found
   }
 
+  test('takes one key in the place of another, and both of an exchange', async () => {
+    const [location, store] = await filled(3)
+    const own = testKey()
+    const before = store.keys()
+    const twice = [
+      { from: own, to: testKey(20) },
+      { from: testKey(), to: testKey(21) },
+    ]
+    for (const keys of [
+      twice,
+      [...twice].reverse(),
+      [own, { from: testKey(), to: testKey(20) }],
+      [{ from: own }],
+      [{ to: own }],
+    ]) {
+      await expect(store.rotate({ root: true, keys: keys as never })).rejects.toThrow(TypeError)
+    }
+    expect(store.keys()).toEqual(before)
+    const report = await store.rotate({ root: true, keys: [{ from: own, to: testKey(20) }] })
+    expect(report).toMatchObject({ dropped: before, resealed: 3 })
+    await store.close()
+    expect(await codeOf(() => openStore(location))).toBe('ERR_WRONG_KEY')
+    await openStore(location, { key: testKey(20), verify: true })
+  })
+
   test('keeps the slots of the given keys in their order, under new ids, and drops the others', async () => {
     const [location, store] = await storeWithSlots()
     const before = await everything(store)
