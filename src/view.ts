@@ -1,5 +1,6 @@
 import { checkFunction } from './base/checks'
 import type { StoreContext } from './context'
+import { payloadText } from './format/record-shape'
 import {
   type BatchOperation,
   type FindParams,
@@ -16,7 +17,6 @@ import {
   type TargetParams,
 } from './input/params'
 import { type ChangeEvent, type DeletedSecret, type Secret, toSecret } from './model'
-import { payloadText } from './storage/records'
 import { Listing } from './verbs/listing'
 import type { Place, Reach, Restriction } from './verbs/reach'
 import { findPayload, findRecord, type Lookup, read, readNow } from './verbs/reads'

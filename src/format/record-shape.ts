@@ -1,10 +1,11 @@
 /** What every reader refuses in a record: no verb could reach or return it (docs/format.md §6.1). */
 
 import type { ByteReader } from '../base/byte-codec'
+import { fromUtf8 } from '../base/bytes'
 import { isLonger } from '../base/checks'
 import { corrupt } from '../errors'
-import type { PayloadType } from '../model'
-import { isUtf8 } from '../platform/text'
+import type { Payload, PayloadType } from '../model'
+import { asciiText, isUtf8 } from '../platform/text'
 import { ID_PREFIX, ID_RANDOM_CHARACTERS, MAX_CHARACTERS } from './constants'
 
 const ID = new RegExp(`^${ID_PREFIX}[0-9A-Za-z]{${ID_RANDOM_CHARACTERS}}$`)
@@ -25,4 +26,24 @@ export function nameOf(reader: ByteReader): string {
 export function checkPayload(type: PayloadType, bytes: Uint8Array): Uint8Array {
   if (type === 'text' && !isUtf8(bytes)) throw corrupt('payload: expected UTF-8, got other bytes')
   return bytes
+}
+
+/** A payload of bytes was asked for as text. */
+export class BytesPayloadError extends TypeError {
+  constructor() {
+    super('payload: expected text, got bytes (read them with getBytes)')
+  }
+}
+
+/** From here on it pays to look whether all of it is ASCII. */
+const LONG_TEXT_BYTES = 8192
+
+/** @throws {BytesPayloadError} If the payload is bytes. @throws {SecretStoreError} `ERR_CORRUPT` if it is not UTF-8. */
+export function payloadText({ type, bytes }: Payload): string {
+  if (type === 'bytes') throw new BytesPayloadError()
+  try {
+    return (bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined) ?? fromUtf8(bytes)
+  } catch (cause) {
+    throw corrupt('payload: expected UTF-8, got other bytes', cause)
+  }
 }

@@ -1,7 +1,7 @@
 import { equal } from '../base/bytes'
+import { BytesPayloadError } from '../format/record-shape'
 import { parseSet, type SetLimits, type SetParams, type TargetParams } from '../input/params'
 import type { Scope } from '../model'
-import { BytesPayloadError } from '../storage/records'
 import type { SecretView } from '../view'
 import type { ImportedEntry, ImportOutcome } from './report'
 import type { ReadEntry } from './source'

@@ -4,7 +4,7 @@ import { envelopeKeyId } from '../format/envelope'
 import type { OpenSettings } from '../input/options'
 import { checkNotOlder } from '../storage/checkpoint'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
-import { matchKeyring } from '../storage/head'
+import { matchKeyring } from '../storage/match-keyring'
 import type { StoreParts } from '../storage/store-parts'
 
 /**

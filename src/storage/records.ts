@@ -1,5 +1,5 @@
 import { ByteWriter } from '../base/byte-codec'
-import { equal, fromUtf8 } from '../base/bytes'
+import { equal } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
 import { corrupt } from '../errors'
 import { INLINE_PAYLOAD_BYTES, ROW } from '../format/constants'
@@ -15,7 +15,6 @@ import {
 } from '../format/record'
 import { checkPayload } from '../format/record-shape'
 import type { Payload, SecretRecord } from '../model'
-import { asciiText } from '../platform/text'
 import type { Change } from './engine'
 import { expiryRow, idRow, payloadRow, type RowKey } from './keyspace'
 
@@ -148,24 +147,4 @@ export function replacementChanges(
       changes.push({ type: 'put', key: payloadRow(rowKey), value: next.payloadValue })
   }
   return changes
-}
-
-/** A payload of bytes was asked for as text. */
-export class BytesPayloadError extends TypeError {
-  constructor() {
-    super('payload: expected text, got bytes (read them with getBytes)')
-  }
-}
-
-/** From here on it pays to look whether all of it is ASCII. */
-const LONG_TEXT_BYTES = 8192
-
-/** @throws {BytesPayloadError} If the payload is bytes. @throws {SecretStoreError} `ERR_CORRUPT` if it is not UTF-8. */
-export function payloadText({ type, bytes }: Payload): string {
-  if (type === 'bytes') throw new BytesPayloadError()
-  try {
-    return (bytes.length >= LONG_TEXT_BYTES ? asciiText(bytes) : undefined) ?? fromUtf8(bytes)
-  } catch (cause) {
-    throw corrupt('payload: expected UTF-8, got other bytes', cause)
-  }
 }

@@ -1,7 +1,7 @@
 import type { StoreContext } from '../context'
+import { payloadText } from '../format/record-shape'
 import type { ListRequest } from '../input/params'
 import { type Partition, type Secret, type SecretList, toSecret } from '../model'
-import { payloadText } from '../storage/records'
 import { type Listed, locateCursor, type MaySee, type Page, type Position, readPage } from './page'
 
 /** How many secrets a walk reads at a time. */

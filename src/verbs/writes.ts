@@ -1,10 +1,10 @@
 import type { StoreContext } from '../context'
 import { newId } from '../crypto/random'
+import { payloadText } from '../format/record-shape'
 import type { FindRequest, SetRequest } from '../input/params'
 import { type DeletedSecret, isExpired, type Secret, type SecretRecord, toSecret } from '../model'
 import type { Operation, Transaction } from '../storage/commit/transaction'
 import type { RowKey } from '../storage/keyspace'
-import { payloadText } from '../storage/records'
 import type { Place } from './reach'
 
 /** What `set` and `delete` do at their turn in the order of writes. */

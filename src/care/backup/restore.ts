@@ -12,7 +12,8 @@ import { buildStore } from '../../storage/directory/build'
 import { examine } from '../../storage/directory/location'
 import { alreadyThere, system } from '../../storage/directory/system-errors'
 import type { Engine } from '../../storage/engine'
-import { matchKeyring, openHead } from '../../storage/head'
+import { openHead } from '../../storage/head'
+import { matchKeyring } from '../../storage/match-keyring'
 import { StoreWriter } from '../store-writer'
 
 /** The path of a backup, or its bytes in pieces: a stream of Node or of the web. */

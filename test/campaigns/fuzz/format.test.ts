@@ -18,10 +18,11 @@ import {
   padmeLength,
   type StoredRecord,
 } from '../../../src/format/record'
+import { payloadText } from '../../../src/format/record-shape'
 import { decodeKeyringEntry, encodeKeyringEntry } from '../../../src/os-keyring/entry-secret'
 import { openHead } from '../../../src/storage/head'
 import { HEAD_ROW } from '../../../src/storage/keyspace'
-import { openKnown, openPayload, openRecord, payloadText, sealRecord } from '../../../src/storage/records'
+import { openKnown, openPayload, openRecord, sealRecord } from '../../../src/storage/records'
 import { campaign, times } from '../../support/campaign'
 import { encodeEnvelope } from '../../support/envelope'
 import { formerToken } from '../../support/former-checkpoint'

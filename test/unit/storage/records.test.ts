@@ -3,34 +3,9 @@ import { utf8 } from '../../../src/base/bytes'
 import { Keyring } from '../../../src/crypto/keyring'
 import { INLINE_PAYLOAD_BYTES } from '../../../src/format/constants'
 import { envelopeTag } from '../../../src/format/envelope'
-import type { Payload, SecretRecord } from '../../../src/model'
-import {
-  BytesPayloadError,
-  openKnown,
-  openPayload,
-  openRecord,
-  payloadText,
-  type SealedRecord,
-  sealRecord,
-} from '../../../src/storage/records'
-import { newKeyring } from '../../support/records'
+import { openKnown, openPayload, openRecord } from '../../../src/storage/records'
+import { keyring, large, rowKey, seal, text } from '../../support/one-record'
 import { codeOf } from '../../support/stores'
-
-const keyring = newKeyring()
-const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
-const rowKey: Uint8Array = utf8('rt|account|n')
-
-const recordOf = (revision = 1): SecretRecord => ({
-  id: 'appsecret_00000000000000000000000n',
-  address,
-  created: 5,
-  expires_at: null,
-  revision,
-})
-const text = (bytes: Uint8Array): Payload => ({ type: 'text', bytes })
-const seal = (revision = 1, payload = utf8('p')): SealedRecord =>
-  sealRecord(keyring, rowKey, recordOf(revision), text(payload))
-const large = (fill: number): Uint8Array => new Uint8Array(3000).fill(fill)
 
 describe('a record and its payload', () => {
   test.each([
@@ -113,23 +88,5 @@ describe('a record and its payload', () => {
     const altered = (one.payloadValue as Uint8Array).slice()
     altered[40] = (altered[40] as number) ^ 1
     expect(await codeOf(open(altered))).toBe('ERR_CORRUPT')
-  })
-})
-
-describe('a payload as text', () => {
-  test.each([
-    ['short', 'pässword'],
-    ['just short', 'x'.repeat(8191)],
-    ['long', 'x'.repeat(8192)],
-    ['long, and not ASCII', `${'x'.repeat(9000)}é`],
-  ])('that is %s is read', (_, payload) => {
-    expect(payloadText(text(utf8(payload)))).toBe(payload)
-  })
-
-  test('of other bytes is ERR_CORRUPT, and one of bytes a mistake', async () => {
-    for (const bytes of [Uint8Array.of(0xff), new Uint8Array(9000).fill(0xff)]) {
-      await expect(async () => payloadText(text(bytes))).rejects.toMatchObject({ code: 'ERR_CORRUPT' })
-      expect(() => payloadText({ type: 'bytes', bytes })).toThrow(BytesPayloadError)
-    }
   })
 })

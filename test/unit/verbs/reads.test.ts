@@ -1,40 +1,16 @@
 import { describe, expect, test, vi } from 'vitest'
 import { mapKey, utf8 } from '../../../src/base/bytes'
-import { createKeyringFile } from '../../../src/crypto/data-keys'
-import { Keyring } from '../../../src/crypto/keyring'
-import { systemRandom } from '../../../src/crypto/random'
+import type { Keyring } from '../../../src/crypto/keyring'
 import type { KnownRecord, StoredRecord } from '../../../src/format/record'
-import type { Payload, SecretRecord } from '../../../src/model'
 import type { Engine } from '../../../src/storage/engine'
-import { payloadRow, RowKey } from '../../../src/storage/keyspace'
+import { payloadRow } from '../../../src/storage/keyspace'
 import { KnownRecords } from '../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
-import { openKnown, type SealedRecord, sealRecord } from '../../../src/storage/records'
+import { openKnown } from '../../../src/storage/records'
 import { type Lookup, lookUpPayload, lookUpRecord, lookUpStored, read, readNow } from '../../../src/verbs/reads'
+import { keyring, large, row, rowKey, seal, text } from '../../support/one-record'
 import { codeOf } from '../../support/stores'
 
-const rootKey: Uint8Array = new Uint8Array(32).fill(1)
-const file = createKeyringFile(
-  rootKey,
-  { storeId: new Uint8Array(16), created: 0, names: 'plain', slots: [] },
-  systemRandom,
-)
-const keyring = new Keyring(file, rootKey, systemRandom)
-const address = { partition: { account: undefined, livemode: false }, scope: { type: 'account' }, name: 'n' } as const
-const rowKey: Uint8Array = utf8('rt|account|n')
-const row: RowKey = RowKey.of(rowKey)
-
-const recordOf = (revision = 1): SecretRecord => ({
-  id: 'appsecret_00000000000000000000000n',
-  address,
-  created: 5,
-  expires_at: null,
-  revision,
-})
-const text = (bytes: Uint8Array): Payload => ({ type: 'text', bytes })
-const seal = (revision = 1, payload = utf8('p')): SealedRecord =>
-  sealRecord(keyring, rowKey, recordOf(revision), text(payload))
-const large = (fill: number): Uint8Array => new Uint8Array(3000).fill(fill)
 const newSources = (): { readonly keyring: Keyring; readonly known: KnownRecords } => ({
   keyring,
   known: new KnownRecords(100_000),
