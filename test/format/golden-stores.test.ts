@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -19,6 +20,7 @@ const GOLDEN_NOW_MS = 1_767_312_000_000
 
 describe.each(['v1', 'v1-sealed', 'v2', 'v3'])('the golden store %s', (fixture) => {
   const path = fromRoot(`test/fixtures/${fixture}`)
+  const { passphraseKey, cheapKey } = keysOf(path)
 
   async function expectedStore(): Promise<Expected> {
     return JSON.parse(await readFile(join(path, 'expected.json'), 'utf8'))
@@ -32,8 +34,7 @@ describe.each(['v1', 'v1-sealed', 'v2', 'v3'])('the golden store %s', (fixture) 
   }
 
   async function open(location: string, minimum?: string): Promise<SecretStore> {
-    const secret = await readFile(join(path, 'passphrase.txt'), 'utf8')
-    const key = passphrase(secret)
+    const key = await cheapKey()
     return openStore(location, { key, now: () => GOLDEN_NOW_MS, ...(minimum === undefined ? {} : { minimum }) })
   }
 
@@ -60,7 +61,8 @@ describe.each(['v1', 'v1-sealed', 'v2', 'v3'])('the golden store %s', (fixture) 
   test('opens, holds what it held, and is whole', async () => {
     const expected = await expectedStore()
     const location = await copy()
-    const store = await open(location, expected.checkpoint)
+    const key = await passphraseKey()
+    const store = await openStore(location, { key, now: () => GOLDEN_NOW_MS, minimum: expected.checkpoint })
     await checkAll(store, expected.secrets)
     expect(await store.verify()).toEqual({ ok: true, records: expected.secrets.length, problems: [] })
     expect(await store.get({ scope: account, name: 'deleted' })).toBeUndefined()
@@ -119,11 +121,8 @@ describe.each(['v1', 'v1-sealed', 'v2', 'v3'])('the golden store %s', (fixture) 
 
 describe.each(['v2', 'v3'])('the golden store %s, whose keys were changed', (fixture) => {
   const path = fromRoot(`test/fixtures/${fixture}`)
+  const { cheapKey } = keysOf(path)
   const options = { now: () => GOLDEN_NOW_MS, sweepIntervalMs: 0, compactIntervalMs: 0 }
-
-  async function codeKey(): Promise<KeyProvider> {
-    return recoveryCode(await readFile(join(path, 'recovery-code.txt'), 'utf8'))
-  }
 
   async function contentsOf(store: SecretStore): Promise<unknown[]> {
     const { secrets } = JSON.parse(await readFile(join(path, 'expected.json'), 'utf8')) as Expected
@@ -140,7 +139,7 @@ describe.each(['v2', 'v3'])('the golden store %s, whose keys were changed', (fix
     const location = await newLocation()
     await copyStore(join(path, 'store'), location)
     await chmod(location, 0o700)
-    const store = await openStore(location, { ...options, key: await codeKey() })
+    const store = await openStore(location, { ...options, key: await cheapKey() })
     expect(store.keys().map(({ kind, label }) => [kind, label])).toEqual([
       ['passphrase', null],
       ['recovery-code', 'on paper'],
@@ -160,12 +159,12 @@ describe.each(['v2', 'v3'])('the golden store %s, whose keys were changed', (fix
 
   test('its backup restores what it holds', async () => {
     const restored = await newLocation()
-    await SecretStore.restore(join(path, 'backup'), restored, { key: await codeKey() })
+    await SecretStore.restore(join(path, 'backup'), restored, { key: await cheapKey() })
     const location = await newLocation()
     await copyStore(join(path, 'store'), location)
     await chmod(location, 0o700)
     const stores = await Promise.all(
-      [restored, location].map(async (at) => openStore(at, { ...options, key: await codeKey() })),
+      [restored, location].map(async (at) => openStore(at, { ...options, key: await cheapKey() })),
     )
     const [one, other] = await Promise.all(stores.map(contentsOf))
     expect(one).toEqual(other)
@@ -176,12 +175,13 @@ describe.each(['v2', 'v3'])('the golden store %s, whose keys were changed', (fix
 
 describe('the golden store v3, whose root key was replaced', () => {
   const path = fromRoot('test/fixtures/v3')
+  const { cheapKey } = keysOf(path)
 
   async function openCopy(minimum?: string): Promise<SecretStore> {
     const location = await newLocation()
     await copyStore(join(path, 'store'), location)
     await chmod(location, 0o700)
-    const key = passphrase(await readFile(join(path, 'passphrase.txt'), 'utf8'))
+    const key = await cheapKey()
     return openStore(location, { key, now: () => GOLDEN_NOW_MS, ...(minimum === undefined ? {} : { minimum }) })
   }
 
@@ -203,7 +203,7 @@ describe('the golden store v3, whose root key was replaced', () => {
     const location = await newLocation()
     await copyStore(join(path, 'store'), location)
     await chmod(location, 0o700)
-    const key = passphrase(await readFile(join(path, 'passphrase.txt'), 'utf8'))
+    const key = await cheapKey()
     const store = await openStore(location, { key, now: () => GOLDEN_NOW_MS })
     await store.rotate({ root: true, keys: [key] })
     expect(await store.verify()).toMatchObject({ ok: true })
@@ -223,6 +223,20 @@ describe('the golden store v3, whose root key was replaced', () => {
     }
   })
 })
+
+interface FixtureKeys {
+  passphraseKey(): Promise<KeyProvider>
+  /** The recovery code, where a store has one; its passphrase costs a third of a second each time. */
+  cheapKey(): Promise<KeyProvider>
+}
+
+function keysOf(path: string): FixtureKeys {
+  const read = (file: string): Promise<string> => readFile(join(path, file), 'utf8')
+  const passphraseKey = async (): Promise<KeyProvider> => passphrase(await read('passphrase.txt'))
+  const cheapKey = async (): Promise<KeyProvider> =>
+    existsSync(join(path, 'recovery-code.txt')) ? recoveryCode(await read('recovery-code.txt')) : passphraseKey()
+  return { passphraseKey, cheapKey }
+}
 
 function partition({ account, livemode }: ExpectedSecret): string {
   return `${account} ${livemode}`
