@@ -10,6 +10,11 @@ export function orAborted<T>(signal: AbortSignal | undefined, work: PromiseLike<
   })
 }
 
+/** Lets everything else that waits for the event loop have its turn. */
+export function turnOfLoop(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
+}
+
 /** One piece of work at a time, in the order of asking. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()

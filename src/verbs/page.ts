@@ -1,4 +1,5 @@
 import { equal } from '../base/bytes'
+import { turnOfLoop } from '../base/waiting'
 import type { StoreContext } from '../context'
 import { corrupt, SecretStoreError } from '../errors'
 import type { KnownRecord, StoredRecord } from '../format/record'
@@ -95,6 +96,8 @@ export async function readPage(
     if (last === undefined || rows.length < wanted) break
     if (reverse) lt = last.key
     else gte = after(last.key)
+    // Few pages need more than one span; where most of a scope is hidden, the process is not held up until its end.
+    if (items.length <= limit) await turnOfLoop()
   }
   const hasMore = items.length > limit
   items.length = Math.min(items.length, limit)

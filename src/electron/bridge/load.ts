@@ -1,3 +1,4 @@
+import { turnOfLoop } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 
 /** What may wait at once, of one frame: beyond it, calls are refused. Of payloads, characters or bytes. */
@@ -38,8 +39,7 @@ export class Loads {
 
 function inTurn<T>(load: Load, work: () => Promise<T>): Promise<T> {
   const read = load.lastRead.then(work)
-  const pause = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
-  load.lastRead = read.then(pause, pause)
+  load.lastRead = read.then(turnOfLoop, turnOfLoop)
   return read
 }
 

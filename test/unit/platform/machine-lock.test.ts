@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Server } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { aloneOnMachine } from '../../../src/platform/machine-lock'
+import { addressOf, aloneOnMachine } from '../../../src/platform/machine-lock'
 import { startChild } from '../../support/programs'
 import { eventually } from '../../support/waiting'
 
@@ -41,6 +42,24 @@ test.skipIf(!LOCKS)('another process is kept out, until the holder is killed', a
   holder.kill('SIGKILL')
   await work
   expect(done).toBe(true)
+})
+
+const asRoot = process.platform === 'linux' && process.getuid?.() === 0
+if (!asRoot) console.warn('skipped: a name that another user has taken (needs Linux and root)')
+
+test.skipIf(!asRoot)('a name that another user has taken is not waited for', async () => {
+  const name = newName()
+  const squat = `require('node:net').createServer().listen('\\0' + process.argv[1], () => console.log('has it'))`
+  const address = (addressOf(name) as string).slice(1)
+  const squatter = spawn(process.execPath, ['-e', squat, address], {
+    uid: 65_534,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void squatter.kill('SIGKILL'))
+  await once(squatter.stdout, 'data')
+  // Without end: who waited for the squatter would wait until the test is over.
+  expect(await aloneOnMachine(name, NEVER, async () => 'done', Number.POSITIVE_INFINITY)).toBe('done')
+  expect(squatter.exitCode).toBeNull()
 })
 
 test('work that fails gives the lock back', async () => {
