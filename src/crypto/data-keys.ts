@@ -1,4 +1,5 @@
 import { ByteWriter } from '../base/byte-codec'
+import { unmoved } from '../base/bytes'
 import { corrupt } from '../errors'
 import { FORMAT_VERSION, INDEX_KEY_ID, KEY_BYTES, LABEL } from '../format/constants'
 import type { KeyringFile, KeySlot, NameMode, WrappedKey } from '../format/keyring-file'
@@ -67,7 +68,7 @@ export function unwrapKey(rootKey: Uint8Array, storeId: Uint8Array, id: number, 
   const key = open(wrappingKey, wrapped, keyContext(storeId, id))
   wrappingKey.fill(0)
   if (key === undefined) throw corrupt(`keyring.json: expected key ${id} under the root key, got other bytes`)
-  return key
+  return unmoved(key)
 }
 
 function keyContext(storeId: Uint8Array, id: number): Uint8Array {

@@ -1,6 +1,6 @@
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
-import { concat, utf8 } from '../base/bytes'
+import { concat, unmoved, utf8 } from '../base/bytes'
 import { KEY_BYTES, type Label } from '../format/constants'
 
 export { mac } from '../platform/hmac'
@@ -13,5 +13,5 @@ export { sha256 }
  * @param context - What else the derived key is bound to.
  */
 export function derive(key: Uint8Array, label: Label, context: Uint8Array): Uint8Array {
-  return hkdf(sha256, key, undefined, concat(utf8(label), Uint8Array.of(0), context), KEY_BYTES)
+  return unmoved(hkdf(sha256, key, undefined, concat(utf8(label), Uint8Array.of(0), context), KEY_BYTES))
 }

@@ -1,4 +1,5 @@
 import { argon2idAsync } from '@noble/hashes/argon2.js'
+import { unmoved } from '../base/bytes'
 import { corrupt } from '../errors'
 import { ARGON2ID, KEY_BYTES, SCRYPT } from '../format/constants'
 import { nativeScrypt } from '../platform/scrypt'
@@ -35,7 +36,9 @@ export async function stretch(password: Uint8Array, salt: Uint8Array, kdf: Kdf):
   const problem = costProblem(kdf)
   if (problem !== undefined) throw corrupt(problem)
   if (kdf.kdf === 'argon2id') {
-    return argon2idAsync(password, salt, { m: kdf.m, t: kdf.t, p: kdf.p, dkLen: KEY_BYTES, asyncTick: 20 })
+    return unmoved(
+      await argon2idAsync(password, salt, { m: kdf.m, t: kdf.t, p: kdf.p, dkLen: KEY_BYTES, asyncTick: 20 }),
+    )
   }
   return nativeScrypt(password, salt, { N: kdf.N, r: kdf.r, p: kdf.p }, KEY_BYTES)
 }

@@ -1,5 +1,5 @@
 import { ByteWriter } from '../base/byte-codec'
-import { equalConstantTime } from '../base/bytes'
+import { equalConstantTime, unmoved } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { INDEX_KEY_ID, LABEL, type Label } from '../format/constants'
 import { blankEnvelope, decodeEnvelope, envelopeKeyId, RowContext, SEALED_OFFSET, SetElement } from '../format/envelope'
@@ -56,7 +56,7 @@ export class Keyring {
     this.#aead = aead
     this.#rowContext = new RowContext(file.storeId)
     this.#file = file
-    this.#rootKey = rootKey.slice()
+    this.#rootKey = unmoved(rootKey.slice())
     this.#rowKeys = rowKeys(file, rootKey)
     this.#lineage = new Lineage(file, rootKey)
     this.#activeKeyId = activeKeyId(file)
@@ -86,7 +86,7 @@ export class Keyring {
   /** Hands out a copy of the root key for as long as `work` takes, to be wrapped in a slot or in data keys. */
   async lendRootKey<T>(work: (rootKey: Uint8Array) => T | Promise<T>): Promise<T> {
     this.#checkOpen()
-    const rootKey = this.#rootKey.slice()
+    const rootKey = unmoved(this.#rootKey.slice())
     try {
       return await work(rootKey)
     } finally {
@@ -106,7 +106,7 @@ export class Keyring {
     this.#wipeRoot()
     this.#lineage = lineage
     this.#rowKeys = next
-    this.#rootKey = rootKey.slice()
+    this.#rootKey = unmoved(rootKey.slice())
     this.#file = file
     this.#activeKeyId = activeKeyId(file)
   }

@@ -1,4 +1,4 @@
-import { concat, equalConstantTime } from '../base/bytes'
+import { concat, equalConstantTime, unmoved } from '../base/bytes'
 import { corrupt } from '../errors'
 import { KEY_BYTES, LABEL, type Label, MAX_FORMER_ROOTS } from '../format/constants'
 import type { KeyringFile } from '../format/keyring-file'
@@ -78,7 +78,7 @@ function openFormer(sealed: Uint8Array, rootKey: Uint8Array, storeId: Uint8Array
   wrappingKey.fill(0)
   if (former === undefined) throw corrupt('lineage: expected former roots under the root key, got other bytes')
   const keys: Uint8Array[] = []
-  for (let at = 0; at < former.length; at += KEY_BYTES) keys.push(former.slice(at, at + KEY_BYTES))
+  for (let at = 0; at < former.length; at += KEY_BYTES) keys.push(unmoved(former.slice(at, at + KEY_BYTES)))
   former.fill(0)
   return keys
 }

@@ -1,10 +1,11 @@
+import { unmoved } from '../base/bytes'
 import { ID_PREFIX, ID_RANDOM_CHARACTERS } from '../format/constants'
 
 /** Where nonces, keys, salts and ids come from. Tests that reproduce exact bytes pass their own. */
 export type Random = (lengthBytes: number) => Uint8Array
 
 /** The platform's cryptographic generator (Web Crypto). */
-export const systemRandom: Random = (lengthBytes) => crypto.getRandomValues(new Uint8Array(lengthBytes))
+export const systemRandom: Random = (lengthBytes) => unmoved(crypto.getRandomValues(new Uint8Array(lengthBytes)))
 
 const POOL_BYTES = 4096
 let pool: Uint8Array = new Uint8Array()
@@ -14,8 +15,7 @@ let pool: Uint8Array = new Uint8Array()
  * kept nowhere. Keys are not drawn from it, since what is not handed out yet lies in memory.
  */
 export const publicRandom: Random = (lengthBytes) => {
-  if (lengthBytes > POOL_BYTES) return systemRandom(lengthBytes)
-  if (lengthBytes > pool.length) pool = systemRandom(POOL_BYTES)
+  if (lengthBytes > pool.length) pool = systemRandom(Math.max(POOL_BYTES, lengthBytes))
   const bytes = pool.slice(0, lengthBytes)
   pool = pool.subarray(lengthBytes)
   return bytes
@@ -23,16 +23,10 @@ export const publicRandom: Random = (lengthBytes) => {
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const UNBIASED_BELOW: number = 256 - (256 % ALPHABET.length)
-const REQUEST_ID_CHARACTERS = 14
 
 /** `appsecret_` and 24 letters and digits: 142 random bits. */
 export function newId(random: Random): string {
   return ID_PREFIX + randomCharacters(ID_RANDOM_CHARACTERS, random)
-}
-
-/** `req_` and 14 letters and digits, as Stripe numbers requests. */
-export function newRequestId(random: Random): string {
-  return `req_${randomCharacters(REQUEST_ID_CHARACTERS, random)}`
 }
 
 /** Letters and digits, each as likely as any other. */

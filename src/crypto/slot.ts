@@ -1,4 +1,4 @@
-import { concat, equalConstantTime, toBase64url, utf8 } from '../base/bytes'
+import { concat, equalConstantTime, toBase64url, unmoved, utf8 } from '../base/bytes'
 import { corrupt } from '../errors'
 import { KEY_BYTES, LABEL } from '../format/constants'
 import { base64url } from '../format/json'
@@ -54,6 +54,6 @@ export function unwrapRootKey(secret: Uint8Array, params: SlotParams, context: S
   const wrappingKey = derive(secret, LABEL.slotWrap, bound)
   const rootKey = open(wrappingKey, wrapped, bound)
   wrappingKey.fill(0)
-  if (rootKey !== undefined) return rootKey
+  if (rootKey !== undefined) return unmoved(rootKey)
   throw corrupt('slot wrapped: expected the root key under the committed key, got other bytes')
 }

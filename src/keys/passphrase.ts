@@ -7,6 +7,7 @@ import { corrupt } from '../errors'
 import { ARGON2ID, SALT_BYTES, SCRYPT, SLOT_KIND } from '../format/constants'
 import { base64url } from '../format/json'
 import type { SlotParams } from '../format/keyring-file'
+import { holdSecret } from './held-secret'
 import type { KeyProvider } from './provider'
 
 /** How a passphrase is stretched, and what its slot is called. */
@@ -36,7 +37,7 @@ export interface PassphraseOptions {
  * @throws {RangeError} If a cost is out of bounds.
  */
 export function passphrase(secret: string | Uint8Array, options: PassphraseOptions = {}): KeyProvider {
-  const password = passwordBytes(secret)
+  const held = holdSecret(passwordBytes(secret))
   const names = ['kdf', 'N', 'r', 'p', 'm', 't', 'label'] as const
   const { kdf = 'scrypt', label, ...cost } = optionsOf<PassphraseOptions>(options, 'passphrase options', names)
   if (label !== undefined) checkText(label, 'label', 200)
@@ -47,14 +48,14 @@ export function passphrase(secret: string | Uint8Array, options: PassphraseOptio
     work,
     async wrap(rootKey, context) {
       const salt = systemRandom(SALT_BYTES)
-      const secret = await stretch(password, salt, chosen)
+      const secret = await stretch(held.bytes, salt, chosen)
       const wrapped = wrapRootKey(secret, rootKey, context, systemRandom)
       secret.fill(0)
       return { ...chosen, salt: toBase64url(salt), ...wrapped }
     },
     async unwrap(params, context) {
       const salt = base64url(params['salt'], 'slot salt', SALT_BYTES)
-      const secret = await stretch(password, salt, storedKdf(params))
+      const secret = await stretch(held.bytes, salt, storedKdf(params))
       try {
         return unwrapRootKey(secret, params, context)
       } finally {

@@ -3,6 +3,7 @@ import { checkText, optionsOf } from '../base/checks'
 import { systemRandom } from '../crypto/random'
 import { unwrapRootKey, wrapRootKey } from '../crypto/slot'
 import { KEY_BYTES, SLOT_KIND } from '../format/constants'
+import { holdSecret } from './held-secret'
 import type { KeyProvider } from './provider'
 
 /** What `rawKey` takes beside the key. */
@@ -33,10 +34,11 @@ export function randomSecret(kind: string, secret: Uint8Array, options: unknown,
   type Options = { readonly label?: string }
   const { label } = optionsOf<Options>(options as Options, `${name} options`, ['label'])
   if (label !== undefined) checkText(label, 'label', 200)
+  const held = holdSecret(secret)
   return {
     kind,
     ...(label === undefined ? {} : { label }),
-    wrap: async (rootKey, context) => wrapRootKey(secret, rootKey, context, systemRandom),
-    unwrap: async (params, context) => unwrapRootKey(secret, params, context),
+    wrap: async (rootKey, context) => wrapRootKey(held.bytes, rootKey, context, systemRandom),
+    unwrap: async (params, context) => unwrapRootKey(held.bytes, params, context),
   }
 }

@@ -1,4 +1,4 @@
-import { equalConstantTime } from '../base/bytes'
+import { equalConstantTime, unmoved } from '../base/bytes'
 import type { Random } from '../crypto/random'
 import { MAX_UNLOCK_WORK, SLOT_ID_BYTES } from '../format/constants'
 import type { KeySlot, SlotParams } from '../format/keyring-file'
@@ -25,7 +25,7 @@ export async function fillSlot(
   storeId: Uint8Array,
 ): Promise<KeySlot> {
   const context = { storeId, slotId: slot.id, kind: provider.kind }
-  const lent = rootKey.slice()
+  const lent = unmoved(rootKey.slice())
   let params: SlotParams
   try {
     params = storedParams(await provider.wrap(lent, context))

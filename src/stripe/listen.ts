@@ -2,11 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { checkInteger, optionsOf } from '../base/checks'
-import { newRequestId, systemRandom } from '../crypto/random'
+import { systemRandom } from '../crypto/random'
 import { warn, warnOf } from '../platform/warn'
 import { jsonBody } from './answer'
 import { type ApiError, badRequest, storeFailure } from './api-error'
 import { foreignHost, isForLoopback, isLoopback } from './loopback'
+import { newRequestId } from './request-id'
 
 /** The one place with a socket. */
 

@@ -1,5 +1,4 @@
 import { checkBoolean, optionsOf } from '../base/checks'
-import { newRequestId } from '../crypto/random'
 import type { Secret, SecretList } from '../model'
 import type { SecretStore } from '../store'
 import { type Answer, answerOf } from './answer'
@@ -8,6 +7,7 @@ import { callerOf, type KnownKey, parseKey } from './api-keys'
 import { type AutoPaging, autoPaging } from './auto-paging'
 import { type StripeErrorClasses, toClientError } from './client-errors'
 import { encodeObject } from './form'
+import { newRequestId } from './request-id'
 import { checkStore, SecretsApi } from './secrets-api'
 
 /** Options of `stripeSecrets`. */
