@@ -9,7 +9,7 @@ const MINUTE_MS = 60_000
 const QUICK = ['unit', 'behaviour', 'contract', 'attacks', 'format', 'support']
 /** Files of the quick suite that exchange modules. All others of it share one copy of the sources in each worker. */
 const EXCHANGE_MODULES = [
-  'test/attacks/{backup,folders,keyring}.test.ts',
+  'test/attacks/{backup,folders,keyring,keys-in-memory}.test.ts',
   'test/contract/aead.test.ts',
   'test/unit/care/index.test.ts',
   'test/unit/care/rekey/*.test.ts',

@@ -13,6 +13,12 @@ import type { KeyringFile } from '../../src/format/keyring-file'
 import { codeOf } from '../support/stores'
 import { toHex } from '../support/vectors'
 
+// The copy out of V8's heap is what is held, and what is held must be told from what is overwritten (memory.test.ts has it).
+vi.mock('../../src/base/bytes', async (original) => ({
+  ...(await original<typeof import('../../src/base/bytes')>()),
+  unmoved: (bytes: Uint8Array) => bytes,
+}))
+
 /** What byte arrays held when they were filled with zeros, from now on. */
 function watchOverwriting(): Set<string> {
   const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array
