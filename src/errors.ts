@@ -19,6 +19,8 @@ export type SecretStoreErrorCode =
   | 'ERR_FAILED'
   /** The store was closed. */
   | 'ERR_CLOSED'
+  /** The store was opened with `readOnly`. */
+  | 'ERR_READ_ONLY'
   /** A synchronous read met a compaction; the asynchronous one waits and succeeds. */
   | 'ERR_BUSY'
   /** The engine below has no synchronous reads. */

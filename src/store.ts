@@ -86,6 +86,7 @@ export class SecretStore extends SecretView {
    * @throws {SecretStoreError} `ERR_CORRUPT` after everything readable was seen to, `ERR_FAILED`, `ERR_CLOSED`.
    */
   async sweep(): Promise<number> {
+    this.#store.checkWritable()
     return sweep(this.#store)
   }
 
@@ -96,6 +97,7 @@ export class SecretStore extends SecretView {
    * @throws {SecretStoreError} `ERR_FAILED`, `ERR_CLOSED`, `ERR_CORRUPT`.
    */
   async compact(): Promise<void> {
+    this.#store.checkWritable()
     await this.#store.compact()
   }
 
@@ -137,7 +139,7 @@ export class SecretStore extends SecretView {
    *   `ERR_FAILED`, `ERR_CLOSED`.
    */
   async addKey(provider: KeyProvider): Promise<KeySlotInfo> {
-    this.#store.checkOpen()
+    this.#store.checkWritable()
     const checked = checkProvider(provider)
     return this.#store.keyChanges.take(async () => (await onDemand()).addSlot(this.#store, checked))
   }
@@ -151,7 +153,7 @@ export class SecretStore extends SecretView {
    * @throws {SecretStoreError} `ERR_UNKNOWN_KEY`, `ERR_LAST_KEY`, and as `addKey`.
    */
   async removeKey(slotId: string): Promise<KeySlotInfo> {
-    this.#store.checkOpen()
+    this.#store.checkWritable()
     const checked = checkSlotId(slotId)
     return this.#store.keyChanges.take(async () => (await onDemand()).removeSlot(this.#store, checked))
   }
@@ -164,7 +166,7 @@ export class SecretStore extends SecretView {
    * @throws As `addKey`, and `ERR_UNKNOWN_KEY`.
    */
   async replaceKey(slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
-    this.#store.checkOpen()
+    this.#store.checkWritable()
     const [id, checked] = [checkSlotId(slotId), checkProvider(provider)]
     return this.#store.keyChanges.take(async () => (await onDemand()).replaceSlot(this.#store, id, checked))
   }
@@ -181,7 +183,7 @@ export class SecretStore extends SecretView {
    */
   async rotate(options: RotateOptions = {}): Promise<RotationReport> {
     const plan = parseRotateOptions(options)
-    this.#store.checkOpen()
+    this.#store.checkWritable()
     return this.#store.rotations.take(async () => (await onDemand()).rotate(this.#store, plan), plan.signal)
   }
 

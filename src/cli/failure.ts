@@ -73,24 +73,16 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
     EXIT.wrongKey,
     'name another with --keyring-entry, or use another key, such as --recovery',
   ],
-  ERR_IO: [EXIT.refused, 'look at the disk: space, permissions, open files'],
+  ERR_READ_ONLY: [EXIT.refused, 'leave --read-only out'],
+  ERR_IO: [EXIT.refused, 'look at the disk: space, permissions, open files; a read-only one is read with --read-only'],
 }
 
 /** What is caught, as a failure to show. Messages of the store and of the system hold no secrets. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error
   if (error instanceof TypeError || error instanceof RangeError) return usage(error.message)
-  const { code, message, cause } = error as Readonly<Partial<Record<'code' | 'message' | 'cause', unknown>>>
+  const { code, message } = error as Readonly<Partial<Record<'code' | 'message', unknown>>>
   if (typeof code !== 'string') return refused(`something unexpected failed: ${String(message)}`)
   const [exitCode, hint] = CODES[code as SecretStoreErrorCode] ?? [EXIT.refused, undefined]
-  return new Failure(exitCode, code === 'ERR_IO' ? `${String(message)}${systemCode(cause)}` : String(message), {
-    code,
-    ...(hint !== undefined && { hint }),
-  })
-}
-
-/** What the system said, such as ` (ENOSPC)`: the why of a refusal. */
-function systemCode(cause: unknown): string {
-  const code = (cause as { readonly code?: unknown } | undefined)?.code
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? ` (${code})` : ''
+  return new Failure(exitCode, String(message), { code, ...(hint !== undefined && { hint }) })
 }

@@ -10,6 +10,7 @@ import { Output } from './output'
 export interface GlobalOptions extends KeyFlags {
   readonly store?: string
   readonly allowUnsafeLocation?: boolean
+  readonly readOnly?: boolean
   readonly user?: string
   readonly account?: string
   readonly live?: boolean
@@ -91,6 +92,7 @@ export class Session {
     this.#store = await SecretStore.open(location, {
       key: provider,
       createIfMissing: false,
+      readOnly: this.options.readOnly ?? false,
       ...this.safety,
       now: this.io.now,
       ...background(sweeping),

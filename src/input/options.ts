@@ -56,6 +56,13 @@ export interface OpenOptions extends MemoryOptions {
    * then be able to put other files in place of the store's. @defaultValue `false`
    */
   readonly allowUnsafeLocation?: boolean
+  /**
+   * Opens the store without writing anything and without a lock, from a read-only mount or a copy: all rows are read out of
+   * LevelDB's files into memory and held against the head, so that opening costs as much as the store is large. What would
+   * write is `ERR_READ_ONLY`; a store that another process has open is `ERR_LOCKED` (where the system tells: Linux and
+   * Windows). `checkpoints` are only loaded. Not together with `createIfMissing` or `acceptRollback`. @defaultValue `false`
+   */
+  readonly readOnly?: boolean
   /** Opens an older state on purpose, and makes it the newest: later ones are refused. @defaultValue `false` */
   readonly acceptRollback?: boolean
   /**
@@ -119,7 +126,7 @@ export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
   readonly nowSeconds: () => number
 }
 export type OpenSettings = Omit<MemorySettings, 'names'> &
-  Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback' | 'allowUnsafeLocation'>> &
+  Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback' | 'allowUnsafeLocation' | 'readOnly'>> &
   Pick<OpenOptions, 'checkpoints' | 'names' | 'verify'> & { readonly minimum: Checkpoint | undefined }
 
 const SWEEP_INTERVAL_MS = 60_000
@@ -146,6 +153,7 @@ export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   'checkpoints',
   'acceptRollback',
   'allowUnsafeLocation',
+  'readOnly',
   'verify',
 ]
 export const LONG_NAMES = ['onProgress', 'signal'] as const
@@ -158,10 +166,15 @@ export function parseMemoryOptions(options: unknown): MemorySettings {
 export function parseOpenOptions(options: unknown): OpenSettings {
   const given = optionsOf<OpenOptions>(options as OpenOptions, 'options', OPEN_NAMES)
   const { key, names, checkpoints, verify } = given
+  const readOnly = checkBoolean(given.readOnly ?? false, 'readOnly')
+  if (readOnly && (given.createIfMissing || given.acceptRollback)) {
+    throw new TypeError('readOnly: expected neither createIfMissing nor acceptRollback, which write, got one of them')
+  }
   return {
     ...commonSettings(given),
     key: checkProvider(key),
-    createIfMissing: checkBoolean(given.createIfMissing ?? true, 'createIfMissing'),
+    readOnly,
+    createIfMissing: checkBoolean(given.createIfMissing ?? !readOnly, 'createIfMissing'),
     acceptRollback: checkBoolean(given.acceptRollback ?? false, 'acceptRollback'),
     allowUnsafeLocation: checkUnsafe(given.allowUnsafeLocation),
     ...(checkpoints === undefined ? {} : { checkpoints: checkCheckpointStorage(checkpoints) }),

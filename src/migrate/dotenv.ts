@@ -1,6 +1,6 @@
 import { fromUtf8 } from '../base/bytes'
 import { optionsOf } from '../base/checks'
-import { readSourceFile } from '../platform/source-files'
+import { readNamedFile } from '../platform/source-files'
 import { checkPath, readingFiles, type SecretSource } from './source'
 
 /** Options of `dotenv`. */
@@ -32,7 +32,7 @@ export function dotenv(options: DotenvOptions): SecretSource {
 }
 
 async function readText(path: string): Promise<string> {
-  const bytes = await readingFiles('dotenv', () => readSourceFile(path))
+  const bytes = await readingFiles('dotenv', () => readNamedFile(path))
   if (bytes === undefined) throw new TypeError('dotenv: expected the path of a file, got a directory or something else')
   try {
     return fromUtf8(bytes)

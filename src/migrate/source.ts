@@ -1,9 +1,9 @@
 import { optionsOf } from '../base/checks'
 import { codeOf } from '../base/thrown'
 import { orAborted } from '../base/waiting'
-import { SecretStoreError } from '../errors'
 import { isPath } from '../input/params'
 import type { Scope } from '../model'
+import { refusal } from '../storage/refusal'
 
 /** What a source has: a secret, one that cannot be read, or one that is left out on purpose. */
 export type SourceEntry =
@@ -106,7 +106,7 @@ export async function readingFiles<T>(label: string, work: () => Promise<T>): Pr
   try {
     return await work()
   } catch (cause) {
-    throw new SecretStoreError('ERR_IO', `${label}: expected to read it, got a refusal by the system`, { cause })
+    throw refusal(`${label}: expected to read it`, cause)
   }
 }
 

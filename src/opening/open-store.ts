@@ -37,6 +37,7 @@ export class OpenStore implements StoreContext {
   readonly nowSeconds: () => number
   readonly #abort = new AbortController()
   readonly #release: () => void
+  readonly #isReadOnly: boolean
   readonly #onError: (error: unknown) => void
   readonly #stopTimers: readonly (() => Promise<void>)[]
   readonly #checkpoints: CheckpointKeeper | undefined
@@ -45,7 +46,7 @@ export class OpenStore implements StoreContext {
 
   constructor(
     { engine, keyring, keyspace, keyringStorage, queue, known, release }: OpenParts,
-    settings: Omit<MemorySettings, 'names'> & Pick<OpenSettings, 'checkpoints'>,
+    settings: Omit<MemorySettings, 'names'> & Partial<Pick<OpenSettings, 'checkpoints' | 'readOnly'>>,
   ) {
     this.engine = engine
     this.keyring = keyring
@@ -57,6 +58,8 @@ export class OpenStore implements StoreContext {
     this.nowSeconds = settings.nowSeconds
     this.closing = this.#abort.signal
     this.#release = release
+    this.#isReadOnly = settings.readOnly ?? false
+    if (this.#isReadOnly) queue.refuse(readOnlyError())
     this.#onError = settings.onError
     const onError = (error: unknown): void => this.report(error)
     this.#stopTimers = [
@@ -71,9 +74,14 @@ export class OpenStore implements StoreContext {
     if (this.#closing !== undefined) throw closedError()
   }
 
+  checkWritable(): void {
+    this.checkOpen()
+    if (this.#isReadOnly) throw readOnlyError()
+  }
+
   expireLazily(rowKey: RowKey, record: Pick<SecretRecord, 'id'>): void {
     const key = rowKey.text
-    if (this.#expiring.has(key)) return
+    if (this.#isReadOnly || this.#expiring.has(key)) return
     this.#expiring.add(key)
     this.queue
       .submit(expireOperation(rowKey, record, this.nowSeconds))
@@ -141,6 +149,10 @@ export class OpenStore implements StoreContext {
       warn('onError: expected it to return, got an error')
     }
   }
+}
+
+function readOnlyError(): SecretStoreError {
+  return new SecretStoreError('ERR_READ_ONLY', 'store: expected it open for writing, got one opened with readOnly')
 }
 
 function closedError(): SecretStoreError {

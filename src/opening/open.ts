@@ -1,34 +1,26 @@
-import { equal } from '../base/bytes'
-import type { Keyring } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
 import { wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
 import type { Checkpoint } from '../format/checkpoint'
 import { KEY_BYTES, SLOT_ID_BYTES, SLOT_KIND, STORE_ID_BYTES } from '../format/constants'
-import { decodeEnvelope } from '../format/envelope'
 import { EMPTY_HEAD, type Head } from '../format/head'
 import type { MemorySettings, OpenSettings } from '../input/options'
-import { isOutdated, newKeyring, type Unlocked, unlockKeyring } from '../keys/unlock'
-import {
-  claim,
-  dataDirectory,
-  examine,
-  type Location,
-  readKeyring,
-  removeStagedKeyring,
-} from '../storage/directory/location'
+import { isOutdated, newKeyring, type Unlocked } from '../keys/unlock'
+import { claim, dataDirectory, examine, type Location, removeStagedKeyring } from '../storage/directory/location'
 import type { Engine } from '../storage/engine'
-import { openHead, sealHead } from '../storage/head'
-import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
+import { sealHead } from '../storage/head'
+import { RECORD_ROWS } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level/engine'
 import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
 import { type OpenParts, OpenStore } from './open-store'
 import { checkNewest, loadMinima } from './rollback'
+import { readHead, unlockStore } from './unlock-store'
 
 /** Opens the store at a location, or creates one there. */
 export async function openLocation(path: string, settings: OpenSettings): Promise<OpenStore> {
+  if (settings.readOnly) return (await import('./open-to-read')).openToRead(path, settings)
   const located = await locate(path, settings)
   const { parts, passedOver } = await openFiles(located, settings)
   const store = new OpenStore(parts, settings)
@@ -115,31 +107,6 @@ async function openFiles(
     }
     throw error
   }
-}
-
-/** @param known - Spares the key derivation if keyring.json is still the same. */
-async function unlockStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Unlocked> {
-  const bytes = await readKeyring(location)
-  if (known !== undefined && equal(known.bytes, bytes)) return known
-  known?.keyring.wipe()
-  const unlocked = await unlockKeyring(bytes, settings.key, settings)
-  const { names } = unlocked.keyring
-  if (settings.names === undefined || settings.names === names) return unlocked
-  unlocked.keyring.wipe()
-  throw new TypeError(`names: expected '${names}', as the store was created, got '${settings.names}'`)
-}
-
-/** @throws {SecretStoreError} `ERR_CORRUPT`: a store without its head has lost its last writes, or all of them. */
-async function readHead(engine: Engine, keyring: Keyring): Promise<{ head: Head; headValue: Uint8Array }> {
-  const headValue = await engine.get(HEAD_ROW)
-  if (headValue === undefined) throw corrupt('head: expected one, got none (data is missing)')
-  const { keyId } = decodeEnvelope(headValue)
-  const { keys } = keyring.file
-  if (keys.some(({ id }) => id === keyId)) return { head: openHead(keyring, headValue), headValue }
-  // After a rotation, the head of one time and the keyring.json of another have no key in common.
-  const older = keys.every(({ id }) => id < keyId) ? 'keyring.json' : 'data'
-  const message = `head: expected a data key of keyring.json, got key ${keyId} (the ${older} may be an older one)`
-  throw new SecretStoreError('ERR_ROLLBACK', message)
 }
 
 /** Up to so many, counting them costs an opening next to nothing. */

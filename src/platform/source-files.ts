@@ -1,8 +1,22 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
+import { concatAll } from '../base/bytes'
 import { NOT_REGULAR, openRegular, unless } from './files'
+import { namedPieces } from './pipes'
 
 /** Files of others, which are read and never changed. Errors are Node's own. */
+
+/** All of a file, or of a FIFO, through links. @returns `undefined` if it is neither. */
+export async function readNamedFile(path: string): Promise<Uint8Array | undefined> {
+  const pieces: Uint8Array[] = []
+  const source = namedPieces(path)
+  for (;;) {
+    const next = await unless(source.next(), NOT_REGULAR, 'EISDIR')
+    if (next === undefined) return undefined
+    if (next.done) return concatAll(pieces)
+    pieces.push(next.value)
+  }
+}
 
 /** All of a file, through links. @returns `undefined` if it is no regular file. */
 export async function readSourceFile(path: string): Promise<Uint8Array | undefined> {

@@ -567,7 +567,7 @@ describe('what is no backup', () => {
   })
 
   test.skipIf(process.platform === 'win32')(
-    'a directory, a FIFO and a file that is not there are ERR_IO, and none makes it hang',
+    'a directory and a file that is not there are ERR_IO, and a FIFO that nobody writes to can be given up',
     async () => {
       const sources = await temporaryDirectory()
       const directory = await temporaryDirectory()
@@ -575,11 +575,19 @@ describe('what is no backup', () => {
       await mkdir(path('directory'))
       execFileSync('mkfifo', [path('fifo')])
       await symlink(path('nothing'), path('dangling'))
-      for (const name of ['directory', 'fifo', 'missing', 'dangling', 'directory/missing']) {
+      for (const name of ['directory', 'missing', 'dangling', 'directory/missing']) {
         const restoring = SecretStore.restore(path(name), join(directory, 'restored'), { key: testKey() })
         expect([name, await outcomeOf(restoring)]).toEqual([name, 'ERR_IO'])
         expect(await readdir(directory)).toEqual([])
       }
+      const given = new AbortController()
+      const restoring = SecretStore.restore(path('fifo'), join(directory, 'restored'), {
+        key: testKey(),
+        signal: given.signal,
+      })
+      setTimeout(() => given.abort(new Error('given up')), 20)
+      await expect(restoring).rejects.toThrow('given up')
+      expect(await readdir(directory)).toEqual([])
     },
   )
 

@@ -66,6 +66,10 @@ const PRODUCERS: Readonly<Record<Exclude<SecretStoreErrorCode, 'ERR_NO_SYNC'>, (
     await store.close()
     return store.get(target)
   },
+  ERR_READ_ONLY: async () => {
+    const store = await openStore(await closedStore(), { readOnly: true })
+    return store.set({ ...target, payload: 'p' })
+  },
   ERR_BUSY: async () => {
     const store = await openStore(await closedStore())
     let isOver = false

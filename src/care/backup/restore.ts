@@ -6,7 +6,7 @@ import { type BackupEntry, decodeBackupEntries, decodeBackupHeader } from '../..
 import { envelopeKeyId } from '../../format/envelope'
 import type { RestoreSettings } from '../../input/restore-options'
 import { type Unlocked, unlockKeyring } from '../../keys/unlock'
-import { filePieces } from '../../platform/files'
+import { namedPieces } from '../../platform/pipes'
 import { checkNotOlder } from '../../storage/checkpoint'
 import { buildStore } from '../../storage/directory/build'
 import { examine } from '../../storage/directory/location'
@@ -32,7 +32,7 @@ export async function restore(source: BackupSource, path: string, plan: RestoreS
   plan.signal?.throwIfAborted()
   const location = await examine(path, plan.allowUnsafeLocation)
   if (location.state === 'store') throw alreadyThere('location')
-  const stream = new ByteStreamReader(typeof source === 'string' ? filePieces(source) : source, plan.signal)
+  const stream = new ByteStreamReader(typeof source === 'string' ? namedPieces(source) : source, plan.signal)
   try {
     return await system('backup', async () => {
       const { header, bytes: headerBytes } = await decodeBackupHeader(stream)

@@ -2,11 +2,12 @@ import { codeOf } from '../../base/thrown'
 import { readKeyringFile } from '../../crypto/keyring'
 import { corrupt, SecretStoreError } from '../../errors'
 import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES, STAGED_KEYRING_FILE } from '../../format/constants'
-import { type DataFile, dataFiles } from '../../platform/data-files'
+import { dataFiles } from '../../platform/data-files'
 import { joinPath, readRegularFile, resolvePath, status } from '../../platform/files'
 import { system } from '../../storage/directory/system-errors'
 import type { FoundRow } from '../../storage/level/files/found'
 import { readLevelFiles } from '../../storage/level/files/read'
+import { versionsOf } from '../../storage/level/files/rows'
 import type { DamagedFile } from './report'
 
 /** keyring.json; if that is damaged, the one that a change of keys had written beside it. @throws {SecretStoreError} */
@@ -85,8 +86,4 @@ export async function readDamagedData(
     onBytes(total, total)
     return { damage: damaged, lastSequence }
   })
-}
-
-function versionsOf(files: readonly DataFile[]): string {
-  return files.map(({ name, version }) => `${name} ${version}`).join('\n')
 }

@@ -29,6 +29,7 @@ export function addGlobalOptions(program: Command): void {
   program
     .option('--store <dir>', 'where the store is (default: SECRET_STORE, else the data directory of the system)')
     .option('--allow-unsafe-location', 'take the place of a store whatever its owners and modes are')
+    .option('--read-only', 'write nothing: for read-only disks and copies')
     .option('--user <id>', "the secrets of this user (default: the account's)")
     .option('--account <id>', "a connected account (default: the app's own)")
     .option('--live', 'live mode (default: test mode)')

@@ -77,8 +77,16 @@ export async function removeStagedKeyring({ directory }: Location): Promise<void
   await system('location', () => removeFile(joinPath(directory, STAGED_KEYRING_FILE)))
 }
 
-/** Where the rows are, safe to open. @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`. */
-export async function dataDirectory({ directory, allowUnsafe }: Location): Promise<string> {
+/**
+ * Where the rows are, safe to open.
+ *
+ * @param change - Whether others who may look into the directory are shut out of it. @defaultValue `true`
+ * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
+ */
+export async function dataDirectory(
+  { directory, allowUnsafe }: Location,
+  { change = true }: { readonly change?: boolean } = {},
+): Promise<string> {
   return system('location', async () => {
     const path = joinPath(directory, DATA_DIRECTORY)
     const found = await status(path)
@@ -93,7 +101,7 @@ export async function dataDirectory({ directory, allowUnsafe }: Location): Promi
       if (entry.kind === 'special file') throw unsafe(label, 'a file', 'a special file')
       if (entry.kind !== 'absent') checkSafe(label, entry, 'file', allowUnsafe)
     }
-    if (!allowUnsafe && (await status(directory)).openToOthers) await makePrivate(directory)
+    if (change && !allowUnsafe && (await status(directory)).openToOthers) await makePrivate(directory)
     return canonicalPath(path)
   })
 }
@@ -115,6 +123,11 @@ export async function claim(directory: string): Promise<() => void> {
   return () => claimed.delete(identity)
 }
 
+/** Whether a store of this process has claimed it. */
+export async function isClaimed(directory: string): Promise<boolean> {
+  return register().has(await system('location', () => directoryIdentity(directory)))
+}
+
 const REGISTER = Symbol.for('secret-store.claimed-directories')
 
 function register(): Set<string> {
@@ -126,7 +139,8 @@ function register(): Set<string> {
 /** A link is refused in any case: LevelDB would write where it leads. */
 export function checkSafe(label: string, found: FileStatus, kind: 'file' | 'directory', allowUnsafe: boolean): void {
   if (found.kind === 'symlink') throw unsafe(label, `a ${kind}`, 'a symbolic link')
-  if (found.foreign && !allowUnsafe) throw unsafe(label, 'to belong to the user of this process', "another user's")
+  if (found.foreign && !allowUnsafe)
+    throw unsafe(label, 'to belong to the user of this process', "another user's (allowUnsafeLocation takes it)")
 }
 
 export function unsafe(label: string, expected: string, got: string): SecretStoreError {

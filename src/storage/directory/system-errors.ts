@@ -1,5 +1,6 @@
 import { codeOf, isError } from '../../base/thrown'
 import { SecretStoreError } from '../../errors'
+import { refusal } from '../refusal'
 
 /** Runs work on files or streams; what the system refuses gets the code `ERR_IO`, or `ERR_EXISTS`. */
 export async function system<T>(label: string, work: () => Promise<T>): Promise<T> {
@@ -14,8 +15,7 @@ export async function system<T>(label: string, work: () => Promise<T>): Promise<
 export function systemError(label: string, cause: unknown): unknown {
   if (cause instanceof SecretStoreError || !(isError(cause) && 'syscall' in cause)) return cause
   if (codeOf(cause) === 'EEXIST') return alreadyThere(label, cause)
-  const message = `${label}: expected to read and write it, got a refusal by the system`
-  return new SecretStoreError('ERR_IO', message, { cause })
+  return refusal(`${label}: expected to read and write it`, cause)
 }
 
 export function alreadyThere(label: string, cause?: unknown): SecretStoreError {

@@ -14,6 +14,7 @@ import {
   type Row,
 } from '../engine'
 import { ERASURE_ROWS, HEAD_ROW } from '../keyspace'
+import { refusal } from '../refusal'
 import { closed, lockLost, openError, readError } from './errors'
 import { expectReadableLogs } from './logs'
 
@@ -266,7 +267,7 @@ async function writeSynced(rows: ChainedBatch): Promise<void> {
   try {
     await rows.write({ sync: true })
   } catch (cause) {
-    throw new SecretStoreError('ERR_IO', 'data: expected to write it, got a refusal by the system', { cause })
+    throw refusal('data: expected to write it', cause)
   }
 }
 

@@ -1,5 +1,6 @@
 import { codeOf, isError } from '../../base/thrown'
 import { corrupt, SecretStoreError } from '../../errors'
+import { refusal } from '../refusal'
 
 /** What LevelDB's errors are in the store's codes. */
 
@@ -18,7 +19,7 @@ export function openError(error: unknown): SecretStoreError {
     return new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one', { cause })
   }
   if (code === 'LEVEL_IO_ERROR' && !DAMAGE.test(cause.message)) {
-    return new SecretStoreError('ERR_IO', 'data: expected to open its files, got a refusal by the system', { cause })
+    return refusal('data: expected to open its files', cause)
   }
   return corrupt('data: expected a whole database, got a damaged one', cause)
 }
@@ -31,9 +32,7 @@ export function readError(error: unknown): Error {
   }
   if (code === 'LEVEL_CORRUPTION' || DAMAGE.test(String(error)))
     return corrupt('data: expected whole files, got damaged ones', error)
-  return new SecretStoreError('ERR_IO', 'data: expected to read its files, got a refusal by the system', {
-    cause: error,
-  })
+  return refusal('data: expected to read its files', error)
 }
 
 export function closed(cause?: unknown): SecretStoreError {

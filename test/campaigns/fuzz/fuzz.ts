@@ -38,6 +38,7 @@ const CODES: Readonly<Record<SecretStoreErrorCode, true>> = {
   ERR_LOCKED: true,
   ERR_FAILED: true,
   ERR_CLOSED: true,
+  ERR_READ_ONLY: true,
   ERR_BUSY: true,
   ERR_NO_SYNC: true,
   ERR_ACCESS_DENIED: true,

@@ -166,7 +166,7 @@ describe('files of safeStorage', () => {
     const importing = importFrom(safeStorageFiles({ safeStorage, directory }), SecretStore.memory())
     await expect(importing).rejects.toMatchObject({
       code: 'ERR_IO',
-      message: 'directory: expected to read it, got a refusal by the system',
+      message: 'directory: expected to read it, got a refusal by the system (ENOENT)',
       cause: { code: 'ENOENT' },
     })
   })

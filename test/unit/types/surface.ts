@@ -146,6 +146,7 @@ export function everyCode(error: SecretStoreError): number {
     case 'ERR_LOCKED':
     case 'ERR_FAILED':
     case 'ERR_CLOSED':
+    case 'ERR_READ_ONLY':
     case 'ERR_BUSY':
     case 'ERR_NO_SYNC':
     case 'ERR_ACCESS_DENIED':

@@ -13,7 +13,7 @@ describe('what the system refuses', () => {
     expect(error).toBeInstanceOf(SecretStoreError)
     expect(error).toMatchObject({
       code: 'ERR_IO',
-      message: 'backup: expected to read and write it, got a refusal by the system',
+      message: 'backup: expected to read and write it, got a refusal by the system (ENOENT)',
       cause: { code: 'ENOENT', syscall: 'open' },
     })
   })

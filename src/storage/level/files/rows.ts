@@ -1,0 +1,81 @@
+import { compare, fromMapKey, mapKey } from '../../../base/bytes'
+import { corrupt, SecretStoreError } from '../../../errors'
+import { DATA_DIRECTORY } from '../../../format/constants'
+import { type DataFile, dataFiles, readDataFile } from '../../../platform/data-files'
+import { system } from '../../directory/system-errors'
+import type { Row } from '../../engine'
+import type { FoundRow } from './found'
+import { type ReadFile, readLevelFiles } from './read'
+import { LogReplay } from './replay'
+
+/** What a database holds, as its files say. */
+export interface RowsInFiles {
+  /** In the order of their keys. */
+  readonly rows: readonly Row[]
+  /** Of files that make up the database: what could not be read. */
+  readonly damagedBytes: number
+}
+
+interface Newest {
+  readonly value: Uint8Array | undefined
+  readonly sequence: number
+}
+
+/**
+ * The rows of a database that is not opened: of each the newest write, in memory. The files are only read; LOCK is not
+ * touched.
+ *
+ * @throws {SecretStoreError} `ERR_CORRUPT` if a file is missing, `ERR_LOCKED` if somebody writes meanwhile, `ERR_IO`.
+ */
+export async function rowsInFiles(directory: string): Promise<RowsInFiles> {
+  const newest = new Map<string, Newest>()
+  const damaged: ReadFile[] = []
+  let damagedBytes = 0
+  await system(DATA_DIRECTORY, async () => {
+    const files = await dataFiles(directory)
+    const missing: string[] = []
+    await readLevelFiles(files, {
+      take: async (row) => take(newest, row),
+      onFile(found) {
+        if (found.isMissing) missing.push(found.file)
+        if (found.damagedBytes > 0) damaged.push(found)
+      },
+    })
+    for (const { file, damagedBytes: bytes } of damaged) {
+      if (!(await endsInAWrite(files.find(({ name }) => name === file)))) damagedBytes += bytes
+    }
+    if (versionsOf(await dataFiles(directory)) !== versionsOf(files)) {
+      throw new SecretStoreError('ERR_LOCKED', 'data: expected nobody to write to it, got changes while it was read')
+    }
+    if (missing.length > 0) throw corrupt(`${DATA_DIRECTORY}/${missing[0]}: expected a file, got none`)
+  })
+  const rows: Row[] = []
+  for (const [key, { value }] of newest) {
+    // A copy, so that the files it was found in are let go.
+    if (value !== undefined) rows.push({ key: fromMapKey(key), value: value.slice() })
+  }
+  return { rows: rows.sort((one, other) => compare(one.key, other.key)), damagedBytes }
+}
+
+function take(newest: Map<string, Newest>, { key, value, sequence, sound, live }: FoundRow): void {
+  if (!sound || live !== true || sequence === undefined) return
+  const text = mapKey(key)
+  const known = newest.get(text)
+  if (known === undefined || known.sequence < sequence) newest.set(text, { value, sequence })
+}
+
+/** Whether all that is wrong with a file is that a log ends in the middle of a write, as a killed process leaves it. */
+async function endsInAWrite(file: DataFile | undefined): Promise<boolean> {
+  const bytes = file?.name.endsWith('.log') ? await readDataFile(file) : undefined
+  if (bytes === undefined) return false
+  let drops = 0
+  const replay = new LogReplay(bytes.length, { onRecord() {}, onDrop: () => drops++ })
+  replay.take(bytes)
+  replay.end()
+  return drops === 0
+}
+
+/** What the files are at a moment: another text if any was written since. */
+export function versionsOf(files: readonly DataFile[]): string {
+  return files.map(({ name, version }) => `${name} ${version}`).join('\n')
+}

@@ -1,0 +1,13 @@
+import { SecretStoreError } from '../../errors'
+import { joinPath } from '../../platform/files'
+import { isLockedByAnybody } from '../../platform/process-locks'
+import { system } from '../directory/system-errors'
+
+/** Who opens a database holds a lock on it as long as it is open. */
+const LOCK_FILE = 'LOCK'
+
+/** @throws {SecretStoreError} `ERR_LOCKED` if anybody has the database open, as far as the system tells. */
+export async function expectUnlocked(directory: string): Promise<void> {
+  const isLocked = await system('data', async () => isLockedByAnybody(joinPath(directory, LOCK_FILE)))
+  if (isLocked) throw new SecretStoreError('ERR_LOCKED', 'store: expected nobody to have it open, got an opener')
+}
