@@ -31,8 +31,6 @@ const onDemand = [
   '^src/keys/wrap\\.ts$',
   '^src/crypto/next-keyring\\.ts$',
   '^src/storage/level/(files/|lock\\.ts$)',
-  '^src/opening/open-to-read\\.ts$',
-  '^src/platform/pipes\\.ts$',
   '^src/storage/((tally|write-alone|keyspace-inverse)\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
   '^src/platform/(new-files|folders)\\.ts$',

@@ -1,9 +1,6 @@
 import { SecretStoreError } from '../errors'
 import type { OpenSettings } from '../input/options'
-import { dataDirectory, examine, isClaimed } from '../storage/directory/location'
-import { lockLost } from '../storage/level/errors'
-import { rowsInFiles } from '../storage/level/files/rows'
-import { expectUnlocked } from '../storage/level/lock'
+import { dataDirectory, examine } from '../storage/directory/location'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
 import { OpenStore } from './open-store'
@@ -20,10 +17,8 @@ export async function openToRead(path: string, settings: OpenSettings): Promise<
   let unlocked = await unlockStore(location, settings, undefined)
   try {
     const directory = await dataDirectory(location, { change: false })
-    if (await isClaimed(directory)) throw lockLost('another in this process')
-    await expectUnlocked(directory)
-    const { rows, damagedBytes } = await rowsInFiles(directory)
-    await expectUnlocked(directory)
+    const { rowsToRead, expectWhole } = await import('../care/index')
+    const { rows, damagedBytes } = await rowsToRead(directory)
     // Whoever had it open a moment ago may have changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)
     const { bytes, mac, keyring } = unlocked
@@ -34,7 +29,7 @@ export async function openToRead(path: string, settings: OpenSettings): Promise<
     await checkNewest(parts, mac, await loadMinima(settings), false)
     const { checkpoints: _, ...reading } = settings
     const store = new OpenStore(parts, { ...reading, sweepIntervalMs: 0, compactIntervalMs: 0 })
-    if (settings.verify !== false) await (await import('../care/index')).expectWhole(store, damagedBytes)
+    if (settings.verify !== false) await expectWhole(store, damagedBytes)
     return store
   } catch (error) {
     unlocked.keyring.wipe()

@@ -15,12 +15,13 @@ import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
 import { type OpenParts, OpenStore } from './open-store'
+import { openToRead } from './open-to-read'
 import { checkNewest, loadMinima } from './rollback'
 import { readHead, unlockStore } from './unlock-store'
 
 /** Opens the store at a location, or creates one there. */
 export async function openLocation(path: string, settings: OpenSettings): Promise<OpenStore> {
-  if (settings.readOnly) return (await import('./open-to-read')).openToRead(path, settings)
+  if (settings.readOnly) return openToRead(path, settings)
   const located = await locate(path, settings)
   const { parts, passedOver } = await openFiles(located, settings)
   const store = new OpenStore(parts, settings)

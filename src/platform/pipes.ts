@@ -1,6 +1,5 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { setTimeout as wait } from 'node:timers/promises'
 import { codeOf } from '../base/thrown'
 import { filePieces } from './files'
 
@@ -30,7 +29,7 @@ async function* pipePieces(path: string): AsyncGenerator<Uint8Array, void> {
       isBegun ||= piece === 'later' || piece.length > 0
       if (piece !== 'later' && piece.length > 0) yield piece
       else if (piece !== 'later' && (isBegun || performance.now() > end)) return
-      else await wait(PAUSE_MS)
+      else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     }
   } finally {
     await file.close()
