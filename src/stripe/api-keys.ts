@@ -1,8 +1,8 @@
 import { equalConstantTime, fromUtf8, utf8 } from '../base/bytes'
-import { optionsOf } from '../base/checks'
+import { checkBoolean, optionsOf } from '../base/checks'
 import { checkUser } from '../input/params'
 import type { Partition, Scope } from '../model'
-import { forbidden, noApiKey, wrongApiKey } from './api-error'
+import { type ApiError, forbidden, noApiKey, wrongApiKey } from './api-error'
 import { redactKey, shownAccount } from './redaction'
 
 /** A key that may be more limited than a secret key. */
@@ -17,15 +17,35 @@ export interface ApiKey {
    * @defaultValue none: what the request says; with `user`, the app's own account
    */
   readonly account?: string
-  /** A restricted key's permission. @defaultValue `'write'`: everything */
+  /** A restricted key's permission. @defaultValue `'write'`: everything; with a `manifest`, what that grants */
   readonly access?: 'read' | 'write'
+  /**
+   * The app's `stripe-app.json`, parsed: the key may do what its `permissions` grant, as in the hosted service after an
+   * installation. `secret_write` allows all four calls, `secret_read` finding and listing. @defaultValue none
+   */
+  readonly manifest?: StripeAppManifest
+  /**
+   * Whether the app of the manifest is published: then its secrets are its own. Apps of one developer that were uploaded and
+   * never published share theirs, as in the hosted service (stripe/stripe-apps#548). @defaultValue `false`
+   */
+  readonly published?: boolean
+}
+
+/** What counts of a `stripe-app.json`; it may have more. */
+export interface StripeAppManifest {
+  /** Such as `com.example.app`. */
+  readonly id?: string
+  /** What whoever installs the app grants it. */
+  readonly permissions?: readonly { readonly permission: string }[]
 }
 
 /** Who is asking, and for which part of the store. */
 export interface Caller {
   readonly partition: Partition
   readonly user: string | undefined
-  readonly access: 'read' | 'write'
+  readonly access: 'none' | 'read' | 'write'
+  /** Of an app: what it lacks is named as the hosted service does. */
+  readonly isOfApp: boolean
   /** For messages and logs. */
   readonly redactedKey: string
 }
@@ -33,6 +53,8 @@ export interface Caller {
 /** A key that is accepted. */
 export interface KnownKey extends Omit<Caller, 'partition'> {
   readonly bytes: Uint8Array
+  /** The app that has its secrets to itself. */
+  readonly app: string | undefined
   readonly livemode: boolean
   readonly account: string | undefined
 }
@@ -74,8 +96,10 @@ export function callerOf(key: KnownKey, account: string, context: string): Calle
   const isForAny = key.account === undefined && key.user === undefined
   const isFor = chosen === another && (isForAny || chosen === key.account)
   if (isFor && (chosen === undefined || ACCOUNT.test(chosen))) {
-    const { livemode, user, access, redactedKey } = key
-    return { partition: { account: chosen, livemode }, user, access, redactedKey }
+    const { livemode, user, access, isOfApp, redactedKey, app } = key
+    // No account of a request has a `#` in it.
+    const account = app === undefined ? chosen : `${chosen ?? ''}#${app}`
+    return { partition: { account, livemode }, user, access, isOfApp, redactedKey }
   }
   throw forbidden(
     `The provided key '${key.redactedKey}' does not have access to account '${shownAccount(chosen)}' (or that account ` +
@@ -86,7 +110,9 @@ export function callerOf(key: KnownKey, account: string, context: string): Calle
 
 /** @throws {ApiError} 403. */
 export function checkAccess(caller: Caller, access: 'read' | 'write', scope: Scope): void {
-  if (access === 'write' && caller.access === 'read') {
+  const isGranted = caller.access === 'write' || caller.access === access
+  if (!isGranted && caller.isOfApp) throw lacksPermission(caller, `secret_${access}`)
+  if (!isGranted) {
     throw forbidden(
       `Permission denied. The provided key '${caller.redactedKey}' does not have the required permissions for this ` +
         'endpoint: it may only read.',
@@ -97,24 +123,39 @@ export function checkAccess(caller: Caller, access: 'read' | 'write', scope: Sco
   throw forbidden('This key can only access account-scoped secrets, and secrets scoped to its own user.')
 }
 
+/** The connected account that the request was for. */
+export function accountOf({ partition }: Caller): string | undefined {
+  return partition.account?.split('#')[0] || undefined
+}
+
+function lacksPermission(caller: Caller, permission: string): ApiError {
+  const { redactedKey } = caller
+  const account = accountOf(caller)
+  const where = account ? ` on account '${shownAccount(account)}'` : ''
+  return forbidden(
+    `The provided key '${redactedKey}' does not have the required permissions for this endpoint${where}. Having the ` +
+      `'${permission}' permission would allow this request to continue.`,
+    'more_permissions_required_for_application',
+  )
+}
+
+const KEY_FIELDS = ['key', 'user', 'account', 'access', 'manifest', 'published'] as const
+
 /** @throws {TypeError} */
 export function parseKey(given: unknown): KnownKey {
-  const {
-    key,
-    user,
-    account,
-    access = 'write',
-  } = optionsOf<ApiKey>(typeof given === 'string' ? { key: given } : given, 'apiKeys', [
-    'key',
-    'user',
-    'account',
-    'access',
-  ])
+  const options = optionsOf<ApiKey>(typeof given === 'string' ? { key: given } : given, 'apiKeys', KEY_FIELDS)
+  const { key, user, account, manifest, published = false } = options
+  if (manifest !== undefined && options.access !== undefined) {
+    throw new TypeError("apiKeys: expected either 'access' or 'manifest', got both")
+  }
+  const { access = manifest === undefined ? 'write' : grantedBy(manifest) } = options
   const mode = typeof key === 'string' ? KEY.exec(key)?.[1] : undefined
   if (mode === undefined) {
     throw new TypeError('apiKeys: expected keys that begin with sk_test_, sk_live_, rk_test_ or rk_live_, got another')
   }
-  if (access !== 'read' && access !== 'write') throw new TypeError("access: expected 'read' or 'write', got another")
+  if (access !== 'read' && access !== 'write' && (manifest === undefined || access !== 'none')) {
+    throw new TypeError("access: expected 'read' or 'write', got another")
+  }
   if (account !== undefined && !ACCOUNT.test(account)) {
     throw new TypeError("account: expected an id that begins with 'acct_', got another")
   }
@@ -124,8 +165,29 @@ export function parseKey(given: unknown): KnownKey {
     user: user === undefined ? undefined : checkUser(user),
     account,
     access,
+    isOfApp: manifest !== undefined,
+    app: checkBoolean(published, 'published') ? publishedApp(manifest) : undefined,
     redactedKey: redactKey(key),
   }
+}
+
+/** @throws {TypeError} If it is no manifest. */
+function grantedBy(manifest: StripeAppManifest): Caller['access'] {
+  const { permissions = [] } = (manifest ?? {}) as StripeAppManifest
+  const isList = Array.isArray(permissions) && permissions.every((one) => typeof one?.permission === 'string')
+  if (typeof manifest !== 'object' || manifest === null || !isList) {
+    throw new TypeError('manifest: expected a parsed stripe-app.json, with permissions as a list, got something else')
+  }
+  const granted = new Set(permissions.map(({ permission }) => permission))
+  if (granted.has('secret_write')) return 'write'
+  return granted.has('secret_read') ? 'read' : 'none'
+}
+
+/** @throws {TypeError} If the manifest does not name its app. */
+function publishedApp(manifest: StripeAppManifest | undefined): string {
+  const { id } = manifest ?? {}
+  if (typeof id === 'string' && /^[\w.-]{1,200}$/.test(id)) return id
+  throw new TypeError('published: expected a manifest with the id of its app, such as com.example.app, got none')
 }
 
 /** Of `Bearer KEY`, or of `Basic` with the key as user name (RFC 7617). @throws {ApiError} 401. */

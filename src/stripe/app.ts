@@ -4,7 +4,7 @@ import { warnOf } from '../platform/warn'
 import type { SecretStore } from '../store'
 import { type Answer, answerOf, jsonBody, quietly } from './answer'
 import { ApiError, badRequest, tooLarge, unknownUrl } from './api-error'
-import { type ApiKey, authenticator, type Caller } from './api-keys'
+import { type ApiKey, accountOf, authenticator, type Caller } from './api-keys'
 import { decodeForm, type ParamMap } from './form'
 import { shownPath, shownValue } from './redaction'
 import { newRequestId } from './request-id'
@@ -149,10 +149,11 @@ function logged(
   idempotencyKey: string | undefined,
   originalRequest: string | undefined,
 ): Omit<RequestLogEntry, 'requestId' | 'method' | 'path' | 'status'> {
+  const account = caller && accountOf(caller)
   return {
     replayed: originalRequest !== undefined,
     ...(caller && { key: caller.redactedKey, livemode: caller.partition.livemode }),
-    ...(caller?.partition.account !== undefined && { account: caller.partition.account }),
+    ...(account !== undefined && { account }),
     ...(params && { params: redactParams(params) }),
     ...(caller && idempotencyKey !== undefined && { idempotencyKey: shownValue(idempotencyKey) }),
   }

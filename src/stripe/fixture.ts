@@ -128,10 +128,19 @@ export class StripeFixture implements AsyncDisposable {
     return this.#requests
   }
 
-  /** To spread into `new Stripe(fixture.apiKey, { ...fixture.stripeConfig() })`. */
-  stripeConfig(): StripeFixtureConfig {
+  /**
+   * To spread into `new Stripe(fixture.apiKey, { ...fixture.stripeConfig() })`.
+   *
+   * @param transport - `'fetch'` for a client with `httpClient: Stripe.createFetchHttpClient()`, which makes a URL of the
+   *   host, so that an IPv6 address needs brackets; the client's own transport must not have them. @defaultValue `'node'`
+   */
+  stripeConfig({ transport = 'node' }: { readonly transport?: 'node' | 'fetch' } = {}): StripeFixtureConfig {
+    if (transport !== 'node' && transport !== 'fetch') {
+      throw new TypeError("transport: expected 'node' or 'fetch', got another")
+    }
     const { host, port } = this.#listening
-    return { host, port, protocol: 'http', telemetry: false }
+    const isBracketed = transport === 'fetch' && host.includes(':')
+    return { host: isBracketed ? `[${host}]` : host, port, protocol: 'http', telemetry: false }
   }
 
   /**

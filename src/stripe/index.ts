@@ -1,4 +1,4 @@
-export type { ApiKey } from './api-keys'
+export type { ApiKey, StripeAppManifest } from './api-keys'
 export { createStripeApp, type StripeApp, type StripeAppOptions } from './app'
 export type { AutoPaging } from './auto-paging'
 export { type RawStripeError, type StripeErrorClasses, StripeSecretsError } from './client-errors'
