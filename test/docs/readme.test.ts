@@ -20,6 +20,8 @@ describe.each([
   ['docs/care.md', await readFile(fromRoot('docs/care.md'), 'utf8')],
   ['docs/stripe.md', await readFile(fromRoot('docs/stripe.md'), 'utf8')],
   ['docs/cache.md', await readFile(fromRoot('docs/cache.md'), 'utf8')],
+  ['docs/deploy.md', await readFile(fromRoot('docs/deploy.md'), 'utf8')],
+  ['docs/tokens.md', await readFile(fromRoot('docs/tokens.md'), 'utf8')],
 ])('the programs of %s', (_, text) => {
   const blocks = readmeBlocks(text)
 
