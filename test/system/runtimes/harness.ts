@@ -17,9 +17,9 @@ const run = promisify(execFile)
 /** Processes beside one another: the machines have two cores. */
 const PROCESSES = 2
 /** Only ends what hangs. */
-const LIMIT_MS = 500_000
-/** Of a run that has lost most of its tests. There are over 300 on each. */
-const FEWEST_PASSED = 300
+const LIMIT_MS = 1_200_000
+/** Of a run that has lost some of its tests: there were 325 in Bun and Deno, 326 on Windows. */
+const FEWEST_PASSED = 320
 
 export interface Started {
   readonly runtime: Exclude<Runtime, 'node'>
@@ -46,7 +46,9 @@ export function testRuntime({ runtime, name, variable, args }: Started): void {
       if (directory !== undefined) await rm(directory, { recursive: true, force: true, maxRetries: 5 })
     })
 
-    test('passes every test of behaviour, and those of processes, paths, line ends, modules and exchanged stores', async () => {
+    test('passes every test of behaviour, and those of processes, paths, line ends, modules and exchanged stores', {
+      timeout: 2 * LIMIT_MS,
+    }, async () => {
       directory = await mkdtemp(join(tmpdir(), `secret-store-${runtime}-`))
       await installPackage(directory)
       await leaveStore(join(directory, FROM_NODE))
