@@ -42,6 +42,11 @@ export async function newFile(path: string): Promise<NewFile> {
   // Not its own name and more: that may be as long as names can be.
   const partial = join(dirname(target), `.secret-store-${randomBytes(8).toString('hex')}.partial`)
   const file = await open(partial, 'wx', PRIVATE_FILE)
+  let removal: Promise<void> | undefined
+  const remove = async (): Promise<void> => {
+    await file.close().catch(() => {})
+    await retry(() => removeFile(partial))
+  }
   return {
     async write(bytes) {
       await file.appendFile(bytes)
@@ -51,9 +56,10 @@ export async function newFile(path: string): Promise<NewFile> {
       await file.close()
       await nameFile(partial, target)
     },
-    async abort() {
-      await file.close().catch(() => {})
-      await removeFile(partial)
+    // Once for all callers: on Windows a second removal fails while the first is under way.
+    abort() {
+      removal ??= remove()
+      return removal
     },
   }
 }

@@ -39,7 +39,6 @@ describe.each<NameMode>(['plain', 'sealed'])('a store with %s names', (names) =>
     const file = `${restored}.backup`
     const report = await source.backup(file)
     expect(report).toEqual({ records: 153, bytes: (await stat(file)).size })
-    expect((await stat(file)).mode & 0o777).toBe(0o600)
     const minimum = await source.checkpoint()
 
     for (const [n, one] of keys.entries()) {
@@ -54,10 +53,18 @@ describe.each<NameMode>(['plain', 'sealed'])('a store with %s names', (names) =>
       expect(await store.verify()).toEqual({ ok: true, records: 153, problems: [] })
       expect(await store.checkpoint()).toBe(minimum)
       expect(store.keys()).toEqual(source.keys())
-      expect((await stat(at)).mode & 0o777).toBe(0o700)
     }
     const store = await openStore(`${restored}-0`, { now: clock.now }).catch(() => undefined)
     expect(store).toBeUndefined()
+  })
+
+  test('is for its owner alone, and so is its backup', async () => {
+    const at = await newLocation()
+    const source = await openStore(`${at}-source`, { names })
+    await source.backup(`${at}.backup`)
+    expect((await stat(`${at}.backup`)).mode & 0o777).toBe(0o600)
+    await SecretStore.restore(`${at}.backup`, at, { key })
+    expect((await stat(at)).mode & 0o777).toBe(0o700)
   })
 
   test('works on once restored: writes, expiry, compaction, keys, rotation, backups of backups', async () => {
