@@ -56,6 +56,16 @@ export default defineConfig([
     external: ['electron'],
   },
   {
+    // For preload scripts that apps bundle themselves: one file again, so that nothing of Node comes with it.
+    entry: { 'electron-expose': 'src/electron/expose.ts' },
+    format: ['esm', 'cjs'],
+    outDir: 'dist',
+    target: 'node20',
+    platform: 'neutral',
+    splitting: false,
+    dts: true,
+  },
+  {
     // The program uses the library as everybody does, by its name, and loads it when a command needs it.
     entry: { cli: 'src/cli/bin.ts' },
     format: 'esm',

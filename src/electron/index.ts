@@ -8,5 +8,6 @@ export {
 export { type ExposeOptions, exposeSecrets, type IpcMain } from './bridge/expose-secrets'
 export type { Grant } from './bridge/grants'
 export type { InvokeEvent, MessageEvent, MessagePortMain, WebContents, WebFrame } from './bridge/sender'
+export type { ElectronSafeStorage } from './keychain'
 export { type Electron, openInUserData, type UserDataOptions } from './open-in-user-data'
-export { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from './safe-storage'
+export { type SafeStorageOptions, safeStorage } from './safe-storage'

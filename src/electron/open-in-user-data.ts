@@ -7,7 +7,8 @@ import { generateRecoveryCode, recoveryCode } from '../keys/recovery-code'
 import { entries, joinPath, status } from '../platform/files'
 import { SecretStore } from '../store'
 import { contextOf } from '../view'
-import { type ElectronSafeStorage, type SafeStorageOptions, safeStorage } from './safe-storage'
+import { BASIC_TEXT, type ElectronSafeStorage } from './keychain'
+import { type SafeStorageOptions, safeStorage } from './safe-storage'
 
 /** What is used of the module `electron`. */
 export interface Electron {
@@ -27,7 +28,7 @@ export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStor
   offerRecoveryCode(code: string): boolean | Promise<boolean>
   /**
    * Asks the user for the recovery code when the keychain does not open the store, and again after a wrong code. With
-   * the right one the store gets a new slot for the keychain.
+   * the right one the store gets a slot for this keychain, beside those of up to seven others.
    *
    * @param reason - Why it is asked: `ERR_WRONG_KEY`, `ERR_NO_KEYRING`, or a `TypeError` for a mistyped code.
    * @param attempt - 1 at first; from 2 on, the reason is what was wrong with the code.
@@ -43,6 +44,9 @@ export interface UserDataOptions extends Omit<OpenOptions, 'key'>, Pick<SafeStor
    */
   readonly formerNames?: readonly string[]
 }
+
+/** Of one store. Beyond it, the oldest makes room: a keychain that was emptied never opens its slot again. */
+const MOST_KEYCHAINS = 8
 
 const OPTION_NAMES = [
   ...(['offerRecoveryCode', 'askRecoveryCode', 'directory', 'formerNames', 'allowBasicText'] as const),
@@ -101,7 +105,7 @@ async function openWithKeychain(
   } catch (error) {
     if (ask === undefined || !isKeychainLost(error)) throw error
     const store = await openWithCode(open, error, ask)
-    if (error.code === 'ERR_WRONG_KEY') await renewKeychainSlot(store, key)
+    if (error.code === 'ERR_WRONG_KEY') await addKeychainSlot(store, key)
     return store
   }
 }
@@ -139,15 +143,17 @@ async function openWithCode(
 }
 
 /**
- * Lets the keychain open the store again. Its only slot is dead; of several, one may be another user's. A failure goes
- * to `onError`, and the code is asked for again at the next start.
+ * Lets this keychain, too, open the store. The slots that it did not open stay: they may be those of other machines and
+ * desktops that use the same `userData`. A failure goes to `onError`, and the code is asked for again at the next start.
  */
-async function renewKeychainSlot(store: SecretStore, key: KeyProvider): Promise<void> {
-  const own = store.keys().filter(({ kind }) => kind === key.kind)
-  const [dead] = own
+async function addKeychainSlot(store: SecretStore, key: KeyProvider): Promise<void> {
   try {
-    if (dead !== undefined && own.length === 1) await store.replaceKey(dead.id, key)
-    else await store.addKey(key)
+    const added = await store.addKey(key)
+    const own = store.keys().filter(({ kind }) => kind === key.kind)
+    const [oldest] = own
+    // What protects does not make room for what does not.
+    const mayReplace = added.label !== BASIC_TEXT
+    if (oldest !== undefined && own.length > MOST_KEYCHAINS && mayReplace) await store.removeKey(oldest.id)
   } catch (error) {
     contextOf(store)?.report(error)
   }

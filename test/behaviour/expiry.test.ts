@@ -30,18 +30,17 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
     const early = await open()
     const seconds = Math.floor(Date.now() / 1000)
     await early.set({ ...target, payload: 'p', expires_at: seconds + 1000 })
-    vi.useFakeTimers({ toFake: ['Date'], now: (seconds + 1000) * 1000 })
+    const clock = vi.spyOn(Date, 'now').mockReturnValue((seconds + 1000) * 1000)
     try {
       expect(await early.get(target)).toBeUndefined()
       const late = await open()
       await late.set({ ...target, payload: 'p', expires_at: seconds + 1500 })
+      clock.mockRestore()
       expect(await late.get(target)).toBe('p')
-      vi.useRealTimers()
-      expect(await late.get(target)).toBe('p')
-      vi.useFakeTimers({ toFake: ['Date'], now: (seconds + 1500) * 1000 })
+      vi.spyOn(Date, 'now').mockReturnValue((seconds + 1500) * 1000)
       expect(await late.get(target)).toBeUndefined()
     } finally {
-      vi.useRealTimers()
+      vi.spyOn(Date, 'now').mockRestore()
     }
   })
 

@@ -14,6 +14,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   './stripe': 'src/stripe/index.ts',
   './electron': 'src/electron/index.ts',
   './electron/preload': 'src/electron/preload.ts',
+  './electron/expose': 'src/electron/expose.ts',
   './keyring': 'src/os-keyring/index.ts',
   './cache': 'src/cache/index.ts',
   './migrate': 'src/migrate/index.ts',

@@ -1,6 +1,7 @@
 import type { FindParams, ListParams, SetParams, TargetParams } from '../../input/params'
 import type { ChangeEvent, DeletedSecret, Secret, SecretList } from '../../model'
 import { type Answer, type BridgeCall, CALL_CHANNEL, PORT_CHANNEL } from './channel'
+import { failedCall } from './failed-call'
 
 /**
  * `window.secrets`, as far as the page is allowed. Of an error its text alone comes through, which begins with the
@@ -59,7 +60,9 @@ type Call = <T>(name: BridgeCall, params?: unknown) => Promise<T>
 export function exposeInPreload(contextBridge: ContextBridge, ipcRenderer: IpcRenderer, key = 'secrets'): void {
   const loadedAs = typeof location === 'undefined' ? undefined : location.href
   const call: Call = async <T>(name: BridgeCall, params?: unknown): Promise<T> => {
-    const answer = (await ipcRenderer.invoke(CALL_CHANNEL, name, params, loadedAs)) as Answer
+    const answer = (await ipcRenderer.invoke(CALL_CHANNEL, name, params, loadedAs).catch((error) => {
+      throw failedCall(error, name, params)
+    })) as Answer
     if ('error' in answer) throw new Error(`${answer.error.code}: ${answer.error.message}`)
     return answer.value as T
   }

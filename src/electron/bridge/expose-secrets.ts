@@ -6,7 +6,7 @@ import { CALLS } from './calls'
 import { type Answer, type BridgeVerb, CALL_CHANNEL, PORT_CHANNEL } from './channel'
 import { type Access, type Grant, parseGrants } from './grants'
 import { Loads } from './load'
-import { frameOf, type InvokeEvent, type MessageEvent, type Sender, senderOf } from './sender'
+import { frameOf, type InvokeEvent, type MessageEvent, type Sender, senderIn, type WebFrame } from './sender'
 import { Watchers } from './watchers'
 
 /** What is used of Electron's `ipcMain`. */
@@ -72,7 +72,7 @@ class Bridge {
   /** Of anything that a renderer may send. It is never rejected: what an error says is chosen here. */
   async answer(event: InvokeEvent, said: readonly unknown[]): Promise<Answer> {
     try {
-      return { value: await this.#call(event, said) }
+      return { value: await this.#call(frameOf(event), event, said) }
     } catch (error) {
       return { error: told(error) }
     }
@@ -92,8 +92,12 @@ class Bridge {
     this.#watchers.close()
   }
 
-  async #call(event: InvokeEvent, [call, params, loadedAs]: readonly unknown[]): Promise<unknown> {
-    const sender = senderOf(event, loadedAs)
+  async #call(
+    frame: WebFrame | undefined,
+    { sender: webContents }: InvokeEvent,
+    [call, params, loadedAs]: readonly unknown[],
+  ): Promise<unknown> {
+    const sender = frame && senderIn(frame, webContents, loadedAs)
     const access = sender && this.#accessOf(sender)
     if (sender === undefined || access === undefined) throw denied('a page that is allowed to use secrets')
     if (call === 'watch') {
@@ -109,8 +113,8 @@ class Bridge {
     const asked = { payloadBytes: bytesAtMost(payload), isRead }
     const value = await this.#loads.within(sender.frame, asked, () => run(access.view, params as never))
     // Meanwhile another page may have come into the frame, which is not to have the answer.
-    const still = senderOf(event, loadedAs)
-    if (still === undefined || this.#accessOf(still) !== access) throw denied('the page that asked')
+    const still = senderIn(sender.frame, webContents, loadedAs)
+    if (still?.host !== sender.host || this.#accessOf(still) !== access) throw denied('the page that asked')
     return value
   }
 

@@ -6,8 +6,17 @@ export interface WebFrame {
   readonly origin: string
   /** `null` for the main frame of a page. */
   readonly parent: WebFrame | null
-  /** Whether the frame was removed, or shows another page by now. */
+  /**
+   * Whether the page was removed from its frame, as while its `unload` runs. Electron 33 says so for ever of a frame
+   * whose renderer has crashed.
+   */
   readonly detached?: boolean
+  /** The frame itself and all below it. */
+  readonly framesInSubtree?: readonly WebFrame[]
+  /** The process that shows the page. */
+  readonly processId?: number
+  /** Of the page's frame, within that process. */
+  readonly routingId?: number
   /** Whether the frame is gone. */
   isDestroyed?(): boolean
 }
@@ -16,6 +25,8 @@ export interface WebFrame {
 export interface WebContents {
   /** A number of the app run, never used twice. */
   readonly id: number
+  /** The outermost frame of what is shown. */
+  readonly mainFrame?: WebFrame
 }
 
 /** What is used of Electron's `MessagePortMain`. */
@@ -48,6 +59,8 @@ export interface MessageEvent extends InvokeEvent {
 export interface Sender {
   readonly frame: WebFrame
   readonly webContents: WebContents
+  /** Where Chromium runs the page. A frame may go on elsewhere, with another page. */
+  readonly host: string
   readonly origin: string
   /** Its URL without query and fragment. */
   readonly page: string
@@ -58,13 +71,12 @@ export interface Sender {
   readonly isAmongItsOwn: boolean
 }
 
-/** @returns `undefined` if the frame is gone, or has no origin of its own. */
-export function senderOf(event: InvokeEvent, loadedAs: unknown): Sender | undefined {
-  const frame = frameOf(event)
-  return frame && senderIn(frame, event.sender, typeof loadedAs === 'string' ? withoutQuery(loadedAs) : undefined)
-}
-
-/** @returns `undefined` if it is gone. */
+/**
+ * Asks the event for its frame. Electron looks for the frame at each question, and warns once it is gone, so ask when
+ * the message comes and not later.
+ *
+ * @returns `undefined` if it is gone.
+ */
 export function frameOf(event: InvokeEvent): WebFrame | undefined {
   try {
     return event.senderFrame ?? undefined
@@ -73,20 +85,34 @@ export function frameOf(event: InvokeEvent): WebFrame | undefined {
   }
 }
 
-/** The page that is in a frame now. */
-export function senderIn(frame: WebFrame, webContents: WebContents, loadedAs: string | undefined): Sender | undefined {
+/** The page that is in a frame now. @returns `undefined` if the frame is gone, or has no origin of its own. */
+export function senderIn(frame: WebFrame, webContents: WebContents, loadedAs: unknown): Sender | undefined {
   try {
-    // A frame that was closed or exchanged throws, or says so.
-    if (frame.isDestroyed?.() === true || frame.detached === true) return undefined
-    const { url, origin, parent } = frame
+    if (isGone(frame, webContents)) return undefined
+    const { url, origin, parent, processId, routingId } = frame
     if (typeof origin !== 'string' || origin === '' || origin === 'null') return undefined
     let isAmongItsOwn = true
     for (let around = parent; around !== null; around = around.parent) isAmongItsOwn &&= around.origin === origin
-    const isMainFrame = parent === null
-    return { frame, webContents, origin, page: withoutQuery(url), loadedAs, isMainFrame, isAmongItsOwn }
+    return {
+      frame,
+      webContents,
+      host: `${processId} ${routingId}`,
+      origin,
+      page: withoutQuery(url),
+      loadedAs: typeof loadedAs === 'string' ? withoutQuery(loadedAs) : undefined,
+      isMainFrame: parent === null,
+      isAmongItsOwn,
+    }
   } catch {
+    // So says a frame that was closed meanwhile, and a window that was.
     return undefined
   }
+}
+
+/** A page that runs its `unload` is `detached`, and outside of the tree; a frame that came back after a crash is within. */
+function isGone(frame: WebFrame, { mainFrame }: WebContents): boolean {
+  if (frame.isDestroyed?.() === true) return true
+  return frame.detached === true && mainFrame?.framesInSubtree?.includes(frame) !== true
 }
 
 function withoutQuery(url: string): string {

@@ -52,7 +52,7 @@ export class Watchers {
   #tell(watcher: Watcher, change: ChangeEvent): void {
     const { frame, webContents, loadedAs } = watcher.sender
     const now = senderIn(frame, webContents, loadedAs)
-    if (now === undefined || this.#accessOf(now) !== watcher.access) this.#end(watcher)
+    if (now?.host !== watcher.sender.host || this.#accessOf(now) !== watcher.access) this.#end(watcher)
     else watcher.port.postMessage(change)
   }
 

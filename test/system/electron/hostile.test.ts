@@ -682,7 +682,7 @@ test('a page that changes what is built in, or throws, gets hold of nothing by i
   const denied = 'ERR_ACCESS_DENIED'
   const [uncloned, mistake] = ['An object could not be cloned.', 'TypeError']
   const outcomes = [
-    ...['value', denied, 'value', 'value', 'value', uncloned, uncloned, mistake, mistake, mistake, denied, denied],
+    ...['value', denied, 'value', 'value', 'value', mistake, uncloned, mistake, mistake, mistake, denied, denied],
     ...['process is not defined', 'require is not defined', ''],
   ].join('; ')
   expect(lines).toEqual([

@@ -169,11 +169,24 @@ test.each(['stripe.js', 'stripe.cjs'])(
   },
 )
 
+/** Messages may speak of a process. */
+const PARTS_OF_NODE = /\b(Buffer|__dirname)\b|\bprocess\s*[.[?]|typeof process/
+
 test('the ready preload script is one file that requires `electron` and nothing else: it is to run in a sandbox', async () => {
   const { files, names, code } = await reached('electron-preload.cjs')
   expect([files, names]).toEqual([['electron-preload.cjs'], ['electron']])
-  expect(code).not.toMatch(/\b(process|Buffer|__dirname)\b/)
+  expect(code).not.toMatch(PARTS_OF_NODE)
 })
+
+test.each(['electron-expose.js', 'electron-expose.cjs'])(
+  '%s is one file that loads nothing, and knows nothing of Node: it is to be bundled into such a script',
+  async (name) => {
+    const { files, names, code } = await reached(name)
+    expect([files, names]).toEqual([[name], []])
+    expect(code).not.toMatch(PARTS_OF_NODE)
+    expect(code).not.toMatch(/\brequire\b/)
+  },
+)
 
 test.each(['electron.js', 'electron.cjs'])('%s takes Electron and imports none', async (name) => {
   const { names } = await reached(name)
@@ -223,5 +236,6 @@ test('nothing else is built', async () => {
   }
   const library = ['cache', 'care', 'check-files', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'stripe']
   const files = library.flatMap((name) => [`${name}.cjs`, `${name}.js`])
-  expect(withoutHashes(built)).toEqual([...files, 'cli.js', 'electron-preload.cjs'].sort())
+  const alone = ['cli.js', 'electron-expose.cjs', 'electron-expose.js', 'electron-preload.cjs']
+  expect(withoutHashes(built)).toEqual([...files, ...alone].sort())
 })

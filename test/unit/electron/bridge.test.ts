@@ -291,6 +291,17 @@ describe('a page that has gone when it is answered', () => {
       },
     ],
     [
+      'the frame is detached, and its window is gone',
+      ({ frame, event }) => {
+        frame.detached = true
+        Object.defineProperty(event.sender, 'mainFrame', {
+          get: () => {
+            throw new TypeError('Object has been destroyed')
+          },
+        })
+      },
+    ],
+    [
       'the frame is destroyed',
       ({ frame }) => {
         frame.destroyed = true
@@ -302,6 +313,21 @@ describe('a page that has gone when it is answered', () => {
         frame.throws = true
       },
     ],
+    [
+      'another process has the frame',
+      ({ frame }) => {
+        frame.processId++
+      },
+    ],
+    [
+      'the frame goes on as another of the same process',
+      ({ frame }) => {
+        frame.routingId++
+      },
+    ],
+    ['the bridge has ended', () => {}],
+  ]
+  const never: typeof left = [
     [
       'there is no frame',
       ({ event }) => {
@@ -318,7 +344,6 @@ describe('a page that has gone when it is answered', () => {
         })
       },
     ],
-    ['the bridge has ended', () => {}],
   ]
 
   test.each(left)('gets nothing: %s', async (what, leave) => {
@@ -338,15 +363,101 @@ describe('a page that has gone when it is answered', () => {
     expect(JSON.stringify(world.ipc.sent)).not.toContain(PAYLOAD)
   })
 
-  test.each(left)('is not let in: %s', async (what, leave) => {
+  const outside = left.filter(([what]) => !/bridge|another process|same process/.test(what))
+
+  test.each([...outside, ...never])('is not let in: %s', async (_, leave) => {
     const world = expose([everything])
     const page = world.page()
     leave(page)
-    if (what === 'the bridge has ended') return
     expect((await page.call('get', token)).error).toEqual({
       code: 'ERR_ACCESS_DENIED',
       message: 'secrets: expected a page that is allowed to use secrets, got another',
     })
+  })
+})
+
+describe('a frame that says it is detached, as Electron 33 does of one that came back after a crash', () => {
+  test('is served while it is in the tree of its window, and told of changes; then no more', async () => {
+    const world = expose([everything])
+    await world.store.set({ ...token, payload: PAYLOAD })
+    const page = world.page()
+    page.frame.detached = true
+    page.main.framesInSubtree = [page.frame]
+    expect(await page.outcome('get', token)).toBe(PAYLOAD)
+    const changes = await listening(page)
+    await world.store.set({ ...token, payload: 'x' })
+    await settled()
+    expect(changes).toHaveLength(1)
+    page.main.framesInSubtree = []
+    expect(await page.outcome('get', token)).toBe('ERR_ACCESS_DENIED')
+    await world.store.set({ ...token, payload: 'y' })
+    await settled()
+    expect(changes).toHaveLength(1)
+    expect(world.ipc.openPorts).toBe(0)
+  })
+
+  test('the frame is asked for once a message, as it comes: later Electron warns', async () => {
+    const world = expose([everything])
+    const page = world.page()
+    let asked = 0
+    const { frame } = page
+    Object.defineProperty(page.event, 'senderFrame', {
+      get: () => {
+        asked++
+        return frame
+      },
+    })
+    const { letGo } = held(world)
+    const answers = Array.from({ length: 10 }, () => page.call('set', { ...token, payload: 'x' }))
+    expect(asked).toBe(10)
+    letGo()
+    await Promise.all(answers)
+    expect(asked).toBe(10)
+  })
+})
+
+describe('a call that gets no answer', () => {
+  test('is an error of ours, before the bridge and after its end', async () => {
+    const world = expose([everything])
+    const { secrets } = world.page()
+    world.end()
+    const message =
+      'ERR_CLOSED: secrets: expected exposeSecrets of the main process to answer, got nobody (it was not called yet, or has ended)'
+    await expect(secrets.get(token)).rejects.toThrow(new Error(message))
+    await expect(secrets.onChange(() => {})).rejects.toThrow(new Error(message))
+  })
+
+  test('because of an argument that cannot be sent names the argument', async () => {
+    const { secrets } = expose([everything]).page()
+    const sent = 'expected what can be sent to another process, got'
+    const long = 'x'.repeat(1000)
+    for (const [params, text] of [
+      [{ ...token, payload: () => {} }, `payload: ${sent} a function`],
+      [{ ...token, payload: Symbol(PAYLOAD) }, `payload: ${sent} a symbol`],
+      [{ ...token, payload: Promise.resolve(PAYLOAD) }, `payload: ${sent} a promise`],
+      [{ ...token, payload: new WeakMap() }, `payload: ${sent} an object that holds something else`],
+      [{ ...token, [long]: () => {} }, `${long.slice(0, 100)}: ${sent} a function`],
+      [() => {}, `set parameters: ${sent} a function`],
+    ] as const) {
+      await expect(secrets.set(params as never)).rejects.toThrow(new Error(`TypeError: ${text}`))
+    }
+  })
+
+  test('for any other reason says no more than that', async () => {
+    let exposed: { get(params: unknown): Promise<unknown> } | undefined
+    const contextBridge = {
+      exposeInMainWorld: (_: string, api: unknown) => {
+        exposed = api as typeof exposed
+      },
+    }
+    for (const [reason, text] of [
+      [new Error(`Error invoking remote method: ${PAYLOAD}`), 'Error: secrets: expected an answer, got an error'],
+      ['could not be cloned', 'Error: secrets: expected an answer, got an error'],
+      [new Error("Error invoking remote method 'secret-store:call': reply was never sent"), /^ERR_CLOSED: /],
+    ] as const) {
+      exposeInPreload(contextBridge, { invoke: () => Promise.reject(reason), postMessage() {} })
+      await expect(exposed?.get(token)).rejects.toThrow(text)
+    }
   })
 })
 

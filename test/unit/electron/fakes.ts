@@ -28,6 +28,8 @@ export class FakeFrame implements WebFrame {
   parent: WebFrame | null
   detached = false
   destroyed = false
+  processId = 1
+  routingId = 1
   /** As Electron does when the frame was disposed of. */
   throws = false
 
@@ -93,7 +95,9 @@ export class FakeIpc implements IpcMain {
 
   async invoke(event: InvokeEvent, channel: string, ...args: unknown[]): Promise<unknown> {
     const handler = this.#calls.get(channel)
-    if (handler === undefined) throw new Error(`No handler registered for '${channel}'`)
+    if (handler === undefined) {
+      throw new Error(`Error invoking remote method '${channel}': Error: No handler registered for '${channel}'`)
+    }
     const answer = structuredClone(await handler(event, ...(structuredClone(args) as unknown[])))
     this.sent.push(answer)
     return answer
@@ -157,6 +161,8 @@ class FakePort implements Port {
 export class FakePage {
   readonly frame: FakeFrame
   readonly event: InvokeEvent
+  /** The main frame of the window, with the frames that it says are in its tree. */
+  readonly main: FakeFrame & { framesInSubtree: WebFrame[] }
   readonly #ipc: FakeIpc
   readonly #loadedAs: string
   #secrets: SecretsBridge | undefined
@@ -165,7 +171,8 @@ export class FakePage {
     this.#ipc = ipc
     this.frame = frame
     this.#loadedAs = frame.url
-    this.event = { sender: { id }, senderFrame: frame }
+    this.main = Object.assign(new FakeFrame(frame.url, frame.origin), { framesInSubtree: [] })
+    this.event = { sender: { id, mainFrame: this.main }, senderFrame: frame }
   }
 
   /** A message of any form. */

@@ -1,5 +1,8 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import type { ElectronSafeStorage } from '../../../src/electron/index'
+import { Keychain } from '../../../src/electron/keychain'
+import { keychainKey } from '../../../src/electron/safe-storage'
+import type { KeyProvider } from '../../../src/index'
 
 /**
  * What Electron's `safeStorage` is on Linux, as far as it matters here: AES-128-CBC under a key of the keychain, without authentication, so that
@@ -13,12 +16,17 @@ export class FakeKeychain {
   available = true
   /** Decryption fails for now, whatever the key. */
   broken = false
+  /** What the asynchronous form encrypts by, whatever the name of the back end; by default as the name says. */
+  protects: boolean | undefined
+  /** How many times the asynchronous form says yet that it is not available, and that it cannot decrypt. */
+  notYetAvailable = 0
+  notYetDecrypting = 0
   readonly calls: string[] = []
 
   encrypt(text: string): Buffer {
     this.calls.push('encrypt')
     if (!this.available) throw new Error('Error while encrypting the text provided to safeStorage.encryptString.')
-    const prefix = this.backend === 'basic_text' ? 'v10' : 'v11'
+    const prefix = (this.protects ?? this.backend !== 'basic_text') ? 'v11' : 'v10'
     const iv = randomBytes(16)
     const cipher = createCipheriv('aes-128-cbc', this.#key(prefix), iv)
     return Buffer.concat([Buffer.from(prefix), iv, cipher.update(text), cipher.final()])
@@ -26,7 +34,9 @@ export class FakeKeychain {
 
   decrypt(encrypted: Buffer): string {
     this.calls.push('decrypt')
-    if (this.broken) throw new Error('Error while decrypting the ciphertext provided to safeStorage.decryptString.')
+    const isKeyGone = this.protects === false && encrypted.subarray(0, 3).toString() === 'v11'
+    if (this.broken || isKeyGone)
+      throw new Error('Error while decrypting the ciphertext provided to safeStorage.decryptString.')
     const cipher = createDecipheriv(
       'aes-128-cbc',
       this.#key(encrypted.subarray(0, 3).toString()),
@@ -55,13 +65,24 @@ export class FakeKeychain {
   /** @param shouldReEncrypt - Whether what it decrypts is of an older key. */
   async(shouldReEncrypt: (encrypted: Buffer) => boolean = () => false): ElectronSafeStorage {
     return {
-      isAsyncEncryptionAvailable: async () => this.available,
+      isAsyncEncryptionAvailable: async () => this.notYetAvailable-- <= 0 && this.available,
       encryptStringAsync: async (text) => this.encrypt(text),
-      decryptStringAsync: async (encrypted) => ({
-        result: this.decrypt(encrypted),
-        shouldReEncrypt: shouldReEncrypt(encrypted),
-      }),
+      decryptStringAsync: async (encrypted) => {
+        if (this.notYetDecrypting-- > 0) {
+          throw new Error('safeStorage.decryptStringAsync is temporarily unavailable. Please try again.')
+        }
+        return { result: this.decrypt(encrypted), shouldReEncrypt: shouldReEncrypt(encrypted) }
+      },
       getSelectedStorageBackend: () => this.backend,
     }
   }
+}
+
+/** As `safeStorage`; its waits take no time, and their lengths in milliseconds are in `waits`. */
+export function untimedKey(
+  electron: ElectronSafeStorage,
+  { allowBasicText = false, waits = [] }: { readonly allowBasicText?: boolean; readonly waits?: number[] } = {},
+): KeyProvider {
+  const pause = async (ms: number): Promise<void> => void waits.push(ms)
+  return keychainKey(new Keychain(electron, allowBasicText, pause))
 }

@@ -5,7 +5,7 @@ import { fromBase64url } from '../../../src/base/bytes'
 import { safeStorage } from '../../../src/electron/index'
 import { account, generateRecoveryCode, recoveryCode, SecretStore } from '../../../src/index'
 import { codeOf, directoryDigest, newLocation, openStore } from '../../support/stores'
-import { FakeKeychain } from './keychains'
+import { FakeKeychain, untimedKey } from './keychains'
 
 const token = { scope: account, name: 'token' }
 
@@ -79,7 +79,7 @@ describe.each([
   test('a keychain that encrypts nothing, or not now: ERR_NO_KEYRING, nothing is created or changed', async () => {
     const location = await newLocation()
     const keychain = new FakeKeychain()
-    const open = (): Promise<SecretStore> => SecretStore.open(location, { key: safeStorage(electronOf(keychain)) })
+    const open = (): Promise<SecretStore> => SecretStore.open(location, { key: untimedKey(electronOf(keychain)) })
     keychain.available = false
     await expect(open()).rejects.toMatchObject({
       code: 'ERR_NO_KEYRING',
@@ -140,7 +140,7 @@ describe.each([
     const keychain = new FakeKeychain()
     keychain.backend = 'basic_text'
     keychain.available = false
-    const refused = SecretStore.open(location, { key: safeStorage(electronOf(keychain)) })
+    const refused = SecretStore.open(location, { key: untimedKey(electronOf(keychain)) })
     await expect(refused).rejects.toMatchObject({
       code: 'ERR_NO_KEYRING',
       message: expect.stringMatching(
@@ -148,7 +148,7 @@ describe.each([
       ),
     })
     if (electronOf(keychain).encryptString === undefined) keychain.available = true
-    const store = await openStore(location, { key: safeStorage(electronOf(keychain), { allowBasicText: true }) })
+    const store = await openStore(location, { key: untimedKey(electronOf(keychain), { allowBasicText: true }) })
     expect(store.keys()).toMatchObject([{ label: 'basic_text' }])
     await store.close()
 
@@ -157,7 +157,7 @@ describe.each([
     const prefix = async (): Promise<string> =>
       Buffer.from((await slotOnDisk(location))['encrypted'] as string, 'base64url').toString('latin1', 0, 3)
     expect(await prefix()).toBe('v10')
-    const better = await openStore(location, { key: safeStorage(electronOf(keychain)) })
+    const better = await openStore(location, { key: untimedKey(electronOf(keychain)) })
     expect(await prefix()).toBe('v11')
     expect(better.keys()).toMatchObject([{ label: 'gnome_libsecret' }])
   })
@@ -165,7 +165,8 @@ describe.each([
   test('before the app is ready there is no telling', async () => {
     const keychain = new FakeKeychain()
     keychain.backend = 'unknown'
-    const refused = SecretStore.open(await newLocation(), { key: safeStorage(electronOf(keychain)) })
+    keychain.available = false
+    const refused = SecretStore.open(await newLocation(), { key: untimedKey(electronOf(keychain)) })
     await expect(refused).rejects.toThrow('safeStorage: expected the app to be ready (await app.whenReady()), got one')
   })
 })

@@ -6,6 +6,7 @@ import {
   type SecretsBridge,
   safeStorage,
 } from 'app-secret-store/electron'
+import { exposeInPreload as exposeAlone } from 'app-secret-store/electron/expose'
 import type {} from 'app-secret-store/electron/preload'
 import * as electron from 'electron'
 
@@ -29,6 +30,7 @@ export async function main(): Promise<void> {
   })
   end()
   exposeInPreload(contextBridge, ipcRenderer)
+  exposeAlone(contextBridge, ipcRenderer)
 }
 
 /** In a page. */
