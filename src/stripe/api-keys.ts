@@ -36,7 +36,10 @@ export interface StripeAppManifest {
   /** Such as `com.example.app`. */
   readonly id?: string
   /** What whoever installs the app grants it. */
-  readonly permissions?: readonly { readonly permission: string }[]
+  readonly permissions?: readonly {
+    /** Such as `secret_write`. */
+    readonly permission: string
+  }[]
 }
 
 /** Who is asking, and for which part of the store. */
