@@ -51,7 +51,7 @@ describe('keytar, by require and over a directory', () => {
 
 describe('Keyv 5', async () => {
   const store = memory()
-  await keyv5Cases(installed, () => keyv(store))
+  await keyv5Cases(installed, store, () => keyv(store))
 })
 
 describe('Keyv 6', async () => {

@@ -75,11 +75,11 @@ function throughKeyv6(Keyv: Keyv6Class, adapter: () => Adapter): void {
 
     test('many are set with a ttl each', async () => {
       const keyv = fresh()
-      const entries = [{ key: 'a', value: 1, ttl: 40 }, { key: 'b', value: 2 }] // biome-ignore format: one line
-      expect(await keyv.setMany(entries)).toEqual([true, true])
-      expect(await keyv.hasMany(['a', 'b', 'c'])).toEqual([true, true, false])
-      await vitest.vi.waitFor(async () => expect(await keyv.has('a')).toBe(false))
-      expect(await keyv.getMany(['a', 'b'])).toEqual([undefined, 2])
+      const ends = [{ key: 'short', value: 0, ttl: 20 }, { key: 'long', value: 1, ttl: 600_000 }] // biome-ignore format: one line
+      expect(await keyv.setMany([...ends, { key: 'ever', value: 2 }])).toEqual([true, true, true])
+      await vitest.vi.waitFor(async () => expect(await keyv.has('short')).toBe(false))
+      expect(await keyv.hasMany(['ever', 'short', 'long'])).toEqual([true, false, true])
+      expect(await keyv.getMany(['ever', 'short', 'long'])).toEqual([2, undefined, 1])
     })
 
     test('a raw value that has ended is taken, and is not there', async () => {
