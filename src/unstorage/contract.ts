@@ -4,8 +4,8 @@ export interface UnstorageItemOptions {
   readonly ttl?: number | undefined
 }
 
-/** What is known of an item beside its value. */
-export interface UnstorageItemMeta {
+/** What is known of an item beside its value. An interface would not fit unstorage's own type. */
+export type UnstorageItemMeta = {
   /** When the item was first set. */
   readonly birthtime: Date
   /** After how many seconds the item ends. Left out, it never ends. */

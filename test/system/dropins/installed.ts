@@ -14,6 +14,10 @@ export interface Installed {
   load(name: string): Promise<unknown>
   /** The same by `require`. */
   require(name: string): unknown
+  /** Runs a program in that place. @returns The lines of its stdout. */
+  run(code: string): Promise<string[]>
+  /** Compiles a program in that place, against the sources. @returns What TypeScript has to say against it. */
+  compile(code: string): Promise<string>
   remove(): Promise<void>
 }
 
@@ -29,7 +33,26 @@ export async function install(): Promise<Installed> {
   // `import()` finds packages from the file that it is in.
   await writeFile(program, 'export const load = (name) => import(name)\n')
   const { load } = await import(/* @vite-ignore */ pathToFileURL(program).href)
-  return { load, require: createRequire(program), remove: () => rm(place, { recursive: true, force: true }) }
+  return {
+    load,
+    require: createRequire(program),
+    async run(code) {
+      const path = join(place, `${crypto.randomUUID()}.mjs`)
+      await writeFile(path, code)
+      return (await run(process.execPath, [path])).stdout.trimEnd().split('\n')
+    },
+    async compile(code) {
+      const options = { extends: fromRoot('tsconfig.json'), include: ['program.ts'] }
+      await writeFile(join(place, 'tsconfig.json'), JSON.stringify(options))
+      await writeFile(join(place, 'program.ts'), code)
+      const tsc = fromRoot('node_modules/typescript/bin/tsc')
+      return run(process.execPath, [tsc, '-p', place]).then(
+        ({ stdout }) => stdout,
+        ({ stdout }) => stdout,
+      )
+    },
+    remove: () => rm(place, { recursive: true, force: true }),
+  }
 }
 
 /** Once for each state of the lock file, without install scripts. */
