@@ -88,7 +88,7 @@ export class KeyvAdapter {
     return this
   }
 
-  /** @throws {SecretStoreError} As the store's `get`, and `ERR_CORRUPT` if the app has a secret of its own there. */
+  /** @throws {SecretStoreError} As the store's `get`. @throws {TypeError} If the app has a secret of its own there. */
   async get(key: string): Promise<KeyvValue | undefined> {
     try {
       return await this.#read(key)

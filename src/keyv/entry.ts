@@ -1,6 +1,5 @@
 import { fromBase64url, isBytes, toBase64url } from '../base/bytes'
 import { kindOf } from '../base/checks'
-import { corrupt } from '../errors'
 import type { BatchOperation, TargetParams } from '../input/params'
 
 /** What Keyv keeps under a key: text, or bytes if its serializer makes those. */
@@ -20,7 +19,7 @@ export function encodeEntry({ value, endMs }: KeyvEntry): string {
   return (endMs === undefined ? '' : `:end:${endMs}:`) + encodeValue(value)
 }
 
-/** @throws {SecretStoreError} `ERR_CORRUPT` if no adapter has written it. */
+/** @throws {TypeError} If no adapter has written it. */
 export function decodeEntry(payload: string): KeyvEntry {
   const [before, endMs] = /^:end:(\d{1,16}):/.exec(payload) ?? ['']
   return {
@@ -40,7 +39,7 @@ function decodeValue(text: string): KeyvValue {
   if (text !== '' && !text.startsWith(':')) return text
   if (text === ':' || text.startsWith('::')) return text.slice(1)
   const bytes = text.startsWith(BYTES) ? fromBase64url(text.slice(BYTES.length)) : undefined
-  if (bytes === undefined) throw corrupt("entry: expected one that an adapter has written, got the app's own secret")
+  if (bytes === undefined) throw new TypeError("entry: expected one of an adapter's, got another secret in its scope")
   return bytes
 }
 
@@ -64,7 +63,7 @@ export function writeOf(
   return { type: 'set', ...target, payload, expires_at: endMs === undefined ? null : secondAfter(endMs) }
 }
 
-/** The value of a payload, if there is one and it has not ended. @throws {SecretStoreError} As `decodeEntry`. */
+/** The value of a payload, if there is one and it has not ended. @throws {TypeError} As `decodeEntry`. */
 export function liveValue(payload: string | undefined, nowMs: number): KeyvValue | undefined {
   if (payload === undefined) return undefined
   const { value, endMs } = decodeEntry(payload)
