@@ -19,5 +19,5 @@ export async function clearScope(
     await store.batch(deletes)
     deletes = []
   }
-  await store.batch(deletes)
+  if (deletes.length > 0) await store.batch(deletes)
 }

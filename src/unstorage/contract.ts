@@ -8,7 +8,7 @@ export interface UnstorageItemOptions {
 export type UnstorageItemMeta = {
   /** When the item was first set. */
   readonly birthtime: Date
-  /** After how many seconds the item ends. Left out, it never ends. */
+  /** How many whole seconds the item still has. Left out, it never ends. */
   readonly ttl?: number
 }
 

@@ -7,7 +7,7 @@ import { type KeyvValue, liveValue, writeOf } from '../keyv/entry'
 import { type Scope, user } from '../model'
 import type { SecretView } from '../view'
 import type { UnstorageDriver, UnstorageItemOptions } from './contract'
-import { bytesOf, msOf, prefixOf, textOf } from './item'
+import { bytesOf, metaOf, msOf, prefixOf, textOf } from './item'
 
 /** A `SecretStore`, or a view of one. */
 export type UnstorageStore = Pick<SecretView, 'get' | 'find' | 'delete' | 'list' | 'batch'>
@@ -60,11 +60,8 @@ export function unstorage(store: UnstorageStore, options: UnstorageDriverOptions
       await secrets.delete({ scope, name: key })
     },
     async getMeta(key) {
-      const secret = await secrets.find({ scope, name: key })
-      if (secret === undefined) return null
-      const { created, expires_at } = secret
-      const ttl = expires_at === null ? undefined : Math.max(0, expires_at - Math.ceil(now() / 1000))
-      return { birthtime: new Date(created * 1000), ...(ttl !== undefined && { ttl }) }
+      const secret = await secrets.find({ scope, name: key, expand: ['payload'] })
+      return secret === undefined ? null : metaOf(secret, now())
     },
     async getKeys(base) {
       const keys: string[] = []

@@ -1,5 +1,7 @@
 import { fromUtf8, utf8 } from '../base/bytes'
-import type { KeyvValue } from '../keyv/entry'
+import { decodeEntry, type KeyvValue } from '../keyv/entry'
+import type { Secret } from '../model'
+import type { UnstorageItemMeta } from './contract'
 
 /** unstorage's words in those of the store. */
 
@@ -25,4 +27,12 @@ export function textOf(value: KeyvValue | null): string | null {
 
 export function bytesOf(value: KeyvValue | null): Uint8Array | null {
   return typeof value === 'string' ? utf8(value) : value
+}
+
+/** @returns `null` if the item has ended. */
+export function metaOf({ created, payload = '' }: Secret, nowMs: number): UnstorageItemMeta | null {
+  const birthtime = new Date(created * 1000)
+  const { endMs } = decodeEntry(payload)
+  if (endMs === undefined) return { birthtime }
+  return nowMs < endMs ? { birthtime, ttl: Math.floor((endMs - nowMs) / 1000) } : null
 }

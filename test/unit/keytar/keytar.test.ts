@@ -149,6 +149,19 @@ describe('what a service has', () => {
     expect(await keytar(store).findPassword('my-app')).toBe('password-0')
   })
 
+  test('is looked at no further than one password goes', async () => {
+    const store = memoryStore()
+    await setMany(store, 5, (n) => ({ scope: user('my-app'), name: `account-${n}`, payload: `password-${n}` }))
+    const asked: unknown[] = []
+    const watched = { get: store.get.bind(store), set: store.set.bind(store), delete: store.delete.bind(store) }
+    const list: typeof store.list = (params) => {
+      asked.push([params.scope, params.limit])
+      return store.list(params)
+    }
+    expect(await keytar({ ...watched, list }).findPassword('my-app')).toBe('password-0')
+    expect(asked).toEqual([[user('my-app'), 1]])
+  })
+
   test('is found with sealed names, too', async () => {
     const store = await openStore(await newLocation(), { names: 'sealed' })
     const passwords = keytar(store)

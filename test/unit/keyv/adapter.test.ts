@@ -85,11 +85,20 @@ describe('a namespace', () => {
   })
 
   test('is cleared whole, however much is in it', async () => {
-    const { store, adapter } = setUp('cache')
+    const store = memoryStore()
+    const batches: number[] = []
+    const batch: typeof store.batch = (operations) => {
+      batches.push(operations.length)
+      return store.batch(operations)
+    }
+    const watched = { get: store.get.bind(store), list: store.list.bind(store), batch }
+    const adapter = Object.assign(keyv(watched), { namespace: 'cache' })
     await setMany(store, 250, (n) => ({ scope: user('keyv:cache'), name: `k-${n}`, payload: 'text' }))
     await setMany(store, 3, (n) => ({ scope: user('keyv:other'), name: `k-${n}`, payload: 'text' }))
     expect((await pairsOf(adapter)).length).toBe(250)
     await adapter.clear()
+    await adapter.clear()
+    expect(batches).toEqual([100, 100, 50])
     expect(await pairsOf(adapter)).toEqual([])
     adapter.namespace = 'other'
     expect((await pairsOf(adapter)).length).toBe(3)

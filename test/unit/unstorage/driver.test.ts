@@ -98,8 +98,16 @@ describe('a time to live', () => {
     ])
     clock.ms += 799
     expect(await driver.getItem('a')).toBe('text')
+    expect(await driver.getMeta('a')).toMatchObject({ ttl: 0 })
     clock.ms += 1
-    expect([await driver.getItem('a'), await driver.getItemRaw('a')]).toEqual([null, null])
+    // The store itself has the item until the next whole second.
+    expect(await store.find({ scope: user('unstorage'), name: 'a' })).toBeDefined()
+    expect([await driver.getItem('a'), await driver.getItemRaw('a'), await driver.getMeta('a')]).toEqual([
+      null,
+      null,
+      null,
+    ])
+    expect(await driver.getMeta('c')).toMatchObject({ ttl: 2 })
     clock.advanceSeconds(3)
     expect(await driver.getKeys()).toEqual([])
     expect(await store.sweep()).toBe(0)
