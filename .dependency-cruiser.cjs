@@ -11,7 +11,7 @@ const layers = [
   ['opening', '^src/(view\\.ts$|opening/)'],
   ['store', '^src/store\\.ts$'],
   ['index', '^src/index\\.ts$'],
-  ['adapters', '^src/(os-keyring|cache|migrate|electron|stripe|cli)/'],
+  ['adapters', '^src/(os-keyring|cache|migrate|keytar|keyv|unstorage|electron|stripe|cli)/'],
 ]
 
 const upward = layers.slice(0, -1).map(([name, path], index) => ({
@@ -74,7 +74,8 @@ module.exports = {
       severity: 'error',
       from: {
         orphan: true,
-        pathNot: '^src/(((stripe|electron|os-keyring|cache|migrate)/)?index|cli/bin|electron/preload)\\.ts$',
+        pathNot:
+          '^src/(((stripe|electron|os-keyring|cache|migrate|keytar|keyv|unstorage)/)?index|cli/bin|electron/preload)\\.ts$',
       },
       to: {},
     },

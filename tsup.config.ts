@@ -11,6 +11,9 @@ const shared: Options = {
     keyring: 'src/os-keyring/index.ts',
     cache: 'src/cache/index.ts',
     migrate: 'src/migrate/index.ts',
+    keytar: 'src/keytar/index.ts',
+    keyv: 'src/keyv/index.ts',
+    unstorage: 'src/unstorage/index.ts',
   },
   // What they share is one file: two copies of the store would not know each other.
   splitting: true,

@@ -55,7 +55,10 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^app-secret-store\/keyring$/, replacement: source('src/os-keyring/index.ts') },
-      { find: /^app-secret-store\/(stripe|electron|cache|migrate)$/, replacement: source('src/$1/index.ts') },
+      {
+        find: /^app-secret-store\/(stripe|electron|cache|migrate|keytar|keyv|unstorage)$/,
+        replacement: source('src/$1/index.ts'),
+      },
       { find: /^app-secret-store$/, replacement: source('src/index.ts') },
     ],
   },

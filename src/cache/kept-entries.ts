@@ -1,5 +1,6 @@
 import type { SecretStoreError } from '../errors'
 import type { Target } from '../input/params'
+import { checkVerbs } from '../input/store'
 import type { SecretView } from '../view'
 import { type CacheEntry, decodeCacheEntry, encodeCacheEntry } from './entry'
 
@@ -91,9 +92,7 @@ export function claimPrefix(store: CacheStore, prefix: string): () => void {
 }
 
 export function checkStore(store: unknown): CacheStore {
-  const { getBytes, set, delete: remove } = (store ?? {}) as Partial<CacheStore>
-  if ([getBytes, set, remove].every((verb) => typeof verb === 'function')) return store as CacheStore
-  throw new TypeError('store: expected a SecretStore or a view of one, got something else')
+  return checkVerbs<CacheStore>(store, ['getBytes', 'set', 'delete'])
 }
 
 /** One for each secret. */

@@ -18,6 +18,9 @@ const SOURCES: Readonly<Record<string, string>> = {
   './keyring': 'src/os-keyring/index.ts',
   './cache': 'src/cache/index.ts',
   './migrate': 'src/migrate/index.ts',
+  './keytar': 'src/keytar/index.ts',
+  './keyv': 'src/keyv/index.ts',
+  './unstorage': 'src/unstorage/index.ts',
 }
 
 test('the API reference has every entry of the package', async () => {

@@ -17,6 +17,9 @@ const LIBRARY: Readonly<Record<string, string>> = {
   'library/keyring': 'src/os-keyring/index.ts',
   'library/cache': 'src/cache/index.ts',
   'library/migrate': 'src/migrate/index.ts',
+  'library/keytar': 'src/keytar/index.ts',
+  'library/keyv': 'src/keyv/index.ts',
+  'library/unstorage': 'src/unstorage/index.ts',
 }
 
 /** Some of the packages built in are CommonJS, and ask for parts of Node by `require`. */

@@ -8,7 +8,7 @@ test('`require` and `import` of every entry give the same things', async (contex
   const lines = await said(
     await userDataFolder(),
     `
-      for (const entry of ['', '/electron', '/electron/expose', '/keyring', '/cache', '/migrate', '/stripe']) {
+      for (const entry of ['', '/electron', '/electron/expose', '/keyring', '/cache', '/migrate', '/keytar', '/keyv', '/unstorage', '/stripe']) {
         const required = require('app-secret-store' + entry)
         const imported = await import('app-secret-store' + entry)
         say([entry, Object.keys(required).filter((name) => name in imported).length > 0])
@@ -17,7 +17,18 @@ test('`require` and `import` of every entry give the same things', async (contex
     `,
   )
   expect(lines).toEqual([
-    ...['', '/electron', '/electron/expose', '/keyring', '/cache', '/migrate', '/stripe'].map((entry) => [entry, true]),
+    ...[
+      '',
+      '/electron',
+      '/electron/expose',
+      '/keyring',
+      '/cache',
+      '/migrate',
+      '/keytar',
+      '/keyv',
+      '/unstorage',
+      '/stripe',
+    ].map((entry) => [entry, true]),
     3,
   ])
 })

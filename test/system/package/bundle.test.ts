@@ -203,6 +203,18 @@ test.each(['migrate.js', 'migrate.cjs'])(
   },
 )
 
+test.each(['keytar', 'keyv', 'unstorage'])(
+  '%s loads nothing but what encodes bytes: not what it stands in for',
+  async (name) => {
+    expect((await reached(`${name}.js`)).names.filter((loadedName) => loadedName !== 'node:buffer')).toEqual([
+      '@scure/base',
+    ])
+    const { names, code } = await reached(`${name}.cjs`)
+    expect(names.filter((loadedName) => loadedName !== 'node:buffer')).toEqual([])
+    expect(code).not.toMatch(/\bimport\s*\(/)
+  },
+)
+
 test('THIRD-PARTY.md has the license of everything that is built in', async () => {
   const carried = carriedPackages(directory)
   for (const module of ['@hono/node-server', 'commander', '@clack/prompts', 'ms'])
@@ -234,8 +246,9 @@ test('nothing else is built', async () => {
     const isProgram = (await readFile(join(directory, name), 'utf8')).startsWith('#!')
     if (!isProgram || name === 'cli.js') built.push(name)
   }
-  const library = ['cache', 'care', 'check-files', 'chunk', 'electron', 'index', 'keyring', 'migrate', 'stripe']
-  const files = library.flatMap((name) => [`${name}.cjs`, `${name}.js`])
+  const shared = ['care', 'check-files', 'chunk']
+  const entries = ['cache', 'electron', 'index', 'keyring', 'keytar', 'keyv', 'migrate', 'stripe', 'unstorage']
+  const files = [...entries, ...shared].flatMap((name) => [`${name}.cjs`, `${name}.js`])
   const alone = ['cli.js', 'electron-expose.cjs', 'electron-expose.js', 'electron-preload.cjs']
   expect(withoutHashes(built)).toEqual([...files, ...alone].sort())
 })

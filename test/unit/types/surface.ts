@@ -30,9 +30,12 @@ import type {
   ViewOptions,
 } from '../../../src/index'
 import { account, passphrase, rawKey, SecretStore, SecretStoreError, user } from '../../../src/index'
+import { type Credential, type Keytar, keytar } from '../../../src/keytar/index'
+import { type KeyvAdapter, type KeyvValue, keyv } from '../../../src/keyv/index'
 import { dotenv, type ImportReport, importFrom, type SecretSource } from '../../../src/migrate/index'
 import { type OsKeyring, osKeyring } from '../../../src/os-keyring/index'
 import { type StripeFixture, type StripeSecrets, stripeSecrets } from '../../../src/stripe/index'
+import { type UnstorageDriver, unstorage } from '../../../src/unstorage/index'
 
 /** What was made to be passed on where the API's own objects are expected. */
 export function stripeTypes(secret: Secret, deleted: DeletedSecret, page: SecretList): void {
@@ -123,6 +126,13 @@ export async function subpaths(store: SecretStore): Promise<void> {
   const source: SecretSource = dotenv({ path: '.env' })
   same<ImportReport>()(await importFrom(source, store, { dryRun: true, rename: (name) => name }))
   void key
+  const passwords: Keytar = keytar(store.view({ account: 'keytar' }))
+  same<string | null>()(await passwords.getPassword('service', 'account'))
+  same<Credential[]>()(await passwords.findCredentials('service'))
+  const adapter: KeyvAdapter = keyv(store, { now: Date.now })
+  same<KeyvValue | undefined>()(await adapter.get('key'))
+  const driver: UnstorageDriver = unstorage(store, { scope: user('usr_1'), now: Date.now })
+  same<string | null>()(await driver.getItem('key'))
 }
 
 /** A key provider is nothing but an object. */

@@ -1,0 +1,1 @@
+export { type Credential, type Keytar, type KeytarStore, keytar } from './keytar'

@@ -1,0 +1,2 @@
+export { type KeyvAdapter, type KeyvAdapterEntry, type KeyvAdapterOptions, type KeyvStore, keyv } from './adapter'
+export type { KeyvValue } from './entry'
