@@ -3,6 +3,7 @@ const { app, BrowserWindow, ipcMain, Menu, session } = require('electron')
 const { account } = require('app-secret-store')
 const { exposeSecrets, openInUserData } = require('app-secret-store/electron')
 const { declareScheme, servePages } = require('./app-scheme.js')
+const { exposeCopy, serveCopy } = require('./clipboard.js')
 const { appMenu } = require('./menu.js')
 const { RecoveryWindow } = require('./recovery-window.js')
 
@@ -12,6 +13,8 @@ const PRELOAD = require.resolve('app-secret-store/electron/preload')
 
 /** `undefined` until it is open, and while the app quits. */
 let store
+/** Takes what was copied out of the clipboard again. */
+let forgetCopied = () => {}
 
 declareScheme()
 // Two processes cannot have the same store open.
@@ -34,6 +37,7 @@ async function start() {
   session.defaultSession.setPermissionRequestHandler((_, __, decide) => decide(false))
   Menu.setApplicationMenu(appMenu({ newWindow: openWindow }))
   servePages()
+  exposeCopy()
 
   const recovery = new RecoveryWindow()
   try {
@@ -46,6 +50,7 @@ async function start() {
   exposeSecrets(ipcMain, store, {
     allow: [{ origin: 'app://secrets', verbs: 'all', scopes: [account], names: 'all' }],
   })
+  forgetCopied = serveCopy(store.view({}), 'app://secrets')
   openWindow()
   recovery.close()
 }
@@ -82,6 +87,7 @@ function showWindow() {
 function closeStore(event) {
   if (store === undefined) return
   event.preventDefault()
+  forgetCopied()
   const closing = store
   store = undefined
   closing.close().finally(() => app.quit())

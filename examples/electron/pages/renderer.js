@@ -19,6 +19,10 @@ const rows = []
 let hasMore = false
 /** Which row the dialog is about. */
 let asked
+/** Which secret the form is about; a new one if it is `undefined`. */
+let edited
+/** What a name has to have in it to be shown. */
+let sought = ''
 let saying
 
 // Pages and changes are taken one by one: what a change is about may be on a page that is still on its way.
@@ -47,7 +51,24 @@ async function loadPage() {
   for (const secret of page.data) place(secret)
   hasMore = page.has_more
   showEnds()
+  // A search goes on behind what is loaded, until a page is full of what it finds.
+  if (hasMore && rows.filter(isShown).length < Math.min(PAGE, shownAtLeast)) return loadPage()
 }
+
+/** How many rows a search goes on for. */
+let shownAtLeast = 0
+
+function isShown(row) {
+  return row.secret.name.toLocaleLowerCase().includes(sought)
+}
+
+element('search').addEventListener('input', ({ target }) => {
+  sought = target.value.toLocaleLowerCase()
+  shownAtLeast = sought === '' ? 0 : PAGE
+  for (const row of rows) row.element.hidden = !isShown(row)
+  showEnds()
+  if (shownAtLeast > 0 && hasMore) inTurn(loadPage)
+})
 
 /** Of changes by whichever window, this one too. */
 async function follow({ type, id, name }) {
@@ -67,7 +88,8 @@ function place(secret) {
   const next = rows.findIndex((row) => isBefore(secret.name, row.secret.name))
   // Behind the last one, it comes with the page it is on.
   if (next === -1 && hasMore) return
-  const row = new Row(secret, { onDelete: askAndDelete, onFault: fault })
+  const row = new Row(secret, { onDelete: askAndDelete, onEdit: edit, onFault: fault })
+  row.element.hidden = !isShown(row)
   const index = next === -1 ? rows.length : next
   list.insertBefore(row.element, rows[index]?.element ?? null)
   rows.splice(index, 0, row)
@@ -77,6 +99,7 @@ function remove(row) {
   if (row === undefined) return
   // Gives the focus back to the row.
   if (asked === row) dialog.close('no')
+  if (edited?.id === row.secret.id) beginNew()
   const hadFocus = row.element.contains(document.activeElement)
   const index = rows.indexOf(row)
   rows.splice(index, 1)
@@ -88,6 +111,7 @@ function remove(row) {
 function showEnds() {
   more.hidden = !hasMore
   element('empty').hidden = rows.length > 0 || hasMore
+  element('none').hidden = sought === '' || hasMore || rows.some(isShown)
 }
 
 /** The order of the list is that of code points; `<` has another one. */
@@ -119,10 +143,7 @@ form.addEventListener('submit', async (event) => {
   // What somebody types in the meantime would go with what is saved.
   setDisabled(true)
   try {
-    if (await add()) {
-      form.reset()
-      showTyped(false)
-    }
+    if (await add()) beginNew()
   } catch (error) {
     element('add-error').textContent = faultInWords(error)
   }
@@ -134,14 +155,54 @@ form.addEventListener('submit', async (event) => {
 async function add() {
   const [name, payload, amount, unit] = ['name', 'payload', 'amount', 'unit'].map((id) => element(id).value)
   // To set a secret is to replace the one of that name.
-  if (await window.secrets.find({ scope, name })) {
+  if (edited === undefined && (await window.secrets.find({ scope, name }))) {
     const isMeant = await confirm('Replace', 'Replace ', quote(name), '? What it holds now will be gone.')
     if (!isMeant) return false
   }
-  const expires_at = amount === '' ? null : Math.ceil(Date.now() / 1000) + amount * unit
+  const expires_at = amount === '' ? (edited?.expires_at ?? null) : Math.ceil(Date.now() / 1000) + amount * unit
   await window.secrets.set({ scope, name, payload, expires_at })
   return true
 }
+
+/** Has the form be about a secret that there is. Its payload is in the field until that is done, as dots. */
+async function edit(row) {
+  const { name } = row.secret
+  const payload = await window.secrets.get({ scope, name }).catch(fault)
+  if (payload === undefined) return
+  element('payload').value = payload
+  // A field of one line drops what ends lines.
+  if (element('payload').value !== payload) {
+    element('payload').value = ''
+    return say(quote(name), ' has several lines, and cannot be edited here.')
+  }
+  edited = row.secret
+  element('name').value = name
+  element('name').readOnly = true
+  element('amount').value = ''
+  showForm('Edit a secret', 'Save', '(empty: as it is)')
+  element('payload').focus()
+}
+
+function beginNew() {
+  edited = undefined
+  form.reset()
+  element('name').readOnly = false
+  element('add-error').textContent = ''
+  showTyped(false)
+  showForm('Add a secret', 'Add', '(empty: never)')
+}
+
+function showForm(title, submit, hint) {
+  element('add-title').textContent = title
+  element('submit').textContent = submit
+  element('amount-hint').textContent = hint
+  element('stop').hidden = edited === undefined
+}
+
+element('stop').addEventListener('click', () => {
+  beginNew()
+  element('name').focus()
+})
 
 function setDisabled(isDisabled) {
   for (const field of form.elements) field.disabled = isDisabled

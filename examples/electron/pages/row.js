@@ -13,27 +13,35 @@ export class Row {
   #reveal = this.element.querySelector('.reveal')
   #payload = this.element.querySelector('.payload')
   #expiry = this.element.querySelector('.expiry')
+  #copy = this.element.querySelector('.copy')
+  /** Until when the clipboard has it, in milliseconds. */
+  #copiedMs = 0
   #isRevealed = false
   #timer
 
   /**
    * @param {object} secret - As `window.secrets.list` gives it, without its payload.
-   * @param {{ onDelete(row: Row): void, onFault(error: Error): void }} then
+   * @param {{ onDelete(row: Row): void, onEdit(row: Row): void, onFault(error: Error): void }} then
    */
-  constructor(secret, { onDelete, onFault }) {
+  constructor(secret, { onDelete, onEdit, onFault }) {
     const name = this.element.querySelector('.name')
-    const remove = this.element.querySelector('.delete')
+    const [edit, remove] = ['.edit', '.delete'].map((one) => this.element.querySelector(one))
     // Text, whatever is in it: anything at all can be a name.
     name.textContent = secret.name
     rows += 1
     name.id = `name-${rows}`
     this.#reveal.id = `reveal-${rows}`
     remove.id = `delete-${rows}`
+    edit.id = `edit-${rows}`
+    this.#copy.id = `copy-${rows}`
     this.#payload.id = `payload-${rows}`
     this.element.setAttribute('aria-labelledby', name.id)
     this.#reveal.setAttribute('aria-controls', this.#payload.id)
-    for (const labelled of [this.#reveal, remove]) labelled.setAttribute('aria-labelledby', `${labelled.id} ${name.id}`)
+    for (const labelled of [this.#copy, this.#reveal, edit, remove])
+      labelled.setAttribute('aria-labelledby', `${labelled.id} ${name.id}`)
     this.#reveal.addEventListener('click', () => this.#toggle().catch(onFault))
+    this.#copy.addEventListener('click', () => this.#toClipboard().catch(onFault))
+    edit.addEventListener('click', () => onEdit(this))
     remove.addEventListener('click', () => onDelete(this))
     this.update(secret)
   }
@@ -53,6 +61,7 @@ export class Row {
 
   /** @returns Whether its time is over. */
   tick() {
+    this.#showCopied()
     const { expires_at } = this.secret
     if (expires_at === null) {
       this.#expiry.textContent = ''
@@ -67,6 +76,18 @@ export class Row {
   hide() {
     clearTimeout(this.#timer)
     this.#show('', false)
+  }
+
+  async #toClipboard() {
+    const { scope, name } = this.secret
+    const seconds = await window.copySecret({ scope, name })
+    this.#copiedMs = seconds === 0 ? 0 : Date.now() + seconds * 1000
+    this.#showCopied()
+  }
+
+  #showCopied() {
+    const left = Math.ceil((this.#copiedMs - Date.now()) / 1000)
+    this.#copy.textContent = left > 0 ? `Copied, ${left} s` : 'Copy'
   }
 
   async #toggle() {

@@ -16,13 +16,14 @@ export function codeOf(error) {
   return /^\w+(?=: )/.exec(error.message)?.[0]
 }
 
-/** `in 59 s`, `in 4 min 12 s`, `in 1 h 0 min`, `in 3 days`; from 0 on `expired`. */
+/** `in 59 s`, `in 4 min 12 s`, `in 1 h 0 min`, `in 3 days`, rounded to what is said; from 0 on `expired`. */
 export function timeLeft(seconds) {
   if (seconds <= 0) return 'expired'
   if (seconds < 60) return `in ${seconds} s`
   if (seconds < 3600) return `in ${Math.floor(seconds / 60)} min ${seconds % 60} s`
-  if (seconds < 86400) return `in ${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
-  const days = Math.floor(seconds / 86400)
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 1440) return `in ${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  const days = Math.round(seconds / 86400)
   return days === 1 ? 'in 1 day' : `in ${days} days`
 }
 

@@ -100,13 +100,16 @@ test('what a screen reader has of it', async (context) => {
     - alert
   - region "Your secrets":
     - heading "Your secrets" [level=2]
+    - searchbox "Search by name"
     - list:
       - listitem "token":
         - heading "token" [level=3]
         - paragraph:
           - text: Added
           - time: …
+        - button "Copy token": Copy
         - button "Hide token" [expanded]: Hide
+        - button "Edit token": Edit
         - button "Delete token": Delete
         - text: payload of it
 - status: token is saved.`.trimStart(),
@@ -137,13 +140,15 @@ test('by keyboard alone', async (context) => {
   await page.getByText(/expires in [89] h/).waitFor()
   await expect.poll(() => active(page)).toBe('name')
 
-  await keys('Tab', 'Tab', 'Tab', 'Tab', 'Tab', 'Tab')
+  await keys('Tab', 'Tab', 'Tab', 'Tab', 'Tab', 'Tab', 'Tab')
+  expect(await active(page)).toBe('Copy a')
+  await keys('Tab')
   expect(await active(page)).toBe('Reveal a')
   expect(await page.evaluate(`getComputedStyle(document.activeElement).outlineStyle`)).toBe('solid')
   await keys('Enter')
   await page.getByText('xy', { exact: true }).waitFor()
   expect(await active(page)).toBe('Hide a')
-  await keys('Enter', 'Tab')
+  await keys('Enter', 'Tab', 'Tab')
   expect(await active(page)).toBe('Delete a')
   await keys('Enter')
   expect(await page.evaluate(`document.activeElement.textContent`)).toBe('Cancel')
@@ -154,7 +159,7 @@ test('by keyboard alone', async (context) => {
   // On the row that has come in its place; the last one leaves the heading.
   expect(await active(page)).toBe('b')
   for (const next of ['c', 'list-title']) {
-    await keys('Tab', 'Tab', 'Enter', 'Tab', 'Enter')
+    await keys('Tab', 'Tab', 'Tab', 'Tab', 'Enter', 'Tab', 'Enter')
     await expect.poll(() => active(page)).toBe(next)
   }
   expect(await names(page)).toEqual([])

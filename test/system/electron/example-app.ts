@@ -106,7 +106,7 @@ export interface Added {
 
 /** By the form. */
 export async function add(page: Page, { name, payload, amount, unit = 'days' }: Added): Promise<void> {
-  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Name', { exact: true }).fill(name)
   await page.getByLabel('Secret', { exact: true }).fill(payload)
   await page.getByLabel('Expires in').fill(amount === undefined ? '' : String(amount))
   await page.getByLabel('Unit of time').selectOption(unit)

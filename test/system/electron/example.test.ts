@@ -61,6 +61,109 @@ test('what is revealed is hidden after 30 s', async (context) => {
   expect(await page.getByRole('button', { name: 'Reveal a' }).getAttribute('aria-expanded')).toBe('false')
 })
 
+test('copies without a payload in the page, counts down, and takes it out of the clipboard again', async (context) => {
+  needExample(context)
+  const { app, page } = await (await Computer.make()).startNew()
+  const clipboard = (): Promise<string> => app.evaluate(({ clipboard }) => clipboard.readText())
+  await add(page, { name: 'a', payload: 'payload of a' })
+  await add(page, { name: 'b', payload: 'payload of b' })
+  await page.getByText('b is saved.').waitFor()
+  // The process of the app has timers of its own.
+  await app.evaluate(() => {
+    const real = globalThis.setTimeout
+    Object.assign(globalThis, { hurried: [] as (() => void)[] })
+    globalThis.setTimeout = ((work: () => void, ms: number) =>
+      ms === 30_000
+        ? void (globalThis as unknown as { hurried: (() => void)[] }).hurried.push(work)
+        : real(work, ms)) as never
+  })
+  const hurry = (): Promise<void> =>
+    app.evaluate(() => {
+      for (const work of (globalThis as unknown as { hurried: (() => void)[] }).hurried.splice(0)) work()
+    })
+
+  await press(page, 'Copy a')
+  await page.getByRole('button', { name: /^Copied, (30|29) s a$/ }).waitFor()
+  await page.getByRole('button', { name: /^Copied, 2[0-8] s a$/ }).waitFor()
+  expect(await clipboard()).toBe('payload of a')
+  expect(await everything(page)).not.toContain('payload of')
+  await hurry()
+  expect(await clipboard()).toBe('')
+
+  await press(page, 'Copy b')
+  await expect.poll(clipboard).toBe('payload of b')
+  await app.evaluate(({ clipboard }) => clipboard.writeText('of somebody else'))
+  await hurry()
+  expect(await clipboard()).toBe('of somebody else')
+})
+
+test('searches by name, also what is not loaded yet', async (context) => {
+  needExample(context)
+  const { page } = await (await Computer.make()).startNew()
+  await page.getByText('None yet.').waitFor()
+  await page.evaluate(`Promise.all(Array.from({ length: 90 }, (_, i) => window.secrets.set({
+    scope: { type: 'account' }, name: (i % 30 === 29 ? 'Needle ' : 'key ') + String(i).padStart(2, '0'), payload: 'x',
+  })))`)
+  await page.reload()
+  await page.getByRole('button', { name: 'Load more' }).waitFor()
+  const shown = (): Promise<string[]> => page.locator('#list li:not([hidden]) .name').allTextContents()
+  await page.getByLabel('Search by name').fill('KEY 8')
+  await expect.poll(shown).toEqual(Array.from({ length: 9 }, (_, i) => `key 8${i}`))
+  await page.getByLabel('Search by name').fill('needle')
+  await expect.poll(shown).toEqual(['Needle 29', 'Needle 59', 'Needle 89'])
+  await page.getByLabel('Search by name').fill('nothing')
+  await page.getByText('No name has that in it.').waitFor()
+  await page.getByLabel('Search by name').fill('')
+  await expect.poll(async () => (await shown()).length).toBe(90)
+})
+
+test('edits a secret, whose expiry stays unless another is given', async (context) => {
+  needExample(context)
+  const { page } = await (await Computer.make()).startNew()
+  await add(page, { name: 'token', payload: 'old payload', amount: 3 })
+  await page.getByText('token is saved.').waitFor()
+  const found = () =>
+    page.evaluate<{ expires_at: number }>(`window.secrets.find({ scope: { type: 'account' }, name: 'token' })`)
+  const { expires_at } = await found()
+  await press(page, 'Edit token')
+  await page.getByText('Edit a secret').waitFor()
+  expect(await page.getByLabel('Secret', { exact: true }).inputValue()).toBe('old payload')
+  await page.getByLabel('Secret', { exact: true }).fill('new payload')
+  await press(page, 'Save')
+  await page.getByText('Add a secret').waitFor()
+  expect(await page.evaluate(`window.secrets.get({ scope: { type: 'account' }, name: 'token' })`)).toBe('new payload')
+  expect((await found()).expires_at).toBe(expires_at)
+  expect(await everything(page)).not.toContain('new payload')
+
+  await press(page, 'Edit token')
+  await page.getByText('Edit a secret').waitFor()
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await page.getByText('Add a secret').waitFor()
+  expect(await everything(page)).not.toContain('new payload')
+  await page.evaluate(`window.secrets.set({ scope: { type: 'account' }, name: 'lines', payload: 'one\\ntwo' })`)
+  await press(page, 'Edit lines')
+  await page.getByText('lines has several lines, and cannot be edited here.').waitFor()
+  expect(await everything(page)).not.toContain('onetwo')
+})
+
+test('what is said covers nothing, and two days are two days', async (context) => {
+  needExample(context)
+  const { page } = await (await Computer.make()).startNew()
+  await page.evaluate(`Promise.all(Array.from({ length: 20 }, (_, i) => window.secrets.set({
+    scope: { type: 'account' }, name: 'key ' + i, payload: 'x',
+  })))`)
+  await add(page, { name: 'two days', payload: 'x', amount: 2 })
+  await page.getByText('two days is saved.').waitFor()
+  const covered = `(() => {
+    const said = document.getElementById('status').getBoundingClientRect()
+    const main = document.querySelector('main').getBoundingClientRect()
+    return [said.height > 20, main.bottom <= said.top + 1, said.bottom <= innerHeight]
+  })()`
+  expect(await page.evaluate(covered)).toEqual([true, true, true])
+  await new Promise((resolve) => setTimeout(resolve, 2500))
+  expect(await page.locator('li', { hasText: 'two days' }).textContent()).toContain('expires in 2 days')
+})
+
 test('counts down to the expiry, and what has expired goes', async (context) => {
   needExample(context)
   const { page } = await (await Computer.make()).startNew()
@@ -388,7 +491,9 @@ test('times and faults in words', async () => {
     [60, 'in 1 min 0 s'],
     [3599, 'in 59 min 59 s'],
     [3600, 'in 1 h 0 min'],
-    [86399, 'in 23 h 59 min'],
+    [86399, 'in 1 day'],
+    [172799, 'in 2 days'],
+    [86369, 'in 23 h 59 min'],
     [86400, 'in 1 day'],
     [172800, 'in 2 days'],
   ]

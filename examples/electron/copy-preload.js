@@ -1,0 +1,7 @@
+const { contextBridge, ipcRenderer } = require('electron')
+
+if (location.origin === 'app://secrets') {
+  contextBridge.exposeInMainWorld('copySecret', ({ scope, name }) =>
+    ipcRenderer.invoke('secrets:copy', { scope, name }),
+  )
+}
