@@ -56,7 +56,7 @@ module.exports = {
       from: { path: '^src/cli/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(cli/|index\\.ts$|(stripe|os-keyring|migrate)/index\\.ts$|platform/optional-peer\\.ts$)',
+        pathNot: '^src/(cli/|index\\.ts$|(stripe|os-keyring|migrate)/index\\.ts$|platform/(optional-peer|sync)\\.ts$)',
       },
     },
     only('cli-libraries-in-cli', '^src/cli/', '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/)'),

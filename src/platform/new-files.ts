@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { link, mkdir, open, rename, rmdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { openAttempts, PRIVATE_DIRECTORY, removeFile, removeTree, status, unless } from './files'
+import { syncHandle } from './sync'
 
 /** How files and directories come into being, and get their names: whole, or not at all. */
 
@@ -19,7 +20,7 @@ export async function writeNewFile(path: string, bytes: Uint8Array): Promise<voi
   const file = await open(path, 'wx', PRIVATE_FILE)
   try {
     await file.writeFile(bytes)
-    await file.sync()
+    await syncHandle(file)
   } finally {
     await file.close()
   }
@@ -46,7 +47,7 @@ export async function newFile(path: string): Promise<NewFile> {
       await file.appendFile(bytes)
     },
     async close() {
-      await file.sync()
+      await syncHandle(file)
       await file.close()
       await nameFile(partial, target)
     },
@@ -151,7 +152,7 @@ export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return
   const directory = await open(path, constants.O_RDONLY)
   try {
-    await directory.sync()
+    await syncHandle(directory)
   } finally {
     await directory.close()
   }
