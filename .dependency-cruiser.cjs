@@ -40,7 +40,7 @@ const onDemand = [
 module.exports = {
   forbidden: [
     ...upward,
-    only('level-in-one-file', '^src/storage/level/engine\\.ts$', '^(node_modules/)?level(/|$)'),
+    only('level-in-one-file', '^src/storage/level/library\\.ts$', '^(node_modules/)?level(/|$)'),
     only('noble-in-crypto', '^src/crypto/', '@noble/'),
     only('encodings-in-two-places', '^src/(crypto/|base/bytes\\.ts$)', '@scure/'),
     {

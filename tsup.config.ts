@@ -26,7 +26,10 @@ const shared: Options = {
 const requireOnDemand: NonNullable<Options['plugins']>[number] = {
   name: 'require-on-demand',
   renderChunk(code) {
-    const rewritten = code.replaceAll(/\bimport\(("\.\/[^"]+")\)/g, 'Promise.resolve().then(() => require($1))')
+    const rewritten = code.replaceAll(
+      /\bimport\(("(?:\.\/[^"]+|level)")\)/g,
+      'Promise.resolve().then(() => require($1))',
+    )
     return { code: rewritten }
   },
 }

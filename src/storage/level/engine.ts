@@ -1,4 +1,3 @@
-import { Level } from 'level'
 import { equal } from '../../base/bytes'
 import { SecretStoreError } from '../../errors'
 import { fileGeneration, joinPath, openAttempts, removeTree } from '../../platform/files'
@@ -15,6 +14,7 @@ import {
 } from '../engine'
 import { ERASURE_ROWS, HEAD_ROW } from '../keyspace'
 import { closed, lockLost, openError, readError } from './errors'
+import { type Level, loadLevel } from './library'
 import { expectReadableLogs } from './logs'
 
 /** What `level` is on Node; its types promise no more than what it is in browsers too. */
@@ -237,6 +237,7 @@ function generationOf(directory: string): string | undefined {
 }
 
 async function openDatabase(directory: string, create: boolean, attempts: number): Promise<Database> {
+  const { Level } = await loadLevel()
   for (let attempt = 1; ; attempt++) {
     // A second open in another thread of this process would fail, but not before it has dropped the lock of the first.
     // A new database begins to open by itself, so this is looked at before there is one.

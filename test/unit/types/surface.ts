@@ -158,6 +158,7 @@ export function everyCode(error: SecretStoreError): number {
     case 'ERR_UNSAFE_LOCATION':
     case 'ERR_UNSUPPORTED_VERSION':
     case 'ERR_IO':
+    case 'ERR_NO_BINARY':
     case 'ERR_NO_KEYRING':
     case 'ERR_KEYRING_LOCKED':
     case 'ERR_NO_KEYRING_ENTRY':
