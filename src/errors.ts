@@ -1,3 +1,5 @@
+import { isError } from './base/thrown'
+
 /**
  * Every way the world can fail a store. The caller's own mistakes are plain `TypeError` and `RangeError` and carry no
  * code. docs/errors.md says what to do about each.
@@ -54,7 +56,10 @@ export type SecretStoreErrorCode =
   /** A cache could not load a secret, and has none that is young enough. */
   | 'ERR_UNAVAILABLE'
 
-/** A fault of the world: `code` is stable, the message is for people, `cause` is what was caught. */
+/**
+ * A fault of the world: `code` is stable, the message is for people, `cause` is what was caught. `instanceof` holds for
+ * errors of any copy of the library in the process, such as its CommonJS and its ES module.
+ */
 export class SecretStoreError extends Error {
   /** Always `SecretStoreError`. */
   override readonly name = 'SecretStoreError'
@@ -71,6 +76,14 @@ export class SecretStoreError extends Error {
     this.code = code
   }
 }
+
+/** By the name, whichever copy of the library made it; of a class that extends this one, as usual. */
+Object.defineProperty(SecretStoreError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    if (this !== SecretStoreError) return Reflect.apply(Function.prototype[Symbol.hasInstance], this, [value])
+    return isError(value) && value.name === 'SecretStoreError' && 'code' in value
+  },
+})
 
 /** The most frequent of them. */
 export function corrupt(message: string, cause?: unknown): SecretStoreError {

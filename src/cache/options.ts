@@ -87,7 +87,7 @@ const MOST_PREFIX_CHARACTERS = 100
 
 export function parseCacheOptions(options: unknown): CacheSettings {
   const given = optionsOf<CacheOptions>(options, 'options', NAMES)
-  const { ttlMs: ttl = TTL_MS, now = Date.now, random = Math.random, onError = warnOf } = given
+  const { ttlMs: ttl = TTL_MS, now = () => Date.now(), random = Math.random, onError = warnOf } = given
   const ttlMs = checkInteger(ttl, 'ttlMs', 1, MOST_MS)
   const { monotonicNow = given.now ?? (() => performance.now()) } = given
   const span = (value: number, label: string, most: number): number => checkInteger(value, label, 0, most)

@@ -41,7 +41,7 @@ export function processIo(): Io {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    now: Date.now,
+    now: () => Date.now(),
     signal: abort.signal,
     takeSignals(listener) {
       taken = listener

@@ -230,7 +230,7 @@ export function parseViewOptions(options: unknown): { readonly partition: Partit
 }
 
 function commonSettings(given: MemoryOptions): Omit<MemorySettings, 'names'> {
-  const { now = Date.now, onError = warnOf, maxPayloadBytes = MAX_PAYLOAD_BYTES } = given
+  const { now = () => Date.now(), onError = warnOf, maxPayloadBytes = MAX_PAYLOAD_BYTES } = given
   const interval = (value: number, label: string): number => checkInteger(value, label, 0, Number.MAX_SAFE_INTEGER)
   return {
     nowSeconds: clock(checkFunction(now, 'now')),

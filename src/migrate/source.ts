@@ -1,4 +1,5 @@
 import { optionsOf } from '../base/checks'
+import { codeOf } from '../base/thrown'
 import { orAborted } from '../base/waiting'
 import { SecretStoreError } from '../errors'
 import { isPath } from '../input/params'
@@ -111,8 +112,8 @@ export async function readingFiles<T>(label: string, work: () => Promise<T>): Pr
 
 /** What the system said, such as `ENOENT`. */
 export function systemCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : 'an error'
+  const code = codeOf(error) ?? ''
+  return /^E[A-Z0-9]+$/.test(code) ? code : 'an error'
 }
 
 export function checkPath(path: unknown, label: string): string {

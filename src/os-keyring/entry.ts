@@ -1,3 +1,4 @@
+import { isBytes } from '../base/bytes'
 import { orAborted, Turns } from '../base/waiting'
 import { SecretStoreError } from '../errors'
 import { decodeKeyringEntry, encodeKeyringEntry } from './entry-secret'
@@ -155,5 +156,5 @@ function ownBytes(found: ArrayLike<number> | null | undefined): Uint8Array | und
 }
 
 function wipe(found: unknown): void {
-  if (Array.isArray(found) || found instanceof Uint8Array) found.fill(0)
+  if (Array.isArray(found) || isBytes(found)) found.fill(0)
 }

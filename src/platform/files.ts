@@ -1,6 +1,7 @@
 import { constants, type Stats, statSync } from 'node:fs'
 import { chmod, type FileHandle, lstat, open, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { codeOf } from '../base/thrown'
 
 /** The file system, as little of it as a store needs. Errors are Node's own; the caller gives them their code. */
 
@@ -77,7 +78,7 @@ export async function unless<T>(work: Promise<T>, ...codes: readonly string[]): 
   try {
     return await work
   } catch (error) {
-    if (error instanceof Error && 'code' in error && codes.includes(error.code as string)) return undefined
+    if (codes.includes(codeOf(error) ?? '')) return undefined
     throw error
   }
 }

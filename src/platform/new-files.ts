@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { link, mkdir, open, rename, rmdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { codeOf } from '../base/thrown'
 import { openAttempts, PRIVATE_DIRECTORY, removeFile, removeTree, status, unless } from './files'
 import { syncHandle } from './sync'
 
@@ -81,7 +82,7 @@ function existing(path: string): Error {
 }
 
 function isExisting(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EEXIST'
+  return codeOf(error) === 'EEXIST'
 }
 
 /** Gives a file the name of another, whose place it takes. On disk when it resolves. */

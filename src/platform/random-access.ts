@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { codeOf } from '../base/thrown'
 import { openRegular } from './files'
 
 /** A regular file, of which parts are read. No link leads to it. */
@@ -47,7 +48,7 @@ export function readPartSync(path: string, start: number, end: number): Uint8Arr
   try {
     file = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Uint8Array()
+    if (codeOf(error) === 'ENOENT') return new Uint8Array()
     throw error
   }
   try {

@@ -1,3 +1,5 @@
+import { isError } from '../base/thrown'
+
 /** Says something to whoever runs the process, through the channel Node has for it. */
 export function warn(message: string): void {
   process.emitWarning(message, 'SecretStoreWarning')
@@ -5,5 +7,5 @@ export function warn(message: string): void {
 
 /** As `warn`, for an error that reaches nobody else. */
 export function warnOf(error: unknown): void {
-  warn(error instanceof Error ? error.message : 'secret-store: something failed in the background')
+  warn(isError(error) ? error.message : 'secret-store: something failed in the background')
 }

@@ -1,4 +1,5 @@
 import { compare, keyAfter } from '../base/bytes'
+import { isPromise } from '../base/thrown'
 import type { Keyring } from '../crypto/keyring'
 import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../format/head'
 import type { CommitQueue } from './commit/queue'
@@ -76,7 +77,7 @@ export class RecordTally {
     let read = 0
     for (const row of found) {
       const visited = visit(row)
-      const besides = visited instanceof Promise ? await visited : visited
+      const besides = isPromise(visited) ? await visited : visited
       this.#meet(row, besides !== undefined)
       read += row.value.length + (besides ?? 0)
       if (read >= bytes) return true

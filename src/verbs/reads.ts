@@ -1,4 +1,5 @@
 import { equal } from '../base/bytes'
+import { isPromise } from '../base/thrown'
 import type { StoreContext } from '../context'
 import type { Keyring } from '../crypto/keyring'
 import type { KnownRecord, StoredRecord } from '../format/record'
@@ -16,7 +17,7 @@ export async function read<T>(engine: Engine, lookup: Lookup<T>): Promise<T> {
   let step = lookup.next()
   while (!step.done) {
     const value = engine.get(step.value)
-    step = lookup.next(value instanceof Promise ? await value : value)
+    step = lookup.next(isPromise(value) ? await value : value)
   }
   return step.value
 }

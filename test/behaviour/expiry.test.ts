@@ -1,6 +1,6 @@
-import { account } from 'app-secret-store'
+import { account, type SecretStore } from 'app-secret-store'
 import { describe, expect, test, vi } from '../support/runner'
-import { openOver, stores, TestClock } from '../support/stores'
+import { memoryStore, newLocation, openOver, openStore, stores, TestClock } from '../support/stores'
 
 const target = { scope: account, name: 'n' }
 
@@ -21,6 +21,27 @@ describe.each(['LevelDB', 'memory'] as const)('expiry over %s', (engine) => {
       expect(store.getSync(target)).toBeUndefined()
       expect((await store.list({ scope: account })).data).toEqual([])
       expect(await store.delete(target)).toBeUndefined()
+    }
+  })
+
+  test('goes by the clock of the process as it is at each call, also one that was exchanged since', async () => {
+    const open = async (): Promise<SecretStore> =>
+      engine === 'memory' ? memoryStore() : openStore(await newLocation())
+    const early = await open()
+    const seconds = Math.floor(Date.now() / 1000)
+    await early.set({ ...target, payload: 'p', expires_at: seconds + 1000 })
+    vi.useFakeTimers({ toFake: ['Date'], now: (seconds + 1000) * 1000 })
+    try {
+      expect(await early.get(target)).toBeUndefined()
+      const late = await open()
+      await late.set({ ...target, payload: 'p', expires_at: seconds + 1500 })
+      expect(await late.get(target)).toBe('p')
+      vi.useRealTimers()
+      expect(await late.get(target)).toBe('p')
+      vi.useFakeTimers({ toFake: ['Date'], now: (seconds + 1500) * 1000 })
+      expect(await late.get(target)).toBeUndefined()
+    } finally {
+      vi.useRealTimers()
     }
   })
 

@@ -1,3 +1,4 @@
+import { isError } from '../../base/thrown'
 import { orAborted } from '../../base/waiting'
 
 /** Where a backup goes, whatever it is. */
@@ -67,7 +68,7 @@ function nodeSink(stream: NodeWritable): Sink {
       ),
     async abort(reason) {
       ended.abort(reason)
-      stream.destroy(reason instanceof Error ? reason : undefined)
+      stream.destroy(isError(reason) ? reason : undefined)
     },
   }
 }

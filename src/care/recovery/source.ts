@@ -1,3 +1,4 @@
+import { codeOf } from '../../base/thrown'
 import { readKeyringFile } from '../../crypto/keyring'
 import { corrupt, SecretStoreError } from '../../errors'
 import { DATA_DIRECTORY, KEYRING_FILE, MAX_KEYRING_BYTES, STAGED_KEYRING_FILE } from '../../format/constants'
@@ -29,7 +30,7 @@ export async function readDamagedKeyring(directory: string): Promise<Uint8Array>
 function isDamage(error: unknown): boolean {
   if (!(error instanceof SecretStoreError)) return false
   const { cause } = error
-  return error.code === 'ERR_CORRUPT' || (cause instanceof Error && 'code' in cause && cause.code === 'EIO')
+  return error.code === 'ERR_CORRUPT' || codeOf(cause) === 'EIO'
 }
 
 /** Where a damaged store is. @throws {SecretStoreError} `ERR_NOT_FOUND`, `ERR_NOT_A_STORE`, `ERR_IO`. */

@@ -1,3 +1,4 @@
+import { codeOf, isError } from '../../base/thrown'
 import { SecretStoreError } from '../../errors'
 
 /** Runs work on files or streams; what the system refuses gets the code `ERR_IO`, or `ERR_EXISTS`. */
@@ -11,8 +12,8 @@ export async function system<T>(label: string, work: () => Promise<T>): Promise<
 
 /** What work has failed with, with a code if it is the system's. */
 export function systemError(label: string, cause: unknown): unknown {
-  if (cause instanceof SecretStoreError || !(cause instanceof Error && 'syscall' in cause)) return cause
-  if ('code' in cause && cause.code === 'EEXIST') return alreadyThere(label, cause)
+  if (cause instanceof SecretStoreError || !(isError(cause) && 'syscall' in cause)) return cause
+  if (codeOf(cause) === 'EEXIST') return alreadyThere(label, cause)
   const message = `${label}: expected to read and write it, got a refusal by the system`
   return new SecretStoreError('ERR_IO', message, { cause })
 }

@@ -1,3 +1,4 @@
+import { codeOf, isError } from '../../base/thrown'
 import { corrupt, SecretStoreError } from '../../errors'
 
 /** What LevelDB's errors are in the store's codes. */
@@ -18,8 +19,8 @@ const DAMAGE = /No such file|does not exist|Corruption|corrupted|exists \(error_
 
 export function openError(error: unknown): SecretStoreError {
   if (error instanceof SecretStoreError) return error
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
-  const code = 'code' in cause ? cause.code : undefined
+  const cause = isError(error) && isError(error.cause) ? error.cause : (error as Error)
+  const code = codeOf(cause)
   if (code === 'LEVEL_LOCKED') {
     return new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got another one', { cause })
   }
@@ -31,7 +32,7 @@ export function openError(error: unknown): SecretStoreError {
 
 export function readError(error: unknown): Error {
   if (error instanceof SecretStoreError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = codeOf(error)
   if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') {
     return closed(error)
   }
