@@ -33,6 +33,8 @@ const requireOnDemand: NonNullable<Options['plugins']>[number] = {
     return { code: rewritten }
   },
 }
+  // What a context of jest with jsdom lacks.
+  inject: ['src/platform/injected.ts'],
 
 export default defineConfig([
   { ...shared, format: 'esm' },

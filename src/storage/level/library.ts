@@ -1,4 +1,5 @@
 import type { Level } from 'level'
+import { loadWithEncoders } from '../../platform/text'
 import { noBinary } from './errors'
 
 export type { Level }
@@ -11,7 +12,7 @@ export type { Level }
  */
 export async function loadLevel(): Promise<typeof import('level')> {
   try {
-    return await import('level')
+    return await loadWithEncoders(() => import('level'))
   } catch (cause) {
     throw noBinary(cause)
   }
