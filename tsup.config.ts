@@ -3,6 +3,19 @@ import { defineConfig, type Options } from 'tsup'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
+/**
+ * At the head of each file of types, so that they hold without @types/node, and with no more than `lib: es2022`. These
+ * interfaces are empty but for what the app's own types say of them.
+ */
+const DECLARED = `/// <reference lib="esnext.disposable" />
+declare global {
+  interface AbortSignal {}
+  interface Request {}
+  interface Response {}
+  interface WritableStream<W = any> {}
+}
+`
+
 const shared: Options = {
   entry: {
     index: 'src/index.ts',
@@ -17,9 +30,11 @@ const shared: Options = {
   outDir: 'dist',
   target: 'node20',
   platform: 'node',
-  dts: true,
+  dts: { banner: DECLARED },
   // Older than `node:` is nothing we support; without this the prefix is stripped.
   removeNodeProtocol: false,
+  // What a context of jest with jsdom lacks.
+  inject: ['src/platform/injected.ts'],
 }
 
 /** jest runs CommonJS in a way that has no `import()`, so what is loaded on demand is loaded by `require` there. */
@@ -33,8 +48,6 @@ const requireOnDemand: NonNullable<Options['plugins']>[number] = {
     return { code: rewritten }
   },
 }
-  // What a context of jest with jsdom lacks.
-  inject: ['src/platform/injected.ts'],
 
 export default defineConfig([
   { ...shared, format: 'esm' },
