@@ -75,7 +75,7 @@ test('package.json says what a publication needs', () => {
   expect(manifest.private).toBeUndefined()
 })
 
-test.each(['package-lock.json', 'bench/package-lock.json'])(
+test.each(['package-lock.json', 'bench/package-lock.json', 'test/system/tools/package-lock.json'])(
   '%s names no registry, and has each package’s hash',
   async (path) => {
     const { packages } = JSON.parse(await readFile(fromRoot(path), 'utf8')) as {
