@@ -1,12 +1,11 @@
-import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { fromRoot } from '../../support/paths'
 import { npmProject, type Ran, run, runNode, useWorkplace } from './workplace'
 
 // The recipes of docs/bundling.md, as they stand there. What they make runs in a place without `node_modules`.
 
-const place = useWorkplace()
 let project: string
 
 interface Recipe {
@@ -33,10 +32,12 @@ function readRecipe(section: string): Recipe {
   }
 }
 
-beforeAll(async () => {
-  if (place() === undefined) return
-  project = await npmProject(place(), 'bundlers')
+const place = useWorkplace(async (ready) => {
+  project = await npmProject(ready, 'bundlers')
   await cp(join(project, 'program.mjs'), join(project, 'app.mjs'))
+  // Optional packages are looked for beside the bundle, never where it was made.
+  await mkdir(join(project, 'node_modules/sodium-native'))
+  await writeFile(join(project, 'node_modules/sodium-native/index.js'), "console.log('loaded where it was made')")
 })
 
 /** Follows a recipe. @returns A folder with what is in `dist`, away from the project. */
@@ -59,7 +60,7 @@ let folders = 0
 /** Beside the projects, where no package of theirs is found. The tools are: none of them is a part of the library. */
 async function newFolder(): Promise<string> {
   const folder = join(place().folder, `away-${++folders}`)
-  await run(place().folder, ['mkdir', folder])
+  await mkdir(folder)
   return folder
 }
 

@@ -1,17 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transform } from 'esbuild'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { npmProject, runNode, useWorkplace } from './workplace'
 
 // The checks of disk stores under other test runners. Each has realms of its own: what `node:fs` throws there is no `Error`.
 
-const place = useWorkplace()
 let project: string
 
-beforeAll(async () => {
-  if (place() === undefined) return
-  project = await npmProject(place(), 'runners')
+const place = useWorkplace(async (ready) => {
+  project = await npmProject(ready, 'runners')
   for (const name of ['checks', 'checks.test']) {
     const source = (await readFile(join(project, `${name}.mjs`), 'utf8')).replace('./checks.mjs', './checks.cjs')
     await writeFile(join(project, `${name}.cjs`), (await transform(source, { format: 'cjs', platform: 'node' })).code)

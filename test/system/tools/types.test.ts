@@ -1,20 +1,18 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { npmProject, runNode, useWorkplace } from './workplace'
 
 // The declarations under each TypeScript that is in use, with `skipLibCheck: false`: a mistake in them is an app's mistake.
 
-const place = useWorkplace()
 /** Not below the tools, where types of Node would be found. */
 let folder: string
 let project: string
 
-beforeAll(async () => {
-  if (place() === undefined) return
+const place = useWorkplace(async (ready) => {
   folder = await mkdtemp(join(tmpdir(), 'secret-store-types-'))
-  project = await npmProject({ ...place(), folder }, 'types')
+  project = await npmProject({ ...ready, folder }, 'types')
 })
 
 afterAll(async () => {

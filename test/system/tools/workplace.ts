@@ -61,7 +61,7 @@ export function runNode(cwd: string, args: readonly string[], env: Record<string
   return run(cwd, [process.execPath, ...args], env)
 }
 
-async function expectDone(ran: Promise<Ran>, what: string): Promise<string> {
+export async function expectDone(ran: Promise<Ran>, what: string): Promise<string> {
   const { status, output } = await ran
   if (status !== 0) throw new Error(`${what}: expected it to end with 0, got ${status}\n${output}`)
   return output
@@ -79,8 +79,10 @@ export async function npmProject({ folder, tarball }: Workplace, name: string): 
 /**
  * The workplace of a file of tests. Where the registry cannot be reached, its tests are skipped with the reason, unless
  * REQUIRE_TOOLS says that it can be.
+ *
+ * @param setUp - What the file installs besides.
  */
-export function useWorkplace(): () => Workplace {
+export function useWorkplace(setUp: (place: Workplace) => Promise<unknown>): () => Workplace {
   let place: Workplace | undefined
   let reason: string | undefined
   beforeAll(async () => {
@@ -88,13 +90,15 @@ export function useWorkplace(): () => Workplace {
     try {
       const tools = await toolsInstalled()
       await symlink(tools, join(folder, 'node_modules'))
-      place = { tools, tarball: await packed(), folder }
+      const ready = { tools, tarball: await packed(), folder }
+      await setUp(ready)
+      place = ready
     } catch (error) {
       await rm(folder, { recursive: true, force: true })
       const { message } = error as Error
       const isUnreachable = /ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|ENOTCACHED|network/.test(message)
       if (!isUnreachable || process.env['REQUIRE_TOOLS']) throw error
-      reason = `the npm registry cannot be reached: ${message.split('\n').at(1) ?? message}`
+      reason = `the npm registry cannot be reached: ${message.split('\n').slice(0, 2).join(' ')}`
     }
   })
   afterAll(async () => {
