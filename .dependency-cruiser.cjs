@@ -40,7 +40,7 @@ const onDemand = [
 module.exports = {
   forbidden: [
     ...upward,
-    only('level-in-one-file', '^src/storage/level/engine\\.ts$', '^(node_modules/)?level(/|$)'),
+    only('level-in-one-file', '^src/storage/level/library\\.ts$', '^(node_modules/)?level(/|$)'),
     only('noble-in-crypto', '^src/crypto/', '@noble/'),
     only('encodings-in-two-places', '^src/(crypto/|base/bytes\\.ts$)', '@scure/'),
     {
@@ -56,7 +56,7 @@ module.exports = {
       from: { path: '^src/cli/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(cli/|index\\.ts$|(stripe|os-keyring|migrate)/index\\.ts$|platform/optional-peer\\.ts$)',
+        pathNot: '^src/(cli/|index\\.ts$|(stripe|os-keyring|migrate)/index\\.ts$|platform/(optional-peer|sync)\\.ts$)',
       },
     },
     only('cli-libraries-in-cli', '^src/cli/', '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/)'),

@@ -3,6 +3,19 @@ import { defineConfig, type Options } from 'tsup'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
+/**
+ * At the head of each file of types, so that they hold without @types/node, and with no more than `lib: es2022`. These
+ * interfaces are empty but for what the app's own types say of them.
+ */
+const DECLARED = `/// <reference lib="esnext.disposable" />
+declare global {
+  interface AbortSignal {}
+  interface Request {}
+  interface Response {}
+  interface WritableStream<W = any> {}
+}
+`
+
 const shared: Options = {
   entry: {
     index: 'src/index.ts',
@@ -20,16 +33,21 @@ const shared: Options = {
   outDir: 'dist',
   target: 'node20',
   platform: 'node',
-  dts: true,
+  dts: { banner: DECLARED },
   // Older than `node:` is nothing we support; without this the prefix is stripped.
   removeNodeProtocol: false,
+  // What a context of jest with jsdom lacks.
+  inject: ['src/platform/injected.ts'],
 }
 
 /** jest runs CommonJS in a way that has no `import()`, so what is loaded on demand is loaded by `require` there. */
 const requireOnDemand: NonNullable<Options['plugins']>[number] = {
   name: 'require-on-demand',
   renderChunk(code) {
-    const rewritten = code.replaceAll(/\bimport\(("\.\/[^"]+")\)/g, 'Promise.resolve().then(() => require($1))')
+    const rewritten = code.replaceAll(
+      /\bimport\(("(?:\.\/[^"]+|level)")\)/g,
+      'Promise.resolve().then(() => require($1))',
+    )
     return { code: rewritten }
   },
 }

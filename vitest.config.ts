@@ -13,6 +13,7 @@ const EXCHANGE_MODULES = [
   'test/contract/aead.test.ts',
   'test/unit/care/index.test.ts',
   'test/unit/care/rekey/*.test.ts',
+  'test/unit/errors.test.ts',
   'test/unit/cli/transcripts.test.ts',
   'test/unit/keys/keys.test.ts',
   'test/unit/os-keyring/os-keyring.test.ts',

@@ -45,6 +45,8 @@ export type SecretStoreErrorCode =
   | 'ERR_UNSUPPORTED_VERSION'
   /** The file system refused: permission, space, file handles. */
   | 'ERR_IO'
+  /** LevelDB's native binary is not where the app looks for it, or not for this system. */
+  | 'ERR_NO_BINARY'
   /** The system has no keyring that could keep a key: none runs, or what there is would not outlive a reboot. */
   | 'ERR_NO_KEYRING'
   /** The system keyring is locked, and was not unlocked in time. */

@@ -19,14 +19,31 @@ export type {
   RotateOptions,
   ViewOptions,
 } from './input/options'
-export type { BatchOperation, FindParams, ListParams, SetParams, TargetParams } from './input/params'
+export type {
+  BatchOperation,
+  ExpandListedPayloads,
+  ExpandPayload,
+  FindParams,
+  ListParams,
+  SetParams,
+  TargetParams,
+} from './input/params'
 export type { RecoverOptions, RestoreOptions } from './input/restore-options'
 export { type PassphraseOptions, passphrase } from './keys/passphrase'
 export type { KeyProvider } from './keys/provider'
 export { type RawKeyOptions, rawKey } from './keys/raw-key'
 export { generateRecoveryCode, type RecoveryCodeOptions, recoveryCode } from './keys/recovery-code'
 export type { KeySlotInfo } from './keys/slot-info'
-export { account, type ChangeEvent, type DeletedSecret, type Scope, type Secret, type SecretList, user } from './model'
+export {
+  account,
+  type ChangeEvent,
+  type DeletedSecret,
+  type Scope,
+  type Secret,
+  type SecretList,
+  type SecretWithPayload,
+  user,
+} from './model'
 export { SecretStore } from './store'
 export type { Listing } from './verbs/listing'
 export type { SecretView } from './view'

@@ -45,6 +45,12 @@ export interface Secret {
   payload?: string
 }
 
+/** A secret whose payload was asked for with `expand`. */
+export interface SecretWithPayload extends Secret {
+  /** Text: a verb that is to expand a payload of bytes throws. */
+  payload: string
+}
+
 /** What `delete` returns. */
 export interface DeletedSecret extends Secret {
   /** Always `true`. */
@@ -52,7 +58,7 @@ export interface DeletedSecret extends Secret {
 }
 
 /** One page. */
-export interface SecretList {
+export interface SecretList<S extends Secret = Secret> {
   /** Always `list`, as in Stripe's API. */
   object: 'list'
   /** Where Stripe's API has it. */
@@ -60,7 +66,7 @@ export interface SecretList {
   /** Whether more follow in the direction that was asked for. */
   has_more: boolean
   /** In order of name, by UTF-8 bytes (`names: 'sealed'`: in a fixed order of no meaning). */
-  data: Secret[]
+  data: S[]
 }
 
 /** Which secrets never mix: each connected account and mode is a store of its own. */

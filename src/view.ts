@@ -3,6 +3,8 @@ import type { StoreContext } from './context'
 import { payloadText } from './format/record-shape'
 import {
   type BatchOperation,
+  type ExpandListedPayloads,
+  type ExpandPayload,
   type FindParams,
   type FindRequest,
   type ListParams,
@@ -16,7 +18,7 @@ import {
   type Target,
   type TargetParams,
 } from './input/params'
-import { type ChangeEvent, type DeletedSecret, type Secret, toSecret } from './model'
+import { type ChangeEvent, type DeletedSecret, type Secret, type SecretWithPayload, toSecret } from './model'
 import { Listing } from './verbs/listing'
 import type { Place, Reach, Restriction } from './verbs/reach'
 import { findPayload, findRecord, type Lookup, read, readNow } from './verbs/reads'
@@ -64,6 +66,8 @@ export class SecretView {
    * @throws {SecretStoreError} `ERR_ACCESS_DENIED`, `ERR_FAILED`, `ERR_CLOSED`; `ERR_CORRUPT` if the one to be replaced
    *   has to be read, because this process has not written it, and cannot be.
    */
+  set(params: SetParams & ExpandPayload): Promise<SecretWithPayload>
+  set(params: SetParams): Promise<Secret>
   async set(params: SetParams): Promise<Secret> {
     const request = parseSet(params, this.#limits())
     return this.#context.queue.submit(setOperation(this.#context, this.#place(request), request))
@@ -76,11 +80,15 @@ export class SecretView {
    * @throws {TypeError} If the payload is to be expanded and is bytes: `getBytes` reads those.
    * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_ACCESS_DENIED`, `ERR_CLOSED`.
    */
+  find(params: FindParams & ExpandPayload): Promise<SecretWithPayload | undefined>
+  find(params: FindParams): Promise<Secret | undefined>
   async find(params: FindParams): Promise<Secret | undefined> {
     return read(this.#context.engine, this.#find(parseFind(params)))
   }
 
   /** `find` without a promise. @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY` while the store compacts. */
+  findSync(params: FindParams & ExpandPayload): SecretWithPayload | undefined
+  findSync(params: FindParams): Secret | undefined
   findSync(params: FindParams): Secret | undefined {
     return readNow(this.#context.engine, this.#find(parseFind(params)))
   }
@@ -108,6 +116,8 @@ export class SecretView {
    *
    * @throws {SecretStoreError} `ERR_CURSOR` if the cursor is not (or no longer) the id of a secret of this scope.
    */
+  list(params: ListParams & ExpandListedPayloads): Listing<SecretWithPayload>
+  list(params: ListParams): Listing
   list(params: ListParams): Listing {
     const read = () => {
       const request = parseList(params)
@@ -123,6 +133,8 @@ export class SecretView {
    * @returns What was deleted, or `undefined` if there was nothing.
    * @throws As `set`.
    */
+  delete(params: FindParams & ExpandPayload): Promise<(DeletedSecret & SecretWithPayload) | undefined>
+  delete(params: FindParams): Promise<DeletedSecret | undefined>
   async delete(params: FindParams): Promise<DeletedSecret | undefined> {
     const request = parseFind(params, 'delete')
     return this.#context.queue.submit(deleteOperation(this.#context, this.#place(request), request))

@@ -1,11 +1,17 @@
 import type { SecretStoreError } from '../errors'
-import type { Target } from '../input/params'
+import type { FindParams, SetParams, Target } from '../input/params'
 import { checkVerbs } from '../input/store'
+import type { DeletedSecret, Secret } from '../model'
 import type { SecretView } from '../view'
 import { type CacheEntry, decodeCacheEntry, encodeCacheEntry } from './entry'
 
 /** A `SecretStore`, or a view of one. */
-export type CacheStore = Pick<SecretView, 'getBytes' | 'set' | 'delete'>
+export interface CacheStore extends Pick<SecretView, 'getBytes'> {
+  /** As `set` of the store. */
+  set(params: SetParams): Promise<Secret>
+  /** As `delete` of the store. */
+  delete(params: FindParams): Promise<DeletedSecret | undefined>
+}
 
 /** Entries in the store: secrets with a prefix to their names. None that is the app's own is overwritten or deleted. */
 export class KeptEntries {

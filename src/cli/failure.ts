@@ -60,6 +60,7 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ERR_LAST_KEY: [EXIT.refused, 'add another key first, or replace this one: `secret-store keys replace`'],
   ERR_CURSOR: [EXIT.refused, '`secret-store list` shows the ids'],
   ERR_UNSUPPORTED_VERSION: [EXIT.refused, 'update secret-store'],
+  ERR_NO_BINARY: [EXIT.refused, 'install the package anew, on this system: `npm install app-secret-store`'],
   ERR_NO_KEYRING: [EXIT.refused, 'start the system keyring, or use another key, such as --recovery'],
   ERR_KEYRING_LOCKED: [
     EXIT.locked,

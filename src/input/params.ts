@@ -23,6 +23,12 @@ export interface FindParams extends TargetParams {
   readonly expand?: readonly 'payload'[]
 }
 
+/** With this in its parameters, a verb returns the secret with its payload. */
+export interface ExpandPayload {
+  /** One field is all there is to expand. */
+  readonly expand: readonly ['payload', ...'payload'[]]
+}
+
 /** What `set` takes. */
 export interface SetParams extends FindParams {
   /** Text or bytes, not empty; up to 16 MiB unless the store was opened with another `maxPayloadBytes`. */
@@ -43,6 +49,12 @@ export interface ListParams {
   readonly ending_before?: string
   /** `['data.payload']` returns each secret with its payload. @defaultValue none: payloads are left out */
   readonly expand?: readonly 'data.payload'[]
+}
+
+/** With this in its parameters, `list` returns each secret with its payload. */
+export interface ExpandListedPayloads {
+  /** One field is all there is to expand. */
+  readonly expand: readonly ['data.payload', ...'data.payload'[]]
 }
 
 /** One step of a `batch`: a `set` or a `delete`, with the parameters of that method. */

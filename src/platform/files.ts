@@ -113,7 +113,9 @@ export async function* filePieces(path: string): AsyncGenerator<Uint8Array, void
   try {
     // One more than there is, so that a short file is read at once; it may have grown since.
     for (let left = (await file.stat()).size + 1; ; ) {
-      const { bytesRead, buffer } = await file.read(new Uint8Array(Math.min(PIECE_BYTES, Math.max(1, left))))
+      const buffer = new Uint8Array(Math.min(PIECE_BYTES, Math.max(1, left)))
+      // Yarn's Plug'n'Play reads nothing where the length is left out.
+      const { bytesRead } = await file.read(buffer, 0, buffer.length)
       if (bytesRead === 0) return
       left -= bytesRead
       yield buffer.subarray(0, bytesRead)

@@ -4,6 +4,7 @@ import { link, mkdir, open, rename, rmdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf } from '../base/thrown'
 import { openAttempts, PRIVATE_DIRECTORY, removeFile, removeTree, status, unless } from './files'
+import { syncHandle } from './sync'
 
 /** How files and directories come into being, and get their names: whole, or not at all. */
 
@@ -20,7 +21,7 @@ export async function writeNewFile(path: string, bytes: Uint8Array): Promise<voi
   const file = await open(path, 'wx', PRIVATE_FILE)
   try {
     await file.writeFile(bytes)
-    await file.sync()
+    await syncHandle(file)
   } finally {
     await file.close()
   }
@@ -52,7 +53,7 @@ export async function newFile(path: string): Promise<NewFile> {
       await file.appendFile(bytes)
     },
     async close() {
-      await file.sync()
+      await syncHandle(file)
       await file.close()
       await nameFile(partial, target)
     },
@@ -158,7 +159,7 @@ export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return
   const directory = await open(path, constants.O_RDONLY)
   try {
-    await directory.sync()
+    await syncHandle(directory)
   } finally {
     await directory.close()
   }

@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
-import { createRequire } from 'node:module'
+// Not `createRequire` by its name: webpack would try to follow it.
+import Module from 'node:module'
 import { dirname, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -14,7 +15,7 @@ const MODULES = 'node_modules'
  */
 export function loadPeer(name: string, here: string | undefined = thisFile()): unknown {
   const path = here && findPeer(name, here)
-  return path ? createRequire(path)(path) : undefined
+  return path ? Module.createRequire(path)(path) : undefined
 }
 
 /**
@@ -27,7 +28,7 @@ export function findPeer(name: string, here: string | undefined = thisFile()): s
   const root = here && appOf(here)
   if (!here || !root) return undefined
   try {
-    const found = createRequire(here).resolve(name)
+    const found = Module.createRequire(here).resolve(name)
     const modules = join(root, MODULES)
     // A link in there may lead elsewhere: it is the app's all the same.
     const isOwn = found.startsWith(modules + sep) || found.startsWith(realpathSync(join(modules, name)) + sep)
@@ -49,7 +50,8 @@ function appOf(here: string): string | undefined {
 
 /** `undefined` where a bundler has left nothing of it. */
 function thisFile(): string | undefined {
+  // First, since `import.meta.url` in a bundle of webpack is a path of the machine that made it.
+  if (typeof __filename === 'string') return __filename
   const url = import.meta.url as string | undefined
-  if (url !== undefined) return url.startsWith('file:') ? fileURLToPath(url) : undefined
-  return typeof __filename === 'string' ? __filename : undefined
+  return url?.startsWith('file:') ? fileURLToPath(url) : undefined
 }

@@ -1,6 +1,6 @@
 import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { SecretCache } from '../../src/cache/index'
 import { account, SecretStore, SecretStoreError, type SecretStoreErrorCode, user } from '../../src/index'
 import { osKeyring } from '../../src/os-keyring/index'
@@ -127,6 +127,16 @@ const PRODUCERS: Readonly<Record<Exclude<SecretStoreErrorCode, 'ERR_NO_SYNC'>, (
     const file = join(await temporaryDirectory(), 'file')
     await writeFile(file, '')
     return openStore(join(file, 'secrets'))
+  },
+  ERR_NO_BINARY: async () => {
+    vi.doMock('level', () => {
+      throw new Error('No native build was found')
+    })
+    try {
+      return await openStore(await newLocation())
+    } finally {
+      vi.doUnmock('level')
+    }
   },
   ERR_NO_KEYRING: () =>
     openByKeyring((keyring) => {

@@ -1,6 +1,7 @@
 import { open, unlink } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { BatchOperation, LongOptions, SecretView } from 'app-secret-store'
+import { syncHandle } from '../../platform/sync'
 import { decodeEntries, type Entry, encodeEntries, type FileFormat, textOf } from '../entries'
 import { refused, usage } from '../failure'
 import { readInput, readStream } from '../io'
@@ -127,7 +128,7 @@ async function writeNew(path: string, text: string): Promise<void> {
   })
   try {
     await file.writeFile(text)
-    await file.sync()
+    await syncHandle(file)
   } catch (error) {
     await unlink(path)
     throw error

@@ -1,4 +1,3 @@
-import { Level } from 'level'
 import { equal } from '../../base/bytes'
 import { SecretStoreError } from '../../errors'
 import { fileGeneration, joinPath, openAttempts, removeTree } from '../../platform/files'
@@ -16,6 +15,7 @@ import {
 import { ERASURE_ROWS, HEAD_ROW } from '../keyspace'
 import { refusal } from '../refusal'
 import { closed, lockLost, openError, readError } from './errors'
+import { type Level, loadLevel } from './library'
 import { expectReadableLogs } from './logs'
 
 /** What `level` is on Node; its types promise no more than what it is in browsers too. */
@@ -238,6 +238,7 @@ function generationOf(directory: string): string | undefined {
 }
 
 async function openDatabase(directory: string, create: boolean, attempts: number): Promise<Database> {
+  const { Level } = await loadLevel()
   for (let attempt = 1; ; attempt++) {
     // A second open in another thread of this process would fail, but not before it has dropped the lock of the first.
     // A new database begins to open by itself, so this is looked at before there is one.

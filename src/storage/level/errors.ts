@@ -8,6 +8,13 @@ export function lockLost(other: string): SecretStoreError {
   return new SecretStoreError('ERR_LOCKED', `store: expected to be its only opener, got ${other}`)
 }
 
+export function noBinary(cause: unknown): SecretStoreError {
+  const todo = "in a bundle, put classic-level's folder prebuilds beside it (docs/bundling.md)"
+  return new SecretStoreError('ERR_NO_BINARY', `LevelDB: expected its native binary, got none that loads; ${todo}`, {
+    cause,
+  })
+}
+
 /** Files that are missing, and what LevelDB itself finds wrong with them. */
 const DAMAGE = /No such file|does not exist|Corruption|corrupted|exists \(error_if_exists/
 

@@ -51,6 +51,7 @@ const CODES: Readonly<Record<SecretStoreErrorCode, true>> = {
   ERR_UNSAFE_LOCATION: true,
   ERR_UNSUPPORTED_VERSION: true,
   ERR_IO: true,
+  ERR_NO_BINARY: true,
   ERR_NO_KEYRING: true,
   ERR_KEYRING_LOCKED: true,
   ERR_NO_KEYRING_ENTRY: true,

@@ -29,13 +29,23 @@ const FORBIDDEN = [
   'app-secret-store',
 ]
 
-const BUILT_IN = ['node:buffer', 'node:crypto', 'node:fs', 'node:fs/promises', 'node:module', 'node:path', 'node:url']
+const BUILT_IN = [
+  'node:buffer',
+  'node:crypto',
+  'node:fs',
+  'node:fs/promises',
+  'node:module',
+  'node:path',
+  'node:timers',
+  'node:url',
+  'node:util',
+]
 
 /**
  * A little more than there is: it is not to grow unnoticed. Some 900 of these are what the bundler needs to share errors,
  * bytes and files with the check of LevelDB's files, which is loaded when a directory is opened.
  */
-const AT_START_BYTES = 33_700
+const AT_START_BYTES = 34_200
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string
@@ -198,7 +208,15 @@ test.each(['migrate.js', 'migrate.cjs'])(
   async (name) => {
     const { names, code } = await reached(name)
     const packages = name.endsWith('.cjs') ? [] : ['@scure/base']
-    expect(names).toEqual([...packages, 'node:buffer', 'node:fs', 'node:fs/promises', 'node:path'])
+    expect(names).toEqual([
+      ...packages,
+      'node:buffer',
+      'node:fs',
+      'node:fs/promises',
+      'node:path',
+      'node:timers',
+      'node:util',
+    ])
     expect(code).not.toMatch(/\bimport\s*\(/)
   },
 )
@@ -206,11 +224,11 @@ test.each(['migrate.js', 'migrate.cjs'])(
 test.each(['keytar', 'keyv', 'unstorage'])(
   '%s loads nothing but what encodes bytes: not what it stands in for',
   async (name) => {
-    expect((await reached(`${name}.js`)).names.filter((loadedName) => loadedName !== 'node:buffer')).toEqual([
-      '@scure/base',
-    ])
+    // Node's encoders and timers stand in for globals that some test runners leave out.
+    const isOther = (loadedName: string): boolean => !['node:buffer', 'node:timers', 'node:util'].includes(loadedName)
+    expect((await reached(`${name}.js`)).names.filter(isOther)).toEqual(['@scure/base'])
     const { names, code } = await reached(`${name}.cjs`)
-    expect(names.filter((loadedName) => loadedName !== 'node:buffer')).toEqual([])
+    expect(names.filter(isOther)).toEqual([])
     expect(code).not.toMatch(/\bimport\s*\(/)
   },
 )

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { account, SecretStore, user } from '../../../src/index'
+import { account, type ListParams, SecretStore, user } from '../../../src/index'
 import * as surface from '../../../src/keytar/index'
 import { importFrom, keytar as keytarSource } from '../../../src/migrate/index'
 import { atLength } from '../../support/lengths'
@@ -154,10 +154,10 @@ describe('what a service has', () => {
     await setMany(store, 5, (n) => ({ scope: user('my-app'), name: `account-${n}`, payload: `password-${n}` }))
     const asked: unknown[] = []
     const watched = { get: store.get.bind(store), set: store.set.bind(store), delete: store.delete.bind(store) }
-    const list: typeof store.list = (params) => {
+    const list = ((params: ListParams) => {
       asked.push([params.scope, params.limit])
       return store.list(params)
-    }
+    }) as typeof store.list
     expect(await keytar({ ...watched, list }).findPassword('my-app')).toBe('password-0')
     expect(asked).toEqual([[user('my-app'), 1]])
   })

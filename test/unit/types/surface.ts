@@ -21,6 +21,7 @@ import type {
   SecretList,
   SecretStoreErrorCode,
   SecretView,
+  SecretWithPayload,
   SetParams,
   SlotContext,
   SlotParams,
@@ -79,6 +80,23 @@ export async function verbs(store: SecretStore, view: SecretView): Promise<void>
     for await (const secret of verbs.list(list)) same<Secret>()(secret)
     same<DeletedSecret | undefined>()(await verbs.delete(find))
     same<(Secret | DeletedSecret | undefined)[]>()(await verbs.batch(batch))
+  }
+  const payload = { ...target, expand: ['payload'] } as const
+  for (const verbs of [store, view]) {
+    same<string>()((await verbs.set({ ...payload, payload: 'p' })).payload)
+    same<SecretWithPayload | undefined>()(await verbs.find(payload))
+    same<string | undefined>()((await verbs.find({ scope: account, name: 'n', expand: ['payload'] }))?.payload)
+    same<string | undefined>()(verbs.findSync({ scope: account, name: 'n', expand: ['payload'] })?.payload)
+    same<string | undefined>()((await verbs.delete({ scope: account, name: 'n', expand: ['payload'] }))?.payload)
+    const listing = verbs.list({ scope: account, expand: ['data.payload'] })
+    same<Listing<SecretWithPayload>>()(listing)
+    same<string[]>()((await listing).data.map((secret) => secret.payload))
+    for await (const secret of listing) same<string>()(secret.payload)
+    // As before, where no more is asked for than a secret.
+    const find: (params: FindParams) => Promise<Secret | undefined> = verbs.find
+    const page: SecretList = await verbs.list({ scope: account, expand: ['data.payload'] })
+    same<FindParams>()({} as Parameters<typeof verbs.find>[0])
+    void [find, page]
   }
   const stop = view.on('change', (change) => same<ChangeEvent>()(change))
   same<() => void>()(stop)
@@ -169,6 +187,7 @@ export function everyCode(error: SecretStoreError): number {
     case 'ERR_UNSAFE_LOCATION':
     case 'ERR_UNSUPPORTED_VERSION':
     case 'ERR_IO':
+    case 'ERR_NO_BINARY':
     case 'ERR_NO_KEYRING':
     case 'ERR_KEYRING_LOCKED':
     case 'ERR_NO_KEYRING_ENTRY':
@@ -205,6 +224,8 @@ export function mistakes(store: SecretStore, secret: Secret): void {
   void store.get({ scope: 'account', name: 'n' })
   // @ts-expect-error get returns nothing but the payload
   void store.get({ scope: account, name: 'n', expand: ['payload'] })
+  // @ts-expect-error an unknown field beside one that is expanded
+  void store.find({ scope: account, name: 'n', expand: ['payload'], expiresAt: 1 })
   // @ts-expect-error a page expands data.payload
   void store.list({ scope: account, expand: ['payload'] })
   // @ts-expect-error the user scope has a user
