@@ -2,6 +2,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { fromRoot } from '../../support/paths'
+import { needElectron, run as runApp, useElectron } from '../electron/harness'
 import { npmProject, type Ran, run, runNode, useWorkplace } from './workplace'
 
 // The recipes of docs/bundling.md, as they stand there. What they make runs in a place without `node_modules`.
@@ -98,16 +99,18 @@ function expectNoBinary({ status, output }: Ran): void {
   expect(output).not.toContain('FAILED a store in memory')
 }
 
-test('webpack, for the main process of Electron', async () => {
+useElectron()
+
+test('webpack, in the main process of Electron', async (context) => {
+  needElectron(context)
   const recipe = recipes.find(({ title }) => title === 'webpack') as Recipe
-  const files = [...recipe.files].map(([name, text]) => [name, text.replace("'node'", "'electron-main'")] as const)
-  expect(files[0]?.[1]).toContain("target: 'electron-main'")
-  const folder = await follow({ ...recipe, files: new Map(files) })
-  const electron = process.env['ELECTRON_BIN']
-  // Electron as Node: its own V8, and the same binary.
-  if (electron) expect(await run(folder, [electron, 'app.cjs'], { ELECTRON_RUN_AS_NODE: '1' })).toEqual(DONE)
-  else console.warn('skipped in part: there is no Electron to run the bundle (ELECTRON_BIN), so Node runs it')
-  expect(await runBundle(folder)).toEqual(DONE)
+  const holder = join(await follow(recipes[0] as Recipe), 'app.cjs')
+  const config = recipe.files.get('webpack.config.cjs') as string
+  const forElectron = config.replace("'node'", "'electron-main'").replace('./app.mjs', './electron-main.mjs')
+  const folder = await follow({ ...recipe, files: new Map([['webpack.config.cjs', forElectron]]) })
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'bundled', main: 'app.cjs' }))
+  const { exitCode, stdout } = await runApp(folder, { userData: join(folder, 'user-data'), env: { HOLDER: holder } })
+  expect({ status: exitCode, output: stdout }).toEqual(DONE)
 })
 
 test('esbuild, to an ES module without the banner: ERR_NO_BINARY, too', async () => {

@@ -20,7 +20,7 @@ async function newProject(name: string, files: Record<string, string> = {}): Pro
   const manifest = { name, private: true, dependencies: { 'app-secret-store': `file:${place().tarball}` } }
   const all = { 'package.json': JSON.stringify(manifest), ...files }
   for (const [file, text] of Object.entries(all)) await writeFile(join(project, file), text)
-  for (const file of ['checks.mjs', 'program.mjs']) {
+  for (const file of ['checks.mjs', 'program.mjs', 'run-checks.mjs']) {
     await cp(fromRoot(`test/system/tools/projects/${file}`), join(project, file))
   }
   return project

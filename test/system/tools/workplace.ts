@@ -99,6 +99,7 @@ export function useWorkplace(setUp: (place: Workplace) => Promise<unknown>): () 
       const isUnreachable = /ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|ENOTCACHED|network/.test(message)
       if (!isUnreachable || process.env['REQUIRE_TOOLS']) throw error
       reason = `the npm registry cannot be reached: ${message.split('\n').slice(0, 2).join(' ')}`
+      console.warn(`skipped: what the packed library does with other tools: ${reason}`)
     }
   })
   afterAll(async () => {

@@ -212,7 +212,11 @@ export const checks = {
   async 'a store that another process holds is refused, and opens after its end'({ folder, holder }) {
     const location = join(folder, 'secrets')
     await withStore(location, () => undefined)
-    const child = spawn(process.execPath, [holder, 'hold', location], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [holder, 'hold', location], {
+      // For Electron: as Node.
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     const ended = new Promise((resolve) => child.once('exit', resolve))
     try {
       await new Promise((resolve, reject) => {

@@ -1,25 +1,8 @@
-/** Runs all checks, and prints how many there were. With `hold LOCATION` it is the holder of one of them. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { checks, hold } from './checks.mjs'
+/** Runs all checks. With `hold LOCATION` it is the holder of one of them. */
+import { hold } from './checks.mjs'
+import { runChecks } from './run-checks.mjs'
 
-const [, holder, word, location] = process.argv
-
-async function run() {
-  for (const [name, check] of Object.entries(checks)) {
-    const folder = await mkdtemp(join(tmpdir(), 'secret-store-check-'))
-    try {
-      await check({ folder, holder })
-    } catch (error) {
-      process.exitCode = 1
-      console.log(`FAILED ${name}: ${error.stack}`)
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  }
-  console.log(`${Object.keys(checks).length} checks`)
-}
+const [, program, word, location] = process.argv
 
 if (word === 'hold') hold(location)
-else run()
+else runChecks(program).then((failed) => process.exit(failed === 0 ? 0 : 1))
