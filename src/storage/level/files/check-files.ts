@@ -1,3 +1,4 @@
+import { codeOf } from '../../../base/thrown'
 import { SecretStoreError } from '../../../errors'
 import { DATA_DIRECTORY } from '../../../format/constants'
 import { entries, fileGeneration, filePieces, joinPath, readRegularFile, unless } from '../../../platform/files'
@@ -57,7 +58,7 @@ export async function checkFiles(
       return await system(DATA_DIRECTORY, () => checkOnce(directory, mostBytesAtOnce))
     } catch (error) {
       // Whoever has them open may just have exchanged some.
-      if (!(error instanceof SecretStoreError) || error.code !== 'ERR_CORRUPT') throw error
+      if (!mayBeAnothersDoing(error)) throw error
       if (before === (await pictureOf(directory))) throw error
       if (attempt === ATTEMPTS) {
         const message = 'store: expected to be its only opener, got changes to its files while they were read'
@@ -66,6 +67,12 @@ export async function checkFiles(
       await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS))
     }
   }
+}
+
+/** Contents that are none, or a file that was there a moment ago. */
+function mayBeAnothersDoing(error: unknown): boolean {
+  if (!(error instanceof SecretStoreError)) return false
+  return error.code === 'ERR_CORRUPT' || (error.code === 'ERR_IO' && codeOf(error.cause) === 'ENOENT')
 }
 
 /** LevelDB's files get other names, or CURRENT is written anew, whenever one of them goes. */

@@ -5,6 +5,7 @@ import { Level } from 'level'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { utf8 } from '../../../../../src/base/bytes'
 import { SecretStore } from '../../../../../src/index'
+import { RandomAccess } from '../../../../../src/platform/random-access'
 import { HEAD_ROW } from '../../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../../src/storage/level/engine'
 import { checkFiles } from '../../../../../src/storage/level/files/check-files'
@@ -219,5 +220,44 @@ describe('tables that are too long to look at before they are opened', () => {
     expect(vi.getTimerCount()).toBe(1)
     await engine.close()
     expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('a file that is gone as it is read', () => {
+  const gone = (): Error =>
+    Object.assign(new Error('ENOENT: no such file or directory'), { code: 'ENOENT', syscall: 'open' })
+
+  /** A database whose tables are read in a thread: too long for one look, and short enough to be read whole. */
+  async function directoryOf(): Promise<string> {
+    const location = await closedStore()
+    const store = await openStore(location)
+    await store.set({ scope: account, name: 'long', payload: new Uint8Array(300_000).fill(1) })
+    await store.compact()
+    await store.close()
+    return join(location, 'data')
+  }
+
+  test('was exchanged by whoever has the store open: it is looked at again, and then is somebody\u2019s', async () => {
+    const directory = await directoryOf()
+    let exchanges = 0
+    const open = vi.spyOn(RandomAccess, 'open')
+    onTestFinished(() => open.mockRestore())
+    const exchange = async (): Promise<never> => {
+      writeFileSync(join(directory, `note ${exchanges++}`), '')
+      throw gone()
+    }
+    open.mockImplementationOnce(exchange)
+    expect(await checkFiles(directory)).toBeInstanceOf(Function)
+    expect(exchanges).toBe(1)
+    open.mockImplementation(exchange)
+    await expect(checkFiles(directory)).rejects.toMatchObject({ code: 'ERR_LOCKED', cause: { code: 'ERR_IO' } })
+  })
+
+  test('is a refusal by the system where nothing else has changed', async () => {
+    const directory = await directoryOf()
+    const open = vi.spyOn(RandomAccess, 'open').mockRejectedValue(gone())
+    onTestFinished(() => open.mockRestore())
+    await expect(checkFiles(directory)).rejects.toMatchObject({ code: 'ERR_IO' })
+    expect(open).toHaveBeenCalledTimes(1)
   })
 })
