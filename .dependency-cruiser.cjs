@@ -75,7 +75,7 @@ module.exports = {
       from: {
         orphan: true,
         pathNot:
-          '^src/(((stripe|electron|os-keyring|cache|migrate|keytar|keyv|unstorage)/)?index|cli/bin|electron/preload)\\.ts$',
+          '^src/(((stripe|electron|os-keyring|cache|migrate|keytar|keyv|unstorage)/)?index|cli/bin|electron/preload|platform/injected)\\.ts$',
       },
       to: {},
     },
