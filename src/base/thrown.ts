@@ -1,6 +1,6 @@
 /**
  * What was caught, told by what it is and not by `instanceof`: a test runner gives each test file a realm of its own, in
- * which errors of the platform are no `Error`, `TypeError` or `Promise` of this one.
+ * which errors of the platform are no `Error` or `TypeError` of this one.
  */
 
 /** Whether it is an error of any realm. */
@@ -12,9 +12,4 @@ export function isError(thrown: unknown): thrown is Error {
 export function codeOf(thrown: unknown): string | undefined {
   const code = isError(thrown) && 'code' in thrown ? thrown.code : undefined
   return typeof code === 'string' ? code : undefined
-}
-
-/** Whether a value comes later. */
-export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value
 }

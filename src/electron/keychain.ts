@@ -1,4 +1,5 @@
 import { mapKey } from '../base/bytes'
+import { isError } from '../base/thrown'
 import { SecretStoreError } from '../errors'
 
 /** What is used of Electron's `safeStorage`: of each pair the asynchronous one, where there is one. */
@@ -191,7 +192,7 @@ export class Keychain {
 
 /** Electron's: "safeStorage.decryptStringAsync is temporarily unavailable. Please try again." */
 function isTemporary(error: unknown): boolean {
-  return error instanceof Error && /temporarily unavailable/i.test(error.message)
+  return isError(error) && /temporarily unavailable/i.test(error.message)
 }
 
 function unready(): SecretStoreError {

@@ -79,9 +79,9 @@ export async function openInUserData(electron: Electron, options: UserDataOption
   // What was there when it was looked for is not made anew if it is gone by now.
   const mayCreate = exists ? { createIfMissing: false } : {}
   const open: Open = (provider) => SecretStore.open(location, { ...rest, ...mayCreate, key: provider })
-  const store = await openWithKeychain(open, key, exists ? askRecoveryCode : undefined)
+  const store = await openWithKeychain(open, key, exists ? askRecoveryCode : undefined, rest.readOnly !== true)
   try {
-    if (!store.keys().some(({ kind }) => kind === SLOT_KIND.recoveryCode)) {
+    if (!rest.readOnly && !store.keys().some(({ kind }) => kind === SLOT_KIND.recoveryCode)) {
       const code = generateRecoveryCode()
       // Shown before it is added: a code that nobody has seen would be in the store for ever.
       if (await offerRecoveryCode(code)) await store.addKey(recoveryCode(code))
@@ -99,13 +99,14 @@ async function openWithKeychain(
   open: Open,
   key: KeyProvider,
   ask: UserDataOptions['askRecoveryCode'],
+  mayChange: boolean,
 ): Promise<SecretStore> {
   try {
     return await open(key)
   } catch (error) {
     if (ask === undefined || !isKeychainLost(error)) throw error
     const store = await openWithCode(open, error, ask)
-    if (error.code === 'ERR_WRONG_KEY') await addKeychainSlot(store, key)
+    if (error.code === 'ERR_WRONG_KEY' && mayChange) await addKeychainSlot(store, key)
     return store
   }
 }

@@ -172,6 +172,7 @@ export function parseOpenOptions(options: unknown): OpenSettings {
   }
   return {
     ...commonSettings(given),
+    ...(readOnly && { sweepIntervalMs: 0, compactIntervalMs: 0 }),
     key: checkProvider(key),
     readOnly,
     createIfMissing: checkBoolean(given.createIfMissing ?? !readOnly, 'createIfMissing'),

@@ -81,7 +81,7 @@ type ServiceScope = ReturnType<typeof user>
 async function credentialsOf(store: KeytarStore, scope: ServiceScope): Promise<Credential[]> {
   const found: Credential[] = []
   for await (const { name, payload } of store.list({ scope, expand: ['data.payload'] })) {
-    found.push({ account: name, password: payload as string })
+    found.push({ account: name, password: payload })
   }
   return found
 }

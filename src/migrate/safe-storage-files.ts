@@ -1,6 +1,7 @@
 import { checkFunction, optionsOf } from '../base/checks'
 import { decodeTextFile, readSourceFile, sourceFileName, sourceFiles } from '../platform/source-files'
-import { checkPath, readingFiles, type SecretSource, type SourceEntry, systemCode } from './source'
+import { systemCode } from '../storage/refusal'
+import { checkPath, readingFiles, type SecretSource, type SourceEntry } from './source'
 
 /** Electron's `safeStorage`, as much of it as is needed: the one of its two methods that this Electron has. */
 export interface SafeStorageLike {
@@ -74,7 +75,7 @@ async function readEntry(path: string, { safeStorage, encoding, nameOf }: Settin
   try {
     bytes = await readSourceFile(path)
   } catch (error) {
-    return { name, problem: `file: expected to read it, got ${systemCode(error)}` }
+    return { name, problem: `file: expected to read it, got ${systemCode(error) ?? 'an error'}` }
   }
   if (bytes === undefined) return { name, problem: 'file: expected a file, got a directory or something else' }
   const encrypted = encoding === 'raw' ? bytes : decodeTextFile(bytes, encoding)

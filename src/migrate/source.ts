@@ -1,5 +1,4 @@
 import { optionsOf } from '../base/checks'
-import { codeOf } from '../base/thrown'
 import { orAborted } from '../base/waiting'
 import { isPath } from '../input/params'
 import type { Scope } from '../model'
@@ -108,12 +107,6 @@ export async function readingFiles<T>(label: string, work: () => Promise<T>): Pr
   } catch (cause) {
     throw refusal(`${label}: expected to read it`, cause)
   }
-}
-
-/** What the system said, such as `ENOENT`. */
-export function systemCode(error: unknown): string {
-  const code = codeOf(error) ?? ''
-  return /^E[A-Z0-9]+$/.test(code) ? code : 'an error'
 }
 
 export function checkPath(path: unknown, label: string): string {

@@ -37,7 +37,6 @@ export class OpenStore implements StoreContext {
   readonly nowSeconds: () => number
   readonly #abort = new AbortController()
   readonly #release: () => void
-  readonly #isReadOnly: boolean
   readonly #onError: (error: unknown) => void
   readonly #stopTimers: readonly (() => Promise<void>)[]
   readonly #checkpoints: CheckpointKeeper | undefined
@@ -58,8 +57,7 @@ export class OpenStore implements StoreContext {
     this.nowSeconds = settings.nowSeconds
     this.closing = this.#abort.signal
     this.#release = release
-    this.#isReadOnly = settings.readOnly ?? false
-    if (this.#isReadOnly) queue.refuse(readOnlyError())
+    if (settings.readOnly) queue.refusal = readOnlyError()
     this.#onError = settings.onError
     const onError = (error: unknown): void => this.report(error)
     this.#stopTimers = [
@@ -67,7 +65,8 @@ export class OpenStore implements StoreContext {
       every(settings.compactIntervalMs, () => this.#compactIfWorthwhile(), onError),
     ]
     const { checkpoints } = settings
-    this.#checkpoints = checkpoints && new CheckpointKeeper(this, checkpoints, onError)
+    const keeps = settings.readOnly ? undefined : checkpoints
+    this.#checkpoints = keeps && new CheckpointKeeper(this, keeps, onError)
   }
 
   checkOpen(): void {
@@ -76,12 +75,12 @@ export class OpenStore implements StoreContext {
 
   checkWritable(): void {
     this.checkOpen()
-    if (this.#isReadOnly) throw readOnlyError()
+    if (this.queue.refusal !== undefined) throw this.queue.refusal
   }
 
   expireLazily(rowKey: RowKey, record: Pick<SecretRecord, 'id'>): void {
     const key = rowKey.text
-    if (this.#isReadOnly || this.#expiring.has(key)) return
+    if (this.queue.refusal !== undefined || this.#expiring.has(key)) return
     this.#expiring.add(key)
     this.queue
       .submit(expireOperation(rowKey, record, this.nowSeconds))

@@ -1,32 +1,40 @@
+import { equal } from '../base/bytes'
+import type { Keyring } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
 import { wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
 import type { Checkpoint } from '../format/checkpoint'
 import { KEY_BYTES, SLOT_ID_BYTES, SLOT_KIND, STORE_ID_BYTES } from '../format/constants'
+import { decodeEnvelope } from '../format/envelope'
 import { EMPTY_HEAD, type Head } from '../format/head'
 import type { MemorySettings, OpenSettings } from '../input/options'
-import { isOutdated, newKeyring, type Unlocked } from '../keys/unlock'
-import { claim, dataDirectory, examine, type Location, removeStagedKeyring } from '../storage/directory/location'
+import { isOutdated, newKeyring, type Unlocked, unlockKeyring } from '../keys/unlock'
+import {
+  claim,
+  dataDirectory,
+  examine,
+  type Location,
+  readKeyring,
+  removeStagedKeyring,
+} from '../storage/directory/location'
 import type { Engine } from '../storage/engine'
-import { sealHead } from '../storage/head'
-import { RECORD_ROWS } from '../storage/keyspace'
+import { openHead, sealHead } from '../storage/head'
+import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level/engine'
 import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
 import { type OpenParts, OpenStore } from './open-store'
-import { openToRead } from './open-to-read'
 import { checkNewest, loadMinima } from './rollback'
-import { readHead, unlockStore } from './unlock-store'
 
 /** Opens the store at a location, or creates one there. */
 export async function openLocation(path: string, settings: OpenSettings): Promise<OpenStore> {
-  if (settings.readOnly) return openToRead(path, settings)
   const located = await locate(path, settings)
   const { parts, passedOver } = await openFiles(located, settings)
   const store = new OpenStore(parts, settings)
-  if (settings.verify || passedOver > 0) await (await import('../care/index')).expectWhole(store, passedOver)
-  await renewSlots(store, settings)
+  const isChecked = settings.verify ?? (settings.readOnly || passedOver > 0)
+  if (isChecked) await (await import('../care/index')).expectWhole(store, passedOver)
+  if (!settings.readOnly) await renewSlots(store, settings)
   return store
 }
 
@@ -71,32 +79,41 @@ async function locate(path: string, settings: OpenSettings): Promise<Located> {
 /**
  * Until the key has proved right nothing on disk is changed: LevelDB, which writes when it opens, comes last.
  *
- * @returns The parts, which go together, and how many bytes of its files LevelDB says it has passed over.
+ * @returns The parts, which go together, and how many bytes of the files were passed over.
  */
 async function openFiles(
   { location, minima, created }: Located,
   settings: OpenSettings,
 ): Promise<{ readonly parts: OpenParts; readonly passedOver: number }> {
+  const { readOnly } = settings
   // Loaded while the key is asked for.
-  const loading = import('../storage/level/files/check-files')
+  const loading = readOnly ? import('../care/index') : import('../storage/level/files/check-files')
   loading.catch(() => {})
   let unlocked = await unlockStore(location, settings, created)
   let release = (): void => {}
   let engine: Engine | undefined
+  let passedOver = 0
   try {
-    const directory = await dataDirectory(location)
-    release = await claim(directory)
-    // LevelDB would end the process over some bytes.
-    const checked = await (await loading).checkFiles(directory)
-    engine = checked(await LevelEngine.open(directory))
+    const directory = await dataDirectory(location, { change: !readOnly })
+    const opener = await loading
+    if ('rowsToRead' in opener) {
+      const { rows, damagedBytes } = await opener.rowsToRead(directory)
+      engine = new MemoryEngine(rows)
+      passedOver = damagedBytes
+    } else {
+      release = await claim(directory)
+      // LevelDB would end the process over some bytes.
+      const checked = await opener.checkFiles(directory)
+      engine = checked(await LevelEngine.open(directory))
+    }
     // Until now another process could have held the store, and changed its keys.
     unlocked = await unlockStore(location, settings, unlocked)
-    await removeStagedKeyring(location)
+    if (!readOnly) await removeStagedKeyring(location)
     const { bytes, mac, keyring } = unlocked
     const head = await readHead(engine, keyring)
     const keyringStorage = { location, bytes }
     const parts = { ...storeParts(engine, keyring, head, settings.indexBytes), keyringStorage, release }
-    const passedOver = settings.verify === false ? 0 : await lookAtFiles(engine, head.head, directory)
+    if (!readOnly && settings.verify !== false) passedOver = await lookAtFiles(engine, head.head, directory)
     await checkNewest(parts, mac, minima ?? (await loadMinima(settings)), settings.acceptRollback)
     return { parts, passedOver }
   } catch (error) {
@@ -108,6 +125,31 @@ async function openFiles(
     }
     throw error
   }
+}
+
+/** @param known - Spares the key derivation if keyring.json is still the same. */
+async function unlockStore(location: Location, settings: OpenSettings, known: Unlocked | undefined): Promise<Unlocked> {
+  const bytes = await readKeyring(location)
+  if (known !== undefined && equal(known.bytes, bytes)) return known
+  known?.keyring.wipe()
+  const unlocked = await unlockKeyring(bytes, settings.key, settings)
+  const { names } = unlocked.keyring
+  if (settings.names === undefined || settings.names === names) return unlocked
+  unlocked.keyring.wipe()
+  throw new TypeError(`names: expected '${names}', as the store was created, got '${settings.names}'`)
+}
+
+/** @throws {SecretStoreError} `ERR_CORRUPT`: a store without its head has lost its last writes, or all of them. */
+async function readHead(engine: Engine, keyring: Keyring): Promise<{ head: Head; headValue: Uint8Array }> {
+  const headValue = await engine.get(HEAD_ROW)
+  if (headValue === undefined) throw corrupt('head: expected one, got none (data is missing)')
+  const { keyId } = decodeEnvelope(headValue)
+  const { keys } = keyring.file
+  if (keys.some(({ id }) => id === keyId)) return { head: openHead(keyring, headValue), headValue }
+  // After a rotation, the head of one time and the keyring.json of another have no key in common.
+  const older = keys.every(({ id }) => id < keyId) ? 'keyring.json' : 'data'
+  const message = `head: expected a data key of keyring.json, got key ${keyId} (the ${older} may be an older one)`
+  throw new SecretStoreError('ERR_ROLLBACK', message)
 }
 
 /** Up to so many, counting them costs an opening next to nothing. */

@@ -39,7 +39,8 @@ async function* pipePieces(path: string): AsyncGenerator<Uint8Array, void> {
 /** No bytes where nobody has the other end open; `'later'` where somebody has it open, and has written nothing yet. */
 async function nextPiece(file: FileHandle): Promise<Uint8Array | 'later'> {
   try {
-    const { bytesRead, buffer } = await file.read(new Uint8Array(PIECE_BYTES))
+    const buffer = new Uint8Array(PIECE_BYTES)
+    const { bytesRead } = await file.read(buffer, 0, buffer.length)
     return buffer.subarray(0, bytesRead)
   } catch (error) {
     if (codeOf(error) === 'EAGAIN') return 'later'

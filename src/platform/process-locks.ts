@@ -1,6 +1,5 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { codeOf } from '../base/thrown'
 
 /**
  * Whether a thread of this process holds a lock on the file, as far as the system tells (Linux does). The file is not
@@ -11,30 +10,9 @@ export function isLockedByThisProcess(path: string): boolean {
   return file !== undefined && ownLocks().some((inode) => inode === String(file.ino))
 }
 
-/**
- * Whether any process holds a lock on the file, as far as the system tells: Linux lists locks, Windows refuses to open what
- * somebody has opened for himself. Elsewhere the answer is no.
- */
-export function isLockedByAnybody(path: string): boolean {
-  const file = statSync(path, { bigint: true, throwIfNoEntry: false })
-  if (file === undefined) return false
-  if (process.platform === 'win32') return isRefused(path)
-  if (!existsSync(LINUX_LOCKS)) return false
-  return lockedInodes(readFileSync(LINUX_LOCKS, 'utf8')).includes(String(file.ino))
-}
-
-function isRefused(path: string): boolean {
-  try {
-    closeSync(openSync(path, 'r'))
-    return false
-  } catch (error) {
-    if (['EBUSY', 'EACCES', 'EPERM'].includes(codeOf(error) ?? '')) return true
-    throw error
-  }
-}
-
 const LINUX_DESCRIPTORS = '/proc/self/fdinfo'
-const LINUX_LOCKS = '/proc/locks'
+/** The locks of all processes. */
+export const LINUX_LOCKS = '/proc/locks'
 /** Beyond so many, the list of everybody's locks is read, which has the kernel wait (6 ms and more) but is one file. */
 const MOST_DESCRIPTORS = 256
 

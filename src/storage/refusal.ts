@@ -13,7 +13,7 @@ const IN_WORDS: Readonly<Record<string, string>> = {
 }
 
 /** What the system calls its refusal, such as `EROFS`: of an error, or of what caused it. `undefined` if it does not say. */
-function systemCode(thrown: unknown): string | undefined {
+export function systemCode(thrown: unknown): string | undefined {
   if (!isError(thrown)) return undefined
   const code = codeOf(thrown)
   if (code !== undefined && /^E[A-Z0-9]+$/.test(code)) return code

@@ -1,5 +1,4 @@
 import { compare, keyAfter } from '../base/bytes'
-import { isPromise } from '../base/thrown'
 import type { Keyring } from '../crypto/keyring'
 import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../format/head'
 import type { CommitQueue } from './commit/queue'
@@ -77,7 +76,7 @@ export class RecordTally {
     let read = 0
     for (const row of found) {
       const visited = visit(row)
-      const besides = isPromise(visited) ? await visited : visited
+      const besides = typeof visited === 'object' ? await visited : visited
       this.#meet(row, besides !== undefined)
       read += row.value.length + (besides ?? 0)
       if (read >= bytes) return true

@@ -1,6 +1,6 @@
 import { fromUtf8, utf8 } from '../base/bytes'
 import { decodeEntry, type KeyvValue } from '../keyv/entry'
-import type { Secret } from '../model'
+import type { SecretWithPayload } from '../model'
 import type { UnstorageItemMeta } from './contract'
 
 /** unstorage's words in those of the store. */
@@ -30,7 +30,7 @@ export function bytesOf(value: KeyvValue | null): Uint8Array | null {
 }
 
 /** @returns `null` if the item has ended. */
-export function metaOf({ created, payload = '' }: Secret, nowMs: number): UnstorageItemMeta | null {
+export function metaOf({ created, payload }: SecretWithPayload, nowMs: number): UnstorageItemMeta | null {
   const birthtime = new Date(created * 1000)
   const { endMs } = decodeEntry(payload)
   if (endMs === undefined) return { birthtime }

@@ -1,5 +1,4 @@
 import { equal } from '../base/bytes'
-import { isPromise } from '../base/thrown'
 import type { StoreContext } from '../context'
 import type { Keyring } from '../crypto/keyring'
 import type { KnownRecord, StoredRecord } from '../format/record'
@@ -17,7 +16,8 @@ export async function read<T>(engine: Engine, lookup: Lookup<T>): Promise<T> {
   let step = lookup.next()
   while (!step.done) {
     const value = engine.get(step.value)
-    step = lookup.next(isPromise(value) ? await value : value)
+    // Of another realm it is no `Uint8Array`, and is awaited for nothing.
+    step = lookup.next(value === undefined || value instanceof Uint8Array ? value : await value)
   }
   return step.value
 }

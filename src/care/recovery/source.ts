@@ -6,8 +6,7 @@ import { dataFiles } from '../../platform/data-files'
 import { joinPath, readRegularFile, resolvePath, status } from '../../platform/files'
 import { system } from '../../storage/directory/system-errors'
 import type { FoundRow } from '../../storage/level/files/found'
-import { readLevelFiles } from '../../storage/level/files/read'
-import { versionsOf } from '../../storage/level/files/rows'
+import { readIdleFiles } from '../../storage/level/files/read'
 import type { DamagedFile } from './report'
 
 /** keyring.json; if that is damaged, the one that a change of keys had written beside it. @throws {SecretStoreError} */
@@ -72,7 +71,7 @@ export async function readDamagedData(
     const damaged: DamagedFile[] = []
     let done = 0
     onBytes(done, total)
-    const lastSequence = await readLevelFiles(files, {
+    const lastSequence = await readIdleFiles(path, files, {
       take,
       onFile({ file, bytes, damagedBytes, isMissing }) {
         if (isMissing || damagedBytes > 0) damaged.push({ file: `${DATA_DIRECTORY}/${file}`, bytes, damagedBytes })
@@ -80,9 +79,6 @@ export async function readDamagedData(
         onBytes(done, total)
       },
     })
-    if (versionsOf(await dataFiles(path)) !== versionsOf(files)) {
-      throw new SecretStoreError('ERR_LOCKED', 'data: expected nobody to write to it, got changes while it was read')
-    }
     onBytes(total, total)
     return { damage: damaged, lastSequence }
   })

@@ -50,7 +50,7 @@ export async function verify(context: Verifiable, { onProgress, signal }: LongOp
 /**
  * Verifies a store that was opened just now.
  *
- * @param passedOver - How many bytes of its files LevelDB says it has passed over.
+ * @param passedOver - How many bytes of its files could not be read, as far as it is known.
  * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_UNSUPPORTED_VERSION`; the store is closed then.
  */
 export async function expectWhole(store: StoreContext & { close(): Promise<void> }, passedOver: number): Promise<void> {
@@ -64,7 +64,7 @@ export async function expectWhole(store: StoreContext & { close(): Promise<void>
     throw error
   }
   if (passedOver === 0) return
-  const passed = `data: expected whole files, got ones of which LevelDB has passed over ${passedOver} bytes`
+  const passed = `data: expected whole files, got damaged ones: passed over ${passedOver} bytes`
   store.report(corrupt(`${passed}; what is left is whole, but may be older than it was`))
 }
 

@@ -1,3 +1,5 @@
+import { isError } from '../../base/thrown'
+
 /** Node has it, and every page that Electron shows. */
 declare const structuredClone: (value: unknown) => unknown
 
@@ -8,7 +10,7 @@ declare const structuredClone: (value: unknown) => unknown
  * @param error - What `ipcRenderer.invoke` threw.
  */
 export function failedCall(error: unknown, call: string, params: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = isError(error) ? error.message : String(error)
   const uncloned = message.includes('could not be cloned') ? unclonedArgument(call, params) : undefined
   if (uncloned !== undefined) return new Error(`TypeError: ${uncloned}`)
   if (/No handler registered|reply was never sent/.test(message)) {

@@ -54,7 +54,7 @@ export class CommitQueue {
   /** Why nothing more is taken in: closed, or failed. */
   #stopped: SecretStoreError | undefined
   /** Why no operation is taken in, though reads have their turns. */
-  #refusal: SecretStoreError | undefined
+  refusal: SecretStoreError | undefined
   /** Why nothing more is written, of what was taken in either. */
   #failure: SecretStoreError | undefined
 
@@ -77,7 +77,7 @@ export class CommitQueue {
 
   /** Resolves when the operation, and everything it saw, is durable. @throws {SecretStoreError} `ERR_FAILED`, … */
   submit<T>(operation: Operation<T>): Promise<T> {
-    const refusal = this.#stopped ?? this.#refusal
+    const refusal = this.#stopped ?? this.refusal
     if (refusal !== undefined) return Promise.reject(refusal)
     return new Promise<T>((resolve, reject) => {
       this.#enqueue({ pending: { operation, resolve: resolve as (value: unknown) => void, reject } })
@@ -117,11 +117,6 @@ export class CommitQueue {
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
   stop(error: SecretStoreError): void {
     this.#stopped ??= error
-  }
-
-  /** Refuses every operation from now on with `error`. */
-  refuse(error: SecretStoreError): void {
-    this.#refusal = error
   }
 
   /** Resolves when nothing is waiting and nothing is under way. */

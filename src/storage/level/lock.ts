@@ -1,6 +1,6 @@
 import { SecretStoreError } from '../../errors'
 import { joinPath } from '../../platform/files'
-import { isLockedByAnybody } from '../../platform/process-locks'
+import { isLockedByAnybody } from '../../platform/locks-of-others'
 import { system } from '../directory/system-errors'
 
 /** Who opens a database holds a lock on it as long as it is open. */

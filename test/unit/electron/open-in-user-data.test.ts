@@ -77,6 +77,52 @@ describe('the recovery code', () => {
     expect(await codeOf(() => asked)).toBe('ERR_WRONG_KEY')
   })
 
+  test('is neither offered nor added where the store is opened to be read, and no slot either', async () => {
+    const { appData, electron, keychain } = await machine()
+    const first = await start(electron())
+    const [code] = first.codes
+    for (const { id, kind } of first.store.keys()) if (kind === 'recovery-code') await first.store.removeKey(id)
+    await first.store.set({ ...token, payload: 'example' })
+    await first.store.close()
+    const before = await directoryDigest(join(appData, 'notes'))
+    const errors: unknown[] = []
+    const readOnly = { readOnly: true, onError: (error: unknown) => errors.push(error) }
+    const reader = await start(electron(), readOnly)
+    expect(reader.codes).toEqual([])
+    expect(await reader.store.get(token)).toBe('example')
+    await reader.store.close()
+    expect(await directoryDigest(join(appData, 'notes'))).toBe(before)
+
+    const written = await start(electron(), { offerRecoveryCode: async () => true })
+    await written.store.close()
+    keychain.password = 'emptied'
+    const held = await directoryDigest(join(appData, 'notes'))
+    const wrong = start(electron(), {
+      ...readOnly,
+      askRecoveryCode: (_, attempt) => (attempt === 1 ? code : undefined),
+    })
+    expect(await codeOf(() => wrong)).toBe('ERR_WRONG_KEY')
+    expect([errors, await directoryDigest(join(appData, 'notes'))]).toEqual([[], held])
+  })
+
+  test('that opens a store to be read adds no slot of the keychain', async () => {
+    const { appData, electron, keychain } = await machine()
+    const first = await start(electron())
+    await first.store.set({ ...token, payload: 'example' })
+    await first.store.close()
+    keychain.password = 'emptied'
+    const before = await directoryDigest(join(appData, 'notes'))
+    const errors: unknown[] = []
+    const reader = await start(electron(), {
+      readOnly: true,
+      onError: (error) => errors.push(error),
+      askRecoveryCode: () => first.codes[0],
+    })
+    expect(await reader.store.get(token)).toBe('example')
+    await reader.store.close()
+    expect([errors, await directoryDigest(join(appData, 'notes'))]).toEqual([[], before])
+  })
+
   test('that cannot be shown: the store is closed, and what was thrown is passed on', async () => {
     const { electron } = await machine()
     const failing = start(electron(), {

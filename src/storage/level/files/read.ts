@@ -1,4 +1,5 @@
-import { type DataFile, readDataFile } from '../../../platform/data-files'
+import { SecretStoreError } from '../../../errors'
+import { type DataFile, dataFiles, readDataFile } from '../../../platform/data-files'
 import type { FoundRow } from './found'
 import { beginsLikeLog, logStretches, withoutHeaders } from './log'
 import { decodeManifest, type Manifest } from './manifest'
@@ -26,6 +27,27 @@ export interface Finder {
   take(row: FoundRow): Promise<void>
   /** Of one file, when it has been read, and of each that should be there and is not. */
   onFile(file: ReadFile): void
+}
+
+/**
+ * As `readLevelFiles`, of a database that nobody writes to.
+ *
+ * @param files - From `dataFiles`.
+ * @throws {SecretStoreError} `ERR_LOCKED` if somebody writes to it meanwhile.
+ */
+export async function readIdleFiles(
+  directory: string,
+  files: readonly DataFile[],
+  finder: Finder,
+): Promise<number | undefined> {
+  const lastSequence = await readLevelFiles(files, finder)
+  if (versionsOf(await dataFiles(directory)) === versionsOf(files)) return lastSequence
+  throw new SecretStoreError('ERR_LOCKED', 'data: expected nobody to write to it, got changes while it was read')
+}
+
+/** Another text if any of them was written since. */
+function versionsOf(files: readonly DataFile[]): string {
+  return files.map(({ name, version }) => `${name} ${version}`).join('\n')
 }
 
 /**

@@ -14,6 +14,8 @@ test('a store that another process has open is ERR_LOCKED for all others, until 
   await eventually(async () => expect(await owner.told()).toEqual(['opened']))
   for (let time = 0; time < 3; time++) {
     expect(await codeOf(() => SecretStore.open(location, { key: testKey() }))).toBe('ERR_LOCKED')
+    // Without a lock of its own, it looks for that of others.
+    expect(await codeOf(() => SecretStore.open(location, { key: testKey(), readOnly: true }))).toBe('ERR_LOCKED')
   }
   await owner.kill()
   const store = await openStore(location)
