@@ -41,6 +41,8 @@ try {
     'docs/care.md',
     'docs/stripe.md',
     'docs/cache.md',
+    'docs/deploy.md',
+    'docs/tokens.md',
   ]
   for (const document of documents) runPrograms(document, join(folder, tarball))
   runSessions(join(folder, tarball))

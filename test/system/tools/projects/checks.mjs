@@ -3,7 +3,7 @@
  * has a folder of its own. `holder` is a program that keeps a store open, given its location, until it is ended.
  */
 import assert from 'node:assert'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TextEncoder } from 'node:util'
@@ -125,6 +125,52 @@ export const checks = {
     }
     await withStore(join(folder, 'secrets'), work, { now })
   },
+  async 'the clock of the process counts as it is at each call'({ folder }) {
+    const real = Date.now
+    try {
+      await withStore(join(folder, 'secrets'), async (store) => {
+        const expires_at = Math.floor(real() / 1000) + 1000
+        await store.set({ ...token, payload: 'short', expires_at })
+        Date.now = () => expires_at * 1000
+        assert.strictEqual(await store.get(token), undefined)
+      })
+    } finally {
+      Date.now = real
+    }
+  },
+  async 'a store that is opened to be read gives all, and not a byte of it changes'({ folder }) {
+    const location = join(folder, 'secrets')
+    const { id } = await withStore(location, (store) => store.find(token))
+    const files = async () => {
+      const names = (await readdir(location, { recursive: true })).sort()
+      const found = await Promise.all(names.map((name) => stat(join(location, name), { bigint: true })))
+      return found.map(({ size, mtimeNs }, index) => `${names[index]} ${size} ${mtimeNs}`)
+    }
+    const before = await files()
+    const store = await SecretStore.open(location, { key, readOnly: true })
+    assert.deepStrictEqual([(await store.find(token)).id, store.getSync(token)], [id, 'example'])
+    assert.strictEqual((await store.verify()).ok, true)
+    for (const write of [() => store.set({ ...token, payload: 'p' }), () => store.compact(), () => store.rotate()]) {
+      await fails('ERR_READ_ONLY', write)
+    }
+    await store.close()
+    assert.deepStrictEqual(await files(), before)
+  },
+  async 'a backup is restored from a FIFO, where there are some'({ folder }) {
+    if (process.platform === 'win32') return
+    await withStore(join(folder, 'secrets'), (store) => store.backup(join(folder, 'backup')))
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const writer = spawn('sh', ['-c', 'cat "$1" > "$2"', 'sh', join(folder, 'backup'), pipe], { stdio: 'ignore' })
+    try {
+      await SecretStore.restore(pipe, join(folder, 'restored'), { key })
+    } finally {
+      writer.kill()
+    }
+    const restored = await SecretStore.open(join(folder, 'restored'), { key })
+    assert.strictEqual(await restored.get(token), 'example')
+    await restored.close()
+  },
   async 'a view reaches its user and no other'({ folder }) {
     await withStore(join(folder, 'secrets'), async (store) => {
       const view = store.view({ user: 'usr_1' })
@@ -226,6 +272,8 @@ export const checks = {
         )
       })
       await fails('ERR_LOCKED', () => SecretStore.open(location, { key }))
+      if (process.platform === 'linux')
+        await fails('ERR_LOCKED', () => SecretStore.open(location, { key, readOnly: true }))
     } finally {
       child.kill('SIGKILL')
       await ended
