@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { account, type BatchOperation, SecretStore, user } from 'app-secret-store'
 import { Draws, describe, expect, test } from '../support/runner'
@@ -178,6 +178,33 @@ test('a log that a killed process left off in the middle of a write ends before 
     expect(errors).toEqual([])
     await writer.close()
   }
+})
+
+test('a log that LevelDB takes to end early is read to its end, and that is told', async () => {
+  const location = await newLocation()
+  const store = await openStore(location)
+  const ends: number[] = []
+  const [log] = (await readdir(join(location, 'data'))).filter((name) => name.endsWith('.log'))
+  const path = join(location, 'data', log as string)
+  for (let n = 0; n < 8; n++) {
+    await store.set({ ...target, payload: `payload ${n}` })
+    ends.push((await stat(path)).size)
+  }
+  const killed = await newLocation()
+  await copyStore(location, killed)
+  const bytes = await readFile(path)
+  // The header of a write that the ones behind it have replaced: a log that was allocated ahead looks like that.
+  bytes.fill(0, ends[3], (ends[3] as number) + 7)
+  await writeFile(join(killed, 'data', log as string), bytes)
+  const errors: unknown[] = []
+  const onError = (error: unknown): void => void errors.push(error)
+  const reader = await openStore(killed, { readOnly: true, onError })
+  expect(await reader.get(target)).toBe('payload 7')
+  expect(errors).toMatchObject([{ code: 'ERR_CORRUPT', message: expect.stringMatching(/passed over \d+ bytes/) }])
+  await reader.close()
+  // What LevelDB makes of it is a whole state, and an older one.
+  const writer = await openStore(killed)
+  expect(await writer.get(target)).toBe('payload 3')
 })
 
 describe('what is damaged is refused, and not shown in part:', () => {

@@ -10,6 +10,7 @@ import type { Engine } from '../../../src/storage/engine'
 import { HEAD_ROW } from '../../../src/storage/keyspace'
 import { LevelEngine } from '../../../src/storage/level/engine'
 import { checkFiles } from '../../../src/storage/level/files/check-files'
+import { rowsInFiles } from '../../../src/storage/level/files/rows'
 import { Draws } from '../campaign'
 import { type Files, mutate } from '../level-mutations'
 
@@ -104,7 +105,10 @@ class Mangler {
         if (!isCoded) this.#fault = String(error instanceof Error ? error.stack : error)
       }
     }
-    const work = draws.below(STORE_TRIALS) === 0 ? useStore : useEngine
+    const isStore = draws.below(STORE_TRIALS) === 0
+    const work = isStore ? useStore : useEngine
+    if (isStore) await readBothWays(this.#task.scratch, attempt)
+    else await attempt(() => rowsInFiles(join(this.#task.scratch, 'data')))
     // What LevelDB itself has written by then has to be sound, too.
     for (let opening = 0; opening < 2; opening++) await work(this.#task.scratch, attempt, draws)
     return codes.includes('fault') ? 'fault' : (codes[0] ?? 'whole')
@@ -148,13 +152,34 @@ async function useEngine(location: string, attempt: Attempt, draws: Draws): Prom
   await attempt(() => open.close())
 }
 
+const options = { key: rawKey(new Uint8Array(32).fill(7)), sweepIntervalMs: 0, compactIntervalMs: 0 }
+
+/** A reader that was told of no damage has what LevelDB has, if that opens it. */
+async function readBothWays(location: string, attempt: Attempt): Promise<void> {
+  const contents: string[] = []
+  const told: unknown[] = []
+  const onError = (error: unknown): void => void told.push(error)
+  for (const readOnly of [true, false]) {
+    await attempt(async () => {
+      const store = await SecretStore.open(location, { ...options, readOnly, onError })
+      try {
+        const secrets: unknown[] = []
+        for await (const { id } of store.list({ scope: account })) secrets.push(id)
+        contents.push(JSON.stringify([secrets, await store.checkpoint()]))
+      } finally {
+        await store.close()
+      }
+    })
+  }
+  const [read, opened = read] = contents
+  if (told.length === 0 && read !== opened) await attempt(() => Promise.reject(new Error('a reader had other secrets')))
+}
+
 async function useStore(location: string, attempt: Attempt, draws: Draws): Promise<void> {
-  const key = rawKey(new Uint8Array(32).fill(7))
-  const background = { sweepIntervalMs: 0, compactIntervalMs: 0, onError: () => {} }
   const verify = draws.below(2) === 0 ? { verify: false } : {}
   let store: SecretStore | undefined
   await attempt(async () => {
-    store = await SecretStore.open(location, { key, ...background, ...verify })
+    store = await SecretStore.open(location, { ...options, onError: () => {}, ...verify })
   })
   if (store === undefined) return
   const open: SecretStore = store

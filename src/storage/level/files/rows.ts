@@ -4,6 +4,7 @@ import { DATA_DIRECTORY } from '../../../format/constants'
 import { type DataFile, dataFiles, readDataFile } from '../../../platform/data-files'
 import { system } from '../../directory/system-errors'
 import type { Row } from '../../engine'
+import { numbersOfBatch } from './batch'
 import type { FoundRow } from './found'
 import { type ReadFile, readIdleFiles } from './read'
 import { LogReplay } from './replay'
@@ -29,20 +30,26 @@ interface Newest {
  */
 export async function rowsInFiles(directory: string): Promise<RowsInFiles> {
   const newest = new Map<string, Newest>()
+  /** Of each file. */
+  const lastSequences = new Map<string, number>()
   const damaged: ReadFile[] = []
   let damagedBytes = 0
   await system(DATA_DIRECTORY, async () => {
     const files = await dataFiles(directory)
     const missing: string[] = []
     await readIdleFiles(directory, files, {
-      take: async (row) => take(newest, row),
+      async take(row) {
+        take(newest, row)
+        lastSequences.set(row.file, Math.max(row.sequence ?? 0, lastSequences.get(row.file) ?? 0))
+      },
       onFile(found) {
         if (found.isMissing) missing.push(found.file)
         if (found.damagedBytes > 0) damaged.push(found)
       },
     })
     for (const { file, damagedBytes: bytes } of damaged) {
-      if (!(await endsInAWrite(files.find(({ name }) => name === file)))) damagedBytes += bytes
+      const found = files.find(({ name }) => name === file)
+      if (!(await endsInAWrite(found, lastSequences.get(file) ?? 0))) damagedBytes += bytes
     }
     if (missing.length > 0) throw corrupt(`${DATA_DIRECTORY}/${missing[0]}: expected a file, got none`)
   })
@@ -61,13 +68,25 @@ function take(newest: Map<string, Newest>, { key, value, sequence, sound, live }
   if (known === undefined || known.sequence < sequence) newest.set(text, { value, sequence })
 }
 
-/** Whether all that is wrong with a file is that a log ends in the middle of a write, as a killed process leaves it. */
-async function endsInAWrite(file: DataFile | undefined): Promise<boolean> {
+/**
+ * Whether all that is wrong with a file is that a log ends in the middle of a write, as a killed process leaves it: LevelDB
+ * ends there, too, and has nothing to say.
+ *
+ * @param lastSequence - The number of the last write that was found in it.
+ */
+async function endsInAWrite(file: DataFile | undefined, lastSequence: number): Promise<boolean> {
   const bytes = file?.name.endsWith('.log') ? await readDataFile(file) : undefined
   if (bytes === undefined) return false
   let drops = 0
-  const replay = new LogReplay(bytes.length, { onRecord() {}, onDrop: () => drops++ })
+  let last = 0
+  const replay = new LogReplay(bytes.length, {
+    onRecord(record) {
+      const batch = numbersOfBatch(record)
+      if (batch !== undefined) last = Math.max(last, batch.first + batch.count - 1)
+    },
+    onDrop: () => drops++,
+  })
   replay.take(bytes)
   replay.end()
-  return drops === 0
+  return drops === 0 && last >= lastSequence
 }
