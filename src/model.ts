@@ -43,6 +43,8 @@ export interface Secret {
   scope: { type: 'account' } | { type: 'user'; user: string }
   /** Present only when expanded, and only for text. */
   payload?: string
+  /** Present only when `set` expands it: whether there was a secret of that name before. */
+  replaced?: boolean
 }
 
 /** A secret whose payload was asked for with `expand`. */

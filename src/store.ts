@@ -2,6 +2,7 @@ import type { BackupReport, BackupTarget } from './care/backup/backup'
 import type { BackupSource, RestoreReport } from './care/backup/restore'
 import type { RecoveryReport } from './care/recovery/report'
 import type { RotationReport } from './care/rekey/rotate'
+import type { StoredScope } from './care/scopes'
 import type { StoreStatus } from './care/status'
 import type { VerifyReport } from './care/verify/report'
 import {
@@ -77,6 +78,16 @@ export class SecretStore extends SecretView {
   view(options: ViewOptions): SecretView {
     const { partition, user } = parseViewOptions(options)
     return new SecretView(this.#store, new Reach(partition, user))
+  }
+
+  /**
+   * The scopes that hold secrets, of all accounts and both modes, each with the number of its secrets. Walk it with
+   * `for await`; secrets may be set and deleted meanwhile.
+   *
+   * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_CLOSED`.
+   */
+  async *scopes(): AsyncGenerator<StoredScope, void, undefined> {
+    yield* (await onDemand()).walkScopes(this.#store)
   }
 
   /**

@@ -37,6 +37,8 @@ export function parseLoaded(loaded: Loaded, target: Target, stamp: Stamp, nowMs:
     : { payload: loaded }
   const limits = { nowSeconds: Math.floor(nowMs / 1000), maxPayloadBytes: Number.MAX_SAFE_INTEGER }
   const { payload, expires_at } = parseSet({ ...target, ...given }, limits)
+  // What is kept has another place than what is replaced.
+  if (expires_at === 'keep') throw new TypeError('expires_at: expected a whole number of Unix seconds, got a string')
   return { stamp, payload, expires_at }
 }
 

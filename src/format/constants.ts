@@ -112,6 +112,9 @@ export const ROW = {
 /** A plain row key is its letter, mode and account, `|`, the scope, `|`, and the name; `|` and `%` are escaped before that. */
 export const PLAIN_KEY = { test: 't', live: 'l', account: 'account', user: 'user:' } as const
 
+/** The account under which replies are kept, as secrets like others (docs/format.md §15). No connected account has this name. */
+export const KEPT_REPLIES = 'secret-store/stripe/replies'
+
 /** At least as long as any row key can be: no more is read of a backup or of a damaged file (docs/format.md §14). */
 export const MAX_ROW_KEY_BYTES = 65_536
 

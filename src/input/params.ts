@@ -30,17 +30,24 @@ export interface ExpandPayload {
 }
 
 /** What `set` takes. */
-export interface SetParams extends FindParams {
+export interface SetParams extends TargetParams {
   /** Text or bytes, not empty; up to 16 MiB unless the store was opened with another `maxPayloadBytes`. */
   readonly payload: string | Uint8Array
-  /** Unix **seconds**, in the future and at most 100 years ahead. Left out, the secret never expires. */
-  readonly expires_at?: number | null
+  /**
+   * Unix **seconds**, in the future and at most 100 years ahead. Left out or `null`, the secret never expires. `'keep'`
+   * leaves the expiry of the secret that is replaced; a new secret then never expires.
+   */
+  readonly expires_at?: number | null | 'keep'
+  /** `'payload'` returns the payload with the secret, `'replaced'` whether there was one before. @defaultValue none */
+  readonly expand?: readonly ('payload' | 'replaced')[]
 }
 
 /** What `list` takes. */
 export interface ListParams {
   /** `account`, or `user(id)`. */
   readonly scope: Scope
+  /** Only secrets whose names begin with this text; not in a store with sealed names. @defaultValue `''`, all of them */
+  readonly prefix?: string
   /** How many secrets a page has at most, 1 to 100. @defaultValue `10` */
   readonly limit?: number
   /** The id of a secret of this scope: the page begins after it. */
@@ -80,14 +87,17 @@ export interface FindRequest extends Target {
 
 export interface SetRequest extends FindRequest {
   readonly payload: Payload
-  /** Unix seconds, or `null` for never. */
-  readonly expires_at: number | null
+  /** Unix seconds, `null` for never, or `'keep'` for that of the secret which is replaced. */
+  readonly expires_at: number | null | 'keep'
+  readonly expandReplaced: boolean
 }
 
 export type ListCursor = { readonly direction: 'after' | 'before'; readonly id: string }
 
 export interface ListRequest {
   readonly scope: Scope
+  /** May be empty. */
+  readonly prefix: string
   readonly limit: number
   readonly cursor: ListCursor | undefined
   readonly expandPayload: boolean
@@ -106,7 +116,7 @@ const TARGET_FIELDS = ['scope', 'name'] as const
 const FIND_FIELDS = [...TARGET_FIELDS, 'expand'] as const
 const SET_FIELDS = [...FIND_FIELDS, 'payload', 'expires_at'] as const
 const BATCH_FIELDS = ['type', ...SET_FIELDS] as const
-const LIST_FIELDS = ['scope', 'limit', 'starting_after', 'ending_before', 'expand'] as const
+const LIST_FIELDS = ['scope', 'prefix', 'limit', 'starting_after', 'ending_before', 'expand'] as const
 
 /** Without `expand`: `get` and `getBytes` return nothing but the payload. */
 export function parseTarget(params: unknown, label: string): Target {
@@ -122,12 +132,13 @@ export function parseSet(params: unknown, limits: SetLimits): SetRequest {
 }
 
 export function parseList(params: unknown): ListRequest {
-  const { scope, limit, starting_after, ending_before, expand } = fieldsOf(params, 'list', LIST_FIELDS)
+  const { scope, prefix = '', limit, starting_after, ending_before, expand } = fieldsOf(params, 'list', LIST_FIELDS)
   return {
     scope: parseScope(scope),
+    prefix: prefix === '' ? prefix : checkText(prefix, 'prefix', MAX_CHARACTERS),
     limit: parseLimit(limit),
     cursor: parseCursor(starting_after, ending_before),
-    expandPayload: parseExpand(expand, 'data.payload'),
+    expandPayload: parseExpand(expand, ['data.payload']).length > 0,
   }
 }
 
@@ -153,14 +164,18 @@ function targetOf({ scope, name }: Fields): Target {
 }
 
 function findOf(fields: Fields): FindRequest {
-  return { ...targetOf(fields), expandPayload: parseExpand(fields['expand'], 'payload') }
+  return { ...targetOf(fields), expandPayload: parseExpand(fields['expand'], ['payload']).length > 0 }
 }
 
 function setOf(fields: Fields, limits: SetLimits): SetRequest {
+  const expand = parseExpand(fields['expand'], ['payload', 'replaced'])
+  const expiry = fields['expires_at']
   return {
-    ...findOf(fields),
+    ...targetOf(fields),
     payload: parsePayload(fields['payload'], limits.maxPayloadBytes),
-    expires_at: parseExpiry(fields['expires_at'], limits.nowSeconds),
+    expires_at: expiry === 'keep' ? expiry : parseExpiry(expiry, limits.nowSeconds),
+    expandPayload: expand.includes('payload'),
+    expandReplaced: expand.includes('replaced'),
   }
 }
 
@@ -242,11 +257,11 @@ function parseCursor(after: unknown, before: unknown): ListCursor | undefined {
   return undefined
 }
 
-function parseExpand(value: unknown, field: string): boolean {
-  if (value === undefined) return false
+function parseExpand(value: unknown, fields: readonly string[]): readonly unknown[] {
+  if (value === undefined) return []
   if (!Array.isArray(value)) throw new TypeError(`expand: expected an array, got ${kindOf(value)}`)
-  for (const item of value) {
-    if (item !== field) throw new TypeError(`expand: expected only '${field}', got ${kindOf(item)}`)
-  }
-  return value.length > 0
+  return Array.from(value, (item: unknown) => {
+    if (fields.includes(item as string)) return item
+    throw new TypeError(`expand: expected only '${fields.join("' or '")}', got ${kindOf(item)}`)
+  })
 }

@@ -1,4 +1,5 @@
 import { equal } from '../base/bytes'
+import { codeOf } from '../base/thrown'
 import type { Keyring } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
 import { wrapRootKey } from '../crypto/slot'
@@ -30,7 +31,9 @@ import { checkNewest, loadMinima } from './rollback'
 /** Opens the store at a location, or creates one there. */
 export async function openLocation(path: string, settings: OpenSettings): Promise<OpenStore> {
   const located = await locate(path, settings)
-  const { parts, passedOver } = await openFiles(located, settings)
+  const { parts, passedOver } = await openFiles(located, settings).catch(async (error: unknown) => {
+    throw codeOf(error) === 'ERR_LOCKED' ? (await import('../care/index')).lockedBy(located.location, error) : error
+  })
   const store = new OpenStore(parts, settings)
   const isChecked = settings.verify ?? (settings.readOnly || passedOver > 0)
   if (isChecked) await (await import('../care/index')).expectWhole(store, passedOver)

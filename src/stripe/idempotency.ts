@@ -1,13 +1,12 @@
 import { concat, fromUtf8, toBase64url, utf8 } from '../base/bytes'
 import type { StoreContext } from '../context'
 import { newId } from '../crypto/random'
+import { KEPT_REPLIES } from '../format/constants'
 import type { Address, Partition, Secret } from '../model'
 import type { Operation } from '../storage/commit/transaction'
 import { liveRecord } from '../verbs/writes'
 import { type ApiErrorBody, keyOfOtherEndpoint, keyOfOtherParameters } from './api-error'
 
-/** The account under which replies are kept, as secrets like others. No connected account has such a name. */
-const REPLIES = 'secret-store/stripe/replies'
 const REPLY_SECONDS: number = 24 * 60 * 60
 /** What a kept reply is about, for the size of a commit; a name or an expanded payload in it may be longer. */
 const REPLY_BYTES = 2048
@@ -79,7 +78,7 @@ export function idempotent(
 
 function addressOf({ partition: { account, livemode }, key }: IdempotentRequest): Address {
   const scope = account === undefined ? ({ type: 'account' } as const) : ({ type: 'user', user: account } as const)
-  return { partition: { account: REPLIES, livemode }, scope, name: key }
+  return { partition: { account: KEPT_REPLIES, livemode }, scope, name: key }
 }
 
 function encodeReply(reply: KeptReply): Uint8Array {

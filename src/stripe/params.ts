@@ -18,12 +18,19 @@ export interface PayloadLimits {
 
 const TARGET = ['name', 'scope', 'expand']
 
-export function parseCreate(params: ParamMap, limits: PayloadLimits): SetRequest {
+/** A `set`, but for what Stripe does not have. */
+export interface CreateRequest extends SetRequest {
+  readonly expires_at: number | null
+  readonly expandReplaced: false
+}
+
+export function parseCreate(params: ParamMap, limits: PayloadLimits): CreateRequest {
   checkNames(params, [...TARGET, 'payload', 'expires_at'])
   const target = parseTarget(params)
   const bytes = utf8(checkLength(textOf(params, 'payload'), 'payload', limits.maxPayloadCharacters))
   if (bytes.length > limits.maxPayloadBytes) throw tooLong('payload', limits.maxPayloadBytes, 'bytes')
-  return { ...target, payload: { type: 'text', bytes }, expires_at: parseExpiry(params.get('expires_at')) }
+  const expires_at = parseExpiry(params.get('expires_at'))
+  return { ...target, payload: { type: 'text', bytes }, expires_at, expandReplaced: false }
 }
 
 /** What `find` and `delete` take. */

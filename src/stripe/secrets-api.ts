@@ -71,11 +71,12 @@ export class SecretsApi {
   }
 
   async create(call: Call): Promise<Reply> {
-    const { scope, name, payload, expires_at, expandPayload } = parseCreate(call.params, this.#limits)
+    const request = parseCreate(call.params, this.#limits)
+    const { scope, name, payload, expires_at, expandPayload } = request
     checkAccess(call.caller, 'write', scope)
     const place = placeOf(this.#context.keyspace, { partition: call.caller.partition, scope, name })
     // Expanded here and not there: the reply that is kept holds no payload, which comes with the request each time.
-    const set = setOperation(this.#context, place, { payload, expires_at, expandPayload: false })
+    const set = setOperation(this.#context, place, { ...request, expandPayload: false })
     const submit = async (): Promise<Reply> => {
       const full = this.#strict && (await this.#isFull(place.address))
       return this.#execute(call, PATHS.create, [scope, name, payloadText(payload), expires_at, expandPayload], {

@@ -2,7 +2,7 @@ import type { StoreContext } from '../context'
 import { payloadText } from '../format/record-shape'
 import type { ListRequest } from '../input/params'
 import { type Partition, type Secret, type SecretList, toSecret } from '../model'
-import { type Listed, locateCursor, type MaySee, type Page, type Position, readPage } from './page'
+import { type Listed, locateCursor, type MaySee, namesOf, type Page, type Position, readPage } from './page'
 
 /** How many secrets a walk reads at a time. */
 const WALK_PAGE = 100
@@ -75,8 +75,9 @@ export class Listing<S extends Secret = Secret> implements Promise<SecretList<S>
     return cursor && (await locateCursor(this.#context, this.#partition, scope, cursor, this.#maySee))
   }
 
-  #read({ scope, expandPayload }: ListRequest, limit: number, position: Position | undefined): Promise<Page> {
-    return readPage(this.#context, this.#partition, scope, limit, position, expandPayload, this.#maySee)
+  #read({ scope, prefix, expandPayload }: ListRequest, limit: number, position: Position | undefined): Promise<Page> {
+    const names = namesOf(this.#context, this.#partition, scope, prefix)
+    return readPage(this.#context, names, limit, position, expandPayload, this.#maySee)
   }
 }
 

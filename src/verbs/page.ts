@@ -1,11 +1,11 @@
-import { equal } from '../base/bytes'
+import { concat, equal, utf8Name } from '../base/bytes'
 import { turnOfLoop } from '../base/waiting'
 import type { StoreContext } from '../context'
 import { corrupt, SecretStoreError } from '../errors'
 import type { KnownRecord, StoredRecord } from '../format/record'
 import { type ListCursor, MAX_PAGE } from '../input/params'
 import { isExpired, type Partition, type Payload, type Scope } from '../model'
-import { idRow, prefixRange, RowKey } from '../storage/keyspace'
+import { idRow, prefixRange, RowKey, type Span } from '../storage/keyspace'
 import type { KnownRange, KnownRow } from '../storage/known/known-records'
 import { openKnown, openRecord } from '../storage/records'
 import { lookUpPayload, lookUpRecord, lookUpStored, read, unlessExpired } from './reads'
@@ -59,21 +59,33 @@ export async function locateCursor(
   return { direction: cursor.direction, key: rowKey.text }
 }
 
+/**
+ * The rows of a scope's names that begin with a prefix, which may be empty.
+ *
+ * @throws {TypeError} If names are sealed, so that no order of the rows keeps them together.
+ */
+export function namesOf(context: StoreContext, partition: Partition, scope: Scope, prefix: string): Span {
+  const rows = context.keyspace.scope(partition, scope)
+  if (prefix === '') return prefixRange(rows)
+  if (context.keyring.names === 'plain') return prefixRange(concat(rows, utf8Name(prefix)))
+  throw new TypeError('prefix: expected a store with plain names, got one with sealed names')
+}
+
 /** One page of live records. Expired ones on the way are passed over and seen to. */
 export async function readPage(
   context: StoreContext,
-  partition: Partition,
-  scope: Scope,
+  names: Span,
   limit: number,
   position: Position | undefined,
   expandPayload: boolean,
   maySee?: MaySee,
 ): Promise<Page> {
   const reverse = position?.direction === 'before'
-  const range = prefixRange(context.keyspace.scope(partition, scope))
-  let [gte, lt] = [RowKey.of(range.gte).text, RowKey.of(range.lt).text]
-  if (position?.direction === 'after') gte = after(position.key)
-  if (position?.direction === 'before') lt = position.key
+  let [gte, lt] = [RowKey.of(names.gte).text, RowKey.of(names.lt).text]
+  // A cursor may lie outside of the prefix.
+  if (position?.direction === 'after' && position.key >= gte) gte = after(position.key)
+  if (position?.direction === 'before' && position.key < lt) lt = position.key
+  if (gte >= lt) return { items: [], hasMore: false }
   const items: Listed[] = []
   while (items.length <= limit) {
     context.checkOpen()

@@ -13,7 +13,7 @@ import type { Place } from './reach'
 export function setOperation(
   context: StoreContext,
   { address, rowKey }: Place,
-  { payload, expires_at, expandPayload }: Omit<SetRequest, 'scope' | 'name'>,
+  { payload, expires_at: expiry, expandPayload, expandReplaced }: Omit<SetRequest, 'scope' | 'name'>,
 ): Operation<Secret> {
   return {
     records: [rowKey],
@@ -25,9 +25,11 @@ export function setOperation(
       // The new one has an id of its own: of what had expired that is the end.
       if (previous === undefined) transaction.delete(rowKey, 'expire')
       const { id, created } = previous ?? { id: newId(context.publicRandom), created: now }
+      const expires_at = expiry === 'keep' ? (previous?.expires_at ?? null) : expiry
       const record = transaction.put(rowKey, { id, address, created, expires_at }, payload)
       transaction.tell('set', record)
-      return toSecret(record, expandPayload ? payloadText(payload) : undefined)
+      const secret = toSecret(record, expandPayload ? payloadText(payload) : undefined)
+      return expandReplaced ? { ...secret, replaced: previous !== undefined } : secret
     },
   }
 }

@@ -84,7 +84,7 @@ const refusals: readonly Refusal[] = [
     'list',
     { scope: account, startingAfter: 'x' },
     'TypeError',
-    "list: expected only scope, limit, starting_after, ending_before, expand, got 'startingAfter' (did you mean 'starting_after'?)",
+    "list: expected only scope, prefix, limit, starting_after, ending_before, expand, got 'startingAfter' (did you mean 'starting_after'?)",
   ],
   [
     'find',
@@ -206,7 +206,32 @@ const refusals: readonly Refusal[] = [
   ['find', { ...good, expand: 'payload' }, 'TypeError', 'expand: expected an array, got a string'],
   ['find', { ...good, expand: null }, 'TypeError', 'expand: expected an array, got null'],
   ['find', { ...good, expand: ['data.payload'] }, 'TypeError', "expand: expected only 'payload', got a string"],
-  ['set', { ...goodSet, expand: [undefined] }, 'TypeError', "expand: expected only 'payload', got undefined"],
+  [
+    'set',
+    { ...goodSet, expand: [undefined] },
+    'TypeError',
+    "expand: expected only 'payload' or 'replaced', got undefined",
+  ],
+  [
+    'set',
+    { ...goodSet, expand: new Array(1) },
+    'TypeError',
+    "expand: expected only 'payload' or 'replaced', got undefined",
+  ],
+  ['find', { ...good, expand: ['replaced'] }, 'TypeError', "expand: expected only 'payload', got a string"],
+  [
+    'set',
+    { ...goodSet, expires_at: 'Keep' },
+    'TypeError',
+    'expires_at: expected a whole number of Unix seconds, got a string',
+  ],
+  ['list', { scope: account, prefix: 1 }, 'TypeError', 'prefix: expected a string, got a number'],
+  [
+    'list',
+    { scope: account, prefix: '\ud800' },
+    'TypeError',
+    'prefix: expected well-formed Unicode, got a lone surrogate',
+  ],
   ['delete', { ...good, expand: ['payload', 'name'] }, 'TypeError', "expand: expected only 'payload', got a string"],
   ['list', { scope: account, expand: ['payload'] }, 'TypeError', "expand: expected only 'data.payload', got a string"],
 

@@ -51,6 +51,42 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
     expect(plain.data.some((secret) => 'payload' in secret)).toBe(false)
   })
 
+  test('a prefix, in UTF-8 bytes, with cursors within and outside of it', async () => {
+    const store = await openOver(engine)
+    const ids = new Map<string, string>()
+    const names = ['a', 'a.', 'a.1', 'a.2', 'a.3', 'a.\u{10ffff}', 'a/', 'b', '\u{10ffff}', '\u{10ffff}1']
+    for (const name of names) ids.set(name, (await store.set({ scope: account, name, payload: 'p' })).id)
+    await store.set({ scope: user('a.'), name: 'a.1', payload: 'p' })
+    const list = async (prefix: string, more = {}) => {
+      const page = await store.list({ scope: account, prefix, limit: 100, ...more })
+      return page.data.map(({ name }) => name)
+    }
+    const within = ['a.', 'a.1', 'a.2', 'a.3', 'a.\u{10ffff}']
+    expect(await list('a.')).toEqual(within)
+    expect(await list('')).toEqual(names)
+    expect(await list('\u{10ffff}')).toEqual(names.slice(-2))
+    expect(await list('c')).toEqual([])
+    expect(await list('a.', { limit: 2 })).toEqual(within.slice(0, 2))
+    for (const [index, name] of names.entries()) {
+      const id = ids.get(name)
+      const rest = names.slice(index + 1).filter((later) => within.includes(later))
+      const before = names.slice(0, index).filter((earlier) => within.includes(earlier))
+      expect(await list('a.', { starting_after: id })).toEqual(rest)
+      expect(await list('a.', { ending_before: id })).toEqual(before)
+      expect(await list('a.', { ending_before: id, limit: 2 })).toEqual(before.slice(-2))
+      const walked: string[] = []
+      for await (const secret of store.list({ scope: account, prefix: 'a.', ending_before: id ?? '' }))
+        walked.push(secret.name)
+      expect(walked).toEqual(before.reverse())
+    }
+    const page = await store.list({ scope: account, prefix: 'a.', limit: 5, expand: ['data.payload'] })
+    expect(page).toMatchObject({ has_more: false, data: Array(5).fill({ payload: 'p' }) })
+    const sealed = await openOver(engine, { names: 'sealed' })
+    const refusal = 'prefix: expected a store with plain names, got one with sealed names'
+    await expect(sealed.list({ scope: account, prefix: 'a' })).rejects.toThrow(new TypeError(refusal))
+    expect((await sealed.list({ scope: account, prefix: '' })).data).toEqual([])
+  })
+
   test('a cursor that is gone, foreign or made up is ERR_CURSOR', async () => {
     const clock = new TestClock()
     const store = await openOver(engine, { now: clock.now })

@@ -3,6 +3,7 @@ import {
   type BatchOperation,
   type OpenOptions,
   type Scope,
+  type Secret,
   type SecretStore,
   SecretStoreError,
   type SecretView,
@@ -36,8 +37,9 @@ type Part =
       readonly type: 'set'
       readonly place: Place
       readonly payload: Content
-      readonly seconds: number | null
+      readonly seconds: number | null | 'keep'
       readonly expand: boolean
+      readonly replaced: boolean
     }
   | { readonly type: 'delete'; readonly place: Place; readonly expand: boolean }
 
@@ -54,6 +56,7 @@ type Step =
       readonly nth: number
       readonly anywhere: boolean
       readonly expand: boolean
+      readonly prefix: string
     }
   | { readonly type: 'clock'; readonly seconds: number }
   | { readonly type: 'sweep' | 'compact' | 'verify' | 'reopen' }
@@ -76,8 +79,9 @@ const set: fc.Arbitrary<Part> = fc.record({
   type: fc.constant('set' as const),
   place,
   payload,
-  seconds: fc.option(fc.integer({ min: 1, max: 30 }), { nil: null }),
+  seconds: fc.oneof(fc.option(fc.integer({ min: 1, max: 30 }), { nil: null }), fc.constant('keep' as const)),
   expand: fc.boolean(),
+  replaced: fc.boolean(),
 })
 const remove: fc.Arbitrary<Part> = fc.record({ type: fc.constant('delete' as const), place, expand: fc.boolean() })
 const part = fc.oneof({ weight: 3, arbitrary: set }, remove)
@@ -117,6 +121,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       nth: fc.nat(50),
       anywhere: fc.boolean(),
       expand: fc.boolean(),
+      prefix: fc.constantFrom('', '', '', 'a', 'a|', 'e', '\u{ff5e}', 'zz'),
     }),
   },
   {
@@ -141,6 +146,7 @@ async function outcomeOf<T>(work: () => T | Promise<T>): Promise<Outcome<T>> {
 /** A store and its model, side by side. */
 class Run {
   readonly #clock: TestClock
+  readonly #sealed: boolean
   readonly #reopen: (store: SecretStore) => Promise<SecretStore>
   readonly #ids = new Set<string>()
   #store: SecretStore
@@ -149,11 +155,13 @@ class Run {
   constructor(
     store: SecretStore,
     clock: TestClock,
+    sealed: boolean,
     compare: (a: Place, b: Place) => number,
     reopen: (store: SecretStore) => Promise<SecretStore>,
   ) {
     this.#store = store
     this.#clock = clock
+    this.#sealed = sealed
     this.#reopen = reopen
     this.#model = new ReferenceModel(compare, clock.seconds)
   }
@@ -238,19 +246,22 @@ class Run {
   #start(part: Part): Promise<unknown> {
     const view = this.#view(part.place)
     const { type: _, ...params } = this.#operation(part)
-    return part.type === 'set' ? view.set(params as Parameters<SecretView['set']>[0]) : view.delete(params)
+    if (part.type === 'set') return view.set(params as Parameters<SecretView['set']>[0])
+    return view.delete(params as Parameters<SecretView['delete']>[0])
   }
 
   #operation(part: Part): BatchOperation {
-    const params = { ...target(part.place), ...expanded(part.expand) }
-    if (part.type === 'delete') return { type: 'delete', ...params }
-    return { type: 'set', ...params, payload: contentOf(part.payload), expires_at: this.#expiry(part.seconds) }
+    const at = target(part.place)
+    if (part.type === 'delete') return { type: 'delete', ...at, ...expanded(part.expand) }
+    const expand = [...(part.expand ? ['payload' as const] : []), ...(part.replaced ? ['replaced' as const] : [])]
+    return { type: 'set', ...at, expand, payload: contentOf(part.payload), expires_at: this.#expiry(part.seconds) }
   }
 
   #predict(model: ReferenceModel, part: Part, actual: Outcome<unknown> | undefined): Outcome<unknown> {
     if (part.type === 'delete') return model.delete(part.place, part.expand)
     const actualId = actual && 'value' in actual ? (actual.value as { readonly id: string }).id : ''
-    const expected = model.set(part.place, contentOf(part.payload), this.#expiry(part.seconds), part.expand, actualId)
+    const told = model.set(part.place, contentOf(part.payload), this.#expiry(part.seconds), part.expand, actualId)
+    const expected = part.replaced ? told : withoutReplaced(told)
     // Either the model knows the id already, as this place's own, or nobody has ever had it.
     if ('value' in expected) {
       expect(actualId).toMatch(/^appsecret_[0-9A-Za-z]{24}$/)
@@ -284,9 +295,11 @@ class Run {
       : this.#model.entries.filter((entry) => matches(entry, step.holder)).map(({ id }) => id)
     const id = candidates[step.nth % Math.max(1, candidates.length)]
     const cursor = step.direction === undefined || id === undefined ? undefined : { direction: step.direction, id }
-    const query: ListQuery = { ...step.holder, limit: step.limit, cursor, expand: step.expand }
+    const prefix = this.#sealed ? '' : step.prefix
+    const query: ListQuery = { ...step.holder, prefix, limit: step.limit, cursor, expand: step.expand }
     const listing = this.#view(step.holder).list({
       scope: step.holder.scope,
+      ...(prefix === '' ? {} : { prefix }),
       limit: step.limit,
       ...(cursor === undefined ? {} : { [cursor.direction]: cursor.id }),
       ...(step.expand ? { expand: ['data.payload'] } : {}),
@@ -311,13 +324,19 @@ class Run {
     return this.#store.view({ livemode, ...(of === undefined ? {} : { account: of }) })
   }
 
-  #expiry(seconds: number | null): number | null {
-    return seconds === null ? null : this.#clock.seconds + seconds
+  #expiry(seconds: number | null | 'keep'): number | null | 'keep' {
+    return typeof seconds === 'number' ? this.#clock.seconds + seconds : seconds
   }
 }
 
 function target({ scope, name }: Place): { readonly scope: Scope; readonly name: string } {
   return { scope, name }
+}
+
+function withoutReplaced(outcome: Outcome<Secret & { replaced: boolean }>): Outcome<Secret> {
+  if ('error' in outcome) return outcome
+  const { replaced: _, ...value } = outcome.value
+  return { value }
 }
 
 function expanded(expand: boolean): { readonly expand?: readonly 'payload'[] } {
@@ -372,7 +391,7 @@ describe.each([
             : openStore(location, options)
         const store = await open()
         const compare = names === 'plain' ? byUtf8Bytes : await learnOrder(store)
-        const run = new Run(store, clock, compare, async (before) => {
+        const run = new Run(store, clock, names === 'sealed', compare, async (before) => {
           if (engine === 'memory') return before
           const minimum = await before.checkpoint()
           await before.close()

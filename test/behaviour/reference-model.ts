@@ -26,6 +26,7 @@ export interface ExpectedPage {
 }
 
 export interface ListQuery extends Holder {
+  readonly prefix: string
   readonly limit: number
   readonly cursor: { readonly direction: 'starting_after' | 'ending_before'; readonly id: string } | undefined
   readonly expand: boolean
@@ -62,16 +63,17 @@ export class ReferenceModel {
   set(
     place: Place,
     payload: string | Uint8Array,
-    expiresAt: number | null,
+    expiresAt: number | null | 'keep',
     expand: boolean,
     newId: string,
-  ): Outcome<Secret> {
+  ): Outcome<Secret & { replaced: boolean }> {
     if (expand && typeof payload !== 'string') return { error: 'TypeError' }
     const previous = this.#live(place)
     const { id, created } = previous ?? { id: newId, created: this.now }
-    const entry = { ...place, id, created, expires_at: expiresAt, payload }
+    const expires_at = expiresAt === 'keep' ? (previous?.expires_at ?? null) : expiresAt
+    const entry = { ...place, id, created, expires_at, payload }
     this.#entries.set(keyOf(place), entry)
-    return { value: secretOf(entry, expand) }
+    return { value: { ...secretOf(entry, expand), replaced: previous !== undefined } }
   }
 
   find(place: Place, expand: boolean): Outcome<Secret | undefined> {
@@ -98,7 +100,7 @@ export class ReferenceModel {
   }
 
   /** One page. Expired entries are met up to the one that shows whether there is more. */
-  list({ limit, cursor, expand, ...holder }: ListQuery): Outcome<ExpectedPage> {
+  list({ prefix, limit, cursor, expand, ...holder }: ListQuery): Outcome<ExpectedPage> {
     const inScope = this.entries.filter((entry) => sameHolder(entry, holder)).sort(this.#compare)
     const backward = cursor?.direction === 'ending_before'
     let rows = backward ? inScope.reverse() : inScope
@@ -107,6 +109,7 @@ export class ReferenceModel {
       if (at < 0 || this.#isExpired(rows[at] as Entry)) return { error: 'ERR_CURSOR' }
       rows = rows.slice(at + 1)
     }
+    rows = rows.filter(({ name }) => name.startsWith(prefix))
     const live: Entry[] = []
     for (const row of rows) {
       if (live.length > limit) break

@@ -31,6 +31,30 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
     expect(await store.get({ scope: account, name: 'n' })).toBe('b')
   })
 
+  test("'keep' leaves the expiry of what is replaced, and a new secret has none", async () => {
+    const clock = new TestClock()
+    const store = await openOver(engine, { now: clock.now })
+    const target = { scope: account, name: 'n' }
+    const keep = { ...target, payload: 'p', expires_at: 'keep', expand: ['replaced'] } as const
+    const first = await store.set(keep)
+    expect(first).toMatchObject({ expires_at: null, replaced: false })
+    const expires_at = clock.seconds + 100
+    await store.set({ ...target, payload: 'p', expires_at })
+    expect(await store.set(keep)).toEqual({ ...first, expires_at, replaced: true })
+    // Within a batch it keeps what the one before it has set.
+    const sooner = clock.seconds + 50
+    const [, last] = await store.batch([
+      { type: 'set', ...target, payload: 'p', expires_at: sooner },
+      { type: 'set', ...keep, payload: 'q' },
+    ])
+    expect(last).toEqual({ ...first, expires_at: sooner, replaced: true })
+    clock.advanceSeconds(50)
+    const anew = await store.set(keep)
+    expect(anew).toMatchObject({ expires_at: null, replaced: false })
+    expect(anew.id).not.toBe(first.id)
+    expect(await store.find(target)).not.toHaveProperty('replaced')
+  })
+
   test('what the caller does to its bytes afterwards changes nothing', async () => {
     const store = await openOver(engine)
     const payload = Uint8Array.of(1, 2, 3)

@@ -4,7 +4,7 @@ import { isLockedByAnybody } from '../../platform/locks-of-others'
 import { system } from '../directory/system-errors'
 
 /** Who opens a database holds a lock on it as long as it is open. */
-const LOCK_FILE = 'LOCK'
+export const LOCK_FILE = 'LOCK'
 
 /** @throws {SecretStoreError} `ERR_LOCKED` if anybody has the database open, as far as the system tells. */
 export async function expectUnlocked(directory: string): Promise<void> {

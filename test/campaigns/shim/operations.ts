@@ -157,10 +157,9 @@ export class Session {
     const [only, ...others] = changes
     await this.step(`write ${Object.keys(secrets)}`, { secrets }, async () => {
       if (only === undefined || others.length > 0) return this.store.batch(changes)
-      const { type, ...params } = only
-      return type === 'delete'
-        ? this.store.delete(params)
-        : this.store.set(params as typeof params & { payload: string })
+      if (only.type === 'delete') return this.store.delete({ scope: only.scope, name: only.name })
+      const { type: _, ...params } = only
+      return this.store.set(params)
     })
   }
 

@@ -249,3 +249,16 @@ export function mistakes(store: SecretStore, secret: Secret): void {
 function same<T>(): <U>(value: U, ...exact: [T] extends [U] ? ([U] extends [T] ? [] : [never]) : [never]) => void {
   return () => {}
 }
+
+/** A scope that was met is what a view and a list take. */
+export async function scopeTypes(store: SecretStore): Promise<void> {
+  for await (const { scope, secrets, ...partition } of store.scopes()) {
+    const _view: SecretView = store.view(partition)
+    const _count: number = secrets
+    const set = await _view.set({ scope, name: 'n', payload: 'p', expires_at: 'keep', expand: ['replaced'] })
+    const _replaced: boolean | undefined = set.replaced
+    // @ts-expect-error a read has nothing to say of what it replaced
+    void _view.find({ scope, name: 'n', expand: ['replaced'] })
+    void [_count, _replaced]
+  }
+}

@@ -107,8 +107,11 @@ function draw(draws: Draws, clock: TestClock, from = 0): Verb {
   }
   if (kind < READS) {
     const operations = Array.from({ length: draws.below(6) }, operationOf)
-    const start = (view: SecretView, { type, ...params }: BatchOperation): Promise<unknown> =>
-      type === 'set' ? view.set(params as Parameters<SecretView['set']>[0]) : view.delete(params)
+    const start = (view: SecretView, operation: BatchOperation): Promise<unknown> => {
+      const { type: _, ...params } = operation
+      if (operation.type === 'delete') return view.delete(params as Parameters<SecretView['delete']>[0])
+      return view.set(params as Parameters<SecretView['set']>[0])
+    }
     return (view) => Promise.all(operations.map((operation) => start(view, operation)))
   }
   if (kind < 60)
