@@ -23,6 +23,8 @@ export type SecretStoreErrorCode =
   | 'ERR_READ_ONLY'
   /** A synchronous read met a compaction; the asynchronous one waits and succeeds. */
   | 'ERR_BUSY'
+  /** The answer to a write was lost, and nobody could tell in time whether it took effect. */
+  | 'ERR_OUTCOME_UNKNOWN'
   /** The engine below has no synchronous reads. */
   | 'ERR_NO_SYNC'
   /** A view was asked for a scope outside what it may see. */

@@ -171,6 +171,12 @@ export class Keyring {
     return mac(this.#requestKey, request)
   }
 
+  /** By which processes that share the store know one another. 32 bytes. */
+  channelKey(): Uint8Array {
+    this.#checkOpen()
+    return derive(this.#rootKey, LABEL.channel, this.storeId)
+  }
+
   /** Overwrites every key. What is asked of the keyring afterwards is `ERR_CLOSED`. */
   wipe(): void {
     this.#wiped = true

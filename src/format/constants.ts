@@ -93,6 +93,22 @@ export const LABEL = {
   token: 'secret-store/v3/token-mac',
   tokenState: 'secret-store/v3/token-state',
   ownSum: 'secret-store/v3/set-hash',
+  channel: 'secret-store/v1/channel',
+  channelOwner: 'secret-store/v1/channel-owner',
+  channelFollower: 'secret-store/v1/channel-follower',
+} as const
+
+/** Between processes that share a store (docs/format.md §16). */
+export const CHANNEL = {
+  magic: 'SSCH',
+  version: 1,
+  nonceBytes: 32,
+  /** Magic, version in 2 bytes, nonce. */
+  helloBytes: 38,
+  proofBytes: 32,
+  lengthBytes: 4,
+  /** Of plaintext; a longer message takes several. */
+  mostFrameBytes: 262_144,
 } as const
 
 /** Of a key that is derived, and what for. */
@@ -104,6 +120,7 @@ export const ROW = {
   id: 0x69, // i
   payload: 0x70, // p
   record: 0x72, // r
+  session: 0x73, // s
   /** Of a later version, in a store of version 3 (docs/format.md §12): passed over. */
   derived: 0x64, // d
   expiry: 0x78, // x
@@ -124,6 +141,8 @@ export const RECORD_FLAG = { livemode: 1, account: 2, userScope: 4, expires: 8, 
 export const KEYRING_FILE = 'keyring.json'
 /** Where a new keyring.json is written before it gets its name. */
 export const STAGED_KEYRING_FILE = 'keyring.json.new'
+/** Who holds the files of a store that is shared. */
+export const OWNER_FILE = 'owner.json'
 export const DATA_DIRECTORY = 'data'
 export const MAX_KEYRING_BYTES: number = 256 * 1024
 export const MAX_SLOTS = 32

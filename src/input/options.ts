@@ -63,6 +63,15 @@ export interface OpenOptions extends MemoryOptions {
    * Windows). `checkpoints` are only loaded. Not together with `createIfMissing` or `acceptRollback`. @defaultValue `false`
    */
   readonly readOnly?: boolean
+  /**
+   * Whether other processes may have the store open at the same time (docs/processes.md): the first holds the files, and the
+   * others reach them through it. All of them say so. @defaultValue `false`
+   */
+  readonly shared?: boolean
+  /**
+   * How long to wait for a store that a process has open which does not share it, in milliseconds. @defaultValue `0`
+   */
+  readonly waitMs?: number
   /** Opens an older state on purpose, and makes it the newest: later ones are refused. @defaultValue `false` */
   readonly acceptRollback?: boolean
   /**
@@ -126,7 +135,12 @@ export type MemorySettings = Required<Omit<MemoryOptions, 'now'>> & {
   readonly nowSeconds: () => number
 }
 export type OpenSettings = Omit<MemorySettings, 'names'> &
-  Required<Pick<OpenOptions, 'key' | 'createIfMissing' | 'acceptRollback' | 'allowUnsafeLocation' | 'readOnly'>> &
+  Required<
+    Pick<
+      OpenOptions,
+      'key' | 'createIfMissing' | 'acceptRollback' | 'allowUnsafeLocation' | 'readOnly' | 'shared' | 'waitMs'
+    >
+  > &
   Pick<OpenOptions, 'checkpoints' | 'names' | 'verify'> & { readonly minimum: Checkpoint | undefined }
 
 const SWEEP_INTERVAL_MS = 60_000
@@ -154,6 +168,8 @@ export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   'acceptRollback',
   'allowUnsafeLocation',
   'readOnly',
+  'shared',
+  'waitMs',
   'verify',
 ]
 export const LONG_NAMES = ['onProgress', 'signal'] as const
@@ -175,6 +191,8 @@ export function parseOpenOptions(options: unknown): OpenSettings {
     ...(readOnly && { sweepIntervalMs: 0, compactIntervalMs: 0 }),
     key: checkProvider(key),
     readOnly,
+    shared: checkBoolean(given.shared ?? false, 'shared'),
+    waitMs: checkInteger(given.waitMs ?? 0, 'waitMs', 0, Number.MAX_SAFE_INTEGER),
     createIfMissing: checkBoolean(given.createIfMissing ?? !readOnly, 'createIfMissing'),
     acceptRollback: checkBoolean(given.acceptRollback ?? false, 'acceptRollback'),
     allowUnsafeLocation: checkUnsafe(given.allowUnsafeLocation),

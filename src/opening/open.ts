@@ -10,6 +10,7 @@ import { decodeEnvelope } from '../format/envelope'
 import { EMPTY_HEAD, type Head } from '../format/head'
 import type { MemorySettings, OpenSettings } from '../input/options'
 import { isOutdated, newKeyring, type Unlocked, unlockKeyring } from '../keys/unlock'
+import type { KeyringStorage } from '../storage/directory/keyring-json'
 import {
   claim,
   dataDirectory,
@@ -88,35 +89,38 @@ async function openFiles(
   { location, minima, created }: Located,
   settings: OpenSettings,
 ): Promise<{ readonly parts: OpenParts; readonly passedOver: number }> {
-  const { readOnly } = settings
+  const { readOnly, shared } = settings
   // Loaded while the key is asked for.
   const loading = readOnly ? import('../care/index') : import('../storage/level/files/check-files')
   loading.catch(() => {})
   let unlocked = await unlockStore(location, settings, created)
+  const keyringStorage: KeyringStorage = { location, bytes: unlocked.bytes }
   let release = (): void => {}
   let engine: Engine | undefined
   let passedOver = 0
   try {
     const directory = await dataDirectory(location, { change: !readOnly })
-    const opener = await loading
-    if ('rowsToRead' in opener) {
-      const { rows, damagedBytes } = await opener.rowsToRead(directory)
+    if (readOnly) {
+      const { rows, damagedBytes } = await (await import('../care/index')).rowsToRead(directory)
       engine = new MemoryEngine(rows)
       passedOver = damagedBytes
+    } else if (shared) {
+      const { shareFiles } = await import('./share')
+      const open = () => openLevel(directory, keyringStorage)
+      engine = await shareFiles({ ...settings, location, keyringStorage, keyring: unlocked.keyring, openFiles: open })
     } else {
-      release = await claim(directory)
-      // LevelDB would end the process over some bytes.
-      const checked = await opener.checkFiles(directory)
-      engine = checked(await LevelEngine.open(directory))
+      const opened = await openLevel(directory, keyringStorage)
+      release = opened.release
+      engine = opened.engine
     }
     // Until now another process could have held the store, and changed its keys.
-    unlocked = await unlockStore(location, settings, unlocked)
-    if (!readOnly) await removeStagedKeyring(location)
+    if (!shared) unlocked = await unlockStore(location, settings, unlocked)
+    if (!readOnly && !shared) await removeStagedKeyring(location)
     const { bytes, mac, keyring } = unlocked
+    keyringStorage.bytes = bytes
     const head = await readHead(engine, keyring)
-    const keyringStorage = { location, bytes }
     const parts = { ...storeParts(engine, keyring, head, settings.indexBytes), keyringStorage, release }
-    if (!readOnly && settings.verify !== false) passedOver = await lookAtFiles(engine, head.head, directory)
+    if (!readOnly && !shared && settings.verify !== false) passedOver = await lookAtFiles(engine, head.head, directory)
     await checkNewest(parts, mac, minima ?? (await loadMinima(settings)), settings.acceptRollback)
     return { parts, passedOver }
   } catch (error) {
@@ -126,6 +130,27 @@ async function openFiles(
     } finally {
       release()
     }
+    throw error
+  }
+}
+
+/** LevelDB's files, and what they and keyring.json are written by. */
+async function openLevel(
+  directory: string,
+  storage: KeyringStorage,
+): Promise<{ readonly engine: Engine; readonly release: () => void }> {
+  const { checkFiles } = await import('../storage/level/files/check-files')
+  const release = await claim(directory)
+  try {
+    // LevelDB would end the process over some bytes.
+    const checked = await checkFiles(directory)
+    const keyring = {
+      stage: async (bytes: Uint8Array) => (await import('../care/index')).stageKeyring(storage, bytes),
+      install: async (bytes: Uint8Array) => (await import('../care/index')).installKeyring(storage, bytes),
+    }
+    return { engine: checked(await LevelEngine.open(directory, { keyring })), release }
+  } catch (error) {
+    release()
     throw error
   }
 }

@@ -36,6 +36,14 @@ export interface Batch {
   put(key: Uint8Array, value: Uint8Array): void
   del(key: Uint8Array): void
   /**
+   * The next keyring.json, which `write` puts in place before the changes.
+   *
+   * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`; nothing has changed then.
+   */
+  keyring(bytes: Uint8Array): Promise<void>
+  /** What the commit does, for other writers. */
+  describe(note: Uint8Array): void
+  /**
    * Durable when it resolves. To be called once.
    *
    * @param expectedHead - The value of the head row on which the changes were planned.
@@ -47,8 +55,31 @@ export interface Batch {
   close(): Promise<void>
 }
 
+/** A commit of another writer; without a note, all that is known is that there may have been some. */
+export interface ForeignCommit {
+  readonly head: Uint8Array
+  readonly note: Uint8Array | undefined
+  /** keyring.json, if the commit has changed it. */
+  readonly keyring: Uint8Array | undefined
+}
+
+/** What an engine with several writers has besides. */
+export interface OtherWriters {
+  /**
+   * Waits for this writer's turn. By then every commit of the others has been told.
+   *
+   * @returns Gives the turn back; a commit does so, too.
+   * @throws {SecretStoreError} `ERR_LOCKED` if it does not come in time.
+   */
+  turn(): Promise<() => void>
+  /** Told of each commit of the others, in the one order of all, before whoever made it is. */
+  onCommit(listener: (commit: ForeignCommit) => void): void
+}
+
 export interface Engine {
   readonly limits: BatchLimits
+  /** Without it, this process is the only writer. */
+  readonly others?: OtherWriters
   /** Whether `getSync` can answer; if not, at this moment or ever, it throws. */
   canReadSync(): boolean
   /** @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY`. */

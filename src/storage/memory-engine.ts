@@ -51,6 +51,8 @@ export class MemoryEngine implements Engine {
     return {
       put: (key, value) => void changes.push({ type: 'put', key, value }),
       del: (key) => void changes.push({ type: 'del', key }),
+      keyring: async () => {},
+      describe() {},
       write: async (expectedHead) => {
         if (!equal(this.getSync(HEAD_ROW) ?? NO_BYTES, expectedHead ?? NO_BYTES)) return false
         for (const change of changes) this.#apply(change)

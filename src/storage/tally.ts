@@ -1,5 +1,6 @@
 import { compare, keyAfter } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
+import { SecretStoreError } from '../errors'
 import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../format/head'
 import type { CommitQueue } from './commit/queue'
 import type { Engine, Row } from './engine'
@@ -34,6 +35,8 @@ export class RecordTally {
   readonly #passed = new Set<string>()
   #position: Uint8Array = RECORD_ROWS.gte
   #sum: RecordSum = NO_RECORDS
+  /** Whether another writer may have committed something that nobody has told. */
+  #isOutdated = false
 
   /** @param onReplaced - Told of each record that changes after it was passed, when it has. */
   constructor(
@@ -44,7 +47,8 @@ export class RecordTally {
     this.#keyring = keyring
     this.#queue = queue
     this.stop = queue.listen((replacements) => {
-      for (const replacement of replacements) {
+      if (replacements === undefined) this.#isOutdated = true
+      for (const replacement of replacements ?? []) {
         const { rowKey, previous, next } = replacement
         if (compare(rowKey.bytes, this.#position) >= 0) continue
         // A record that was passed over was never added.
@@ -72,6 +76,7 @@ export class RecordTally {
    * @returns Whether there are more.
    */
   async step({ rows, bytes }: StepLimits, visit: Visit): Promise<boolean> {
+    if (this.#isOutdated) throw takenOver()
     const found = await this.#engine.scan({ gte: this.#position, lt: RECORD_ROWS.lt, limit: rows })
     let read = 0
     for (const row of found) {
@@ -96,4 +101,10 @@ export class RecordTally {
     else this.#passed.add(RowKey.of(key).text)
     this.#position = keyAfter(key)
   }
+}
+
+/** Of a walk that has to begin anew. */
+export function takenOver(): SecretStoreError {
+  const expected = 'store: expected one process to hold the files meanwhile, got another that took them over'
+  return new SecretStoreError('ERR_BUSY', `${expected}; call it again`)
 }

@@ -1,13 +1,13 @@
 import type { StoreContext } from '../../context'
-import { sealKeyringFile } from '../../crypto/keyring'
+import { Keyring, sealKeyringFile } from '../../crypto/keyring'
+import { publicRandom } from '../../crypto/random'
 import type { Checkpoint } from '../../format/checkpoint'
 import type { KeyringFile } from '../../format/keyring-file'
 import { checkReadable } from '../../keys/unlock'
 import { isOwn } from '../../storage/checkpoint'
-import { installKeyring, stageKeyring } from '../../storage/directory/keyring-json'
 
 /** What is needed to put another keyring.json in place. */
-export type Rekeying = Pick<StoreContext, 'engine' | 'keyring' | 'queue' | 'keyringStorage'>
+export type Rekeying = Pick<StoreContext, 'keyring' | 'queue' | 'keyringStorage'>
 
 /** A keyring.json and the root key that its slots hold. */
 export interface NextKeyring {
@@ -25,7 +25,7 @@ export interface NextKeyring {
  *   which.
  */
 export async function changeKeyring(
-  { engine, keyring, queue, keyringStorage }: Rekeying,
+  { keyring, queue, keyringStorage }: Rekeying,
   { file, rootKey }: NextKeyring,
   leastSequence = 0,
 ): Promise<void> {
@@ -35,16 +35,15 @@ export async function changeKeyring(
     const next = { ...file, change: { generation, sequence: head.sequence } }
     const bytes = sealKeyringFile(next, rootKey)
     const { mac } = checkReadable(bytes)
-    engine.checkOwned()
-    await stageKeyring(keyringStorage, bytes)
-    try {
-      await installKeyring(keyringStorage, bytes)
-      keyring.adopt(next, rootKey)
-    } catch (cause) {
-      throw queue.fail(cause)
-    }
     const sequence = Math.max(head.sequence, leastSequence) + 1
-    await queue.commitHead({ ...head, sequence, keyring: { generation, mac } })
+    const nextKeyring = new Keyring(next, rootKey, publicRandom, keyring.aead)
+    try {
+      await queue.commitHead({ ...head, sequence, keyring: { generation, mac } }, { bytes, keyring: nextKeyring })
+    } finally {
+      nextKeyring.wipe()
+    }
+    keyring.adopt(next, rootKey)
+    keyringStorage.bytes = bytes
   })
 }
 

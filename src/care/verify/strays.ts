@@ -3,6 +3,7 @@ import type { Shortlist } from '../../base/shortlist'
 import { ROW } from '../../format/constants'
 import { ERASURE_ROWS, HEAD_ROW, prefixRange, type Span } from '../../storage/keyspace'
 import { openKnown } from '../../storage/records'
+import { takenOver } from '../../storage/tally'
 import type { Verifiable, VerifyProblem } from './report'
 import { belongs, type Counts, countChanges, noCounts, SECONDARY_ROWS, type Secondary } from './secondary-rows'
 
@@ -34,14 +35,17 @@ export interface KeyWalk extends Steps {
 export function keyWalk({ engine, keyring, queue }: Verifiable, problems: Shortlist<VerifyProblem>): KeyWalk {
   const counts = noCounts()
   let position: Uint8Array = new Uint8Array()
+  let isOutdated = false
   const stop = queue.listen((replacements) => {
-    for (const replacement of replacements) countChanges(counts, replacement, position)
+    if (replacements === undefined) isOutdated = true
+    for (const replacement of replacements ?? []) countChanges(counts, replacement, position)
   })
   const isDerived = (key: Uint8Array): boolean =>
     key[0] === ROW.derived && key.length > 1 && keyring.file.lineage !== undefined
   return {
     stop,
     async step() {
+      if (isOutdated) throw takenOver()
       const keys = await engine.scanKeys({ gte: position, lt: HIGHEST_KEY, limit: COUNT_KEYS })
       for (const key of keys) {
         const what = SECONDARY.get(key[0] as number)

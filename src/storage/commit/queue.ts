@@ -3,11 +3,12 @@ import type { Keyring } from '../../crypto/keyring'
 import { corrupt, SecretStoreError } from '../../errors'
 import type { Head } from '../../format/head'
 import type { SecretChange } from '../../model'
-import type { Batch, Engine } from '../engine'
+import type { Batch, Engine, ForeignCommit } from '../engine'
 import { openHead } from '../head'
 import { HEAD_ROW } from '../keyspace'
 import type { KnownRecords } from '../known/known-records'
 import { MOST_CHANGES, type Replacement } from '../records'
+import { decodeNote, encodeNote } from '../sharing/commit-note'
 import { readCommitted } from './committed'
 import { type Commit, fillHead, type Operation, Transaction } from './transaction'
 
@@ -23,8 +24,11 @@ interface Result {
   settle(): void
 }
 
-/** Told of every commit, in order, when it is durable. Must not throw. */
-export type CommitListener = (replacements: readonly Replacement[]) => void
+/**
+ * Told of every commit, in order, when it is durable; with nothing where other writers may have committed something that
+ * nobody has told. Must not throw.
+ */
+export type CommitListener = (replacements: readonly Replacement[] | undefined) => void
 
 /**
  * Told what became of secrets, operation by operation, when it is durable and before the operations resolve. Must not
@@ -64,6 +68,7 @@ export class CommitQueue {
     this.#known = known
     this.#head = head
     this.#headValue = headValue
+    engine.others?.onCommit((commit) => this.#overtake(commit))
   }
 
   /** Of the last commit that was acknowledged. */
@@ -90,7 +95,7 @@ export class CommitQueue {
     return new Promise<T>((resolve, reject) => {
       const run = async (): Promise<T> => {
         if (this.#failure !== undefined) throw this.#failure
-        return work()
+        return this.#atTurn(work)
       }
       this.#enqueue({ exclusive: () => run().then(resolve, reject) })
     })
@@ -108,10 +113,14 @@ export class CommitQueue {
     return () => this.#changeListeners.delete(listener)
   }
 
-  /** Commits a head of its own, inside `exclusive`. */
-  async commitHead(head: Head): Promise<void> {
-    const isWritten = await this.#write((batch) => fillHead(batch, this.#keyring, head))
-    if (!isWritten) throw this.#failNotNewer()
+  /**
+   * Commits a head of its own, inside `exclusive`.
+   *
+   * @param next - The next keyring.json, put in place with the head, which is sealed under its keys.
+   */
+  async commitHead(head: Head, next?: { readonly bytes: Uint8Array; readonly keyring: Keyring }): Promise<void> {
+    const isWritten = await this.#write((batch) => fillHead(batch, next?.keyring ?? this.#keyring, head), next?.bytes)
+    if (!isWritten) throw this.#lostTurn()
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -135,6 +144,18 @@ export class CommitQueue {
     )
     this.#stopped ??= this.#failure
     return this.#failure
+  }
+
+  /** The write of one of several writers has failed; the next is planned on what there is then. */
+  #notWritten(cause: unknown): unknown {
+    this.#known.forget()
+    return cause
+  }
+
+  /** Nothing was written. */
+  #lostTurn(): SecretStoreError {
+    if (this.#engine.others === undefined) return this.#failNotNewer()
+    return new SecretStoreError('ERR_BUSY', 'write: expected its turn to last, got the end of it; nothing has changed')
   }
 
   #failNotNewer(): SecretStoreError {
@@ -183,37 +204,66 @@ export class CommitQueue {
     let results: Result[] = []
     try {
       if (this.#failure !== undefined) throw this.#failure
-      for (let isDone = false; !isDone; ) {
-        const committed = await readCommitted(
-          group.map(({ operation }) => operation),
-          this.#engine,
-          this.#known,
-        )
-        const transaction = new Transaction(this.#keyring, this.#head.sequence + 1, committed)
-        const attempted = group.map((pending) => attempt(transaction, pending))
-        if (transaction.changes) {
-          results = attempted
-          isDone = await this.#write((batch) => transaction.fill(batch, this.#head))
-        } else {
-          // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
-          isDone = !attempted.some(({ threw }) => threw) || (await this.#isAtNewestHead())
-          results = attempted
-        }
-        if (isDone) {
-          const { told } = transaction
-          if (told.length > 0) for (const listener of [...this.#changeListeners]) listener(told)
-        } else {
-          results = []
-          await this.#goOnFromNewerHead()
-        }
-      }
+      while (results.length < group.length) results = await this.#atTurn(() => this.#attemptGroup(group))
     } catch (failure) {
-      results = group.map((pending, index) => {
-        const result = results[index]
-        return result?.threw ? result : { threw: true, settle: () => pending.reject(failure) }
-      })
+      results = group.map((pending) => failed(pending, failure))
     }
     for (const { settle } of results) settle()
+  }
+
+  /** @returns What the operations came to; nothing if another writer has put a newer head there. */
+  async #attemptGroup(group: readonly Pending[]): Promise<Result[]> {
+    const committed = await readCommitted(
+      group.map(({ operation }) => operation),
+      this.#engine,
+      this.#known,
+    )
+    const transaction = new Transaction(this.#keyring, this.#head.sequence + 1, committed)
+    const results = group.map((pending) => attempt(transaction, pending))
+    let isDone: boolean
+    try {
+      isDone = transaction.changes
+        ? await this.#write((batch) => transaction.fill(batch, this.#head))
+        : // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
+          !results.some(({ threw }) => threw) || (await this.#isAtNewestHead())
+    } catch (failure) {
+      return results.map((result, index) => (result.threw ? result : failed(group[index] as Pending, failure)))
+    }
+    if (!isDone) {
+      await this.#goOnFromNewerHead()
+      return []
+    }
+    this.#tell(transaction.told)
+    return results
+  }
+
+  #tell(told: readonly SecretChange[]): void {
+    if (told.length > 0) for (const listener of [...this.#changeListeners]) listener(told)
+  }
+
+  /** Runs `work` while no other writer writes. */
+  async #atTurn<T>(work: () => Promise<T>): Promise<T> {
+    const pass = await this.#engine.others?.turn()
+    try {
+      return await work()
+    } finally {
+      pass?.()
+    }
+  }
+
+  /** Another writer has committed, in its place in the one order. */
+  #overtake({ head, note }: ForeignCommit): void {
+    try {
+      this.#head = openHead(this.#keyring, head)
+      this.#headValue = head
+      if (note === undefined) this.#known.forget()
+      const { replacements, told } = note === undefined ? { replacements: undefined, told: [] } : decodeNote(note)
+      if (replacements !== undefined) this.#known.overtake(replacements.map(({ rowKey }) => rowKey.text))
+      for (const listener of this.#listeners) listener(replacements)
+      this.#tell(told)
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   /**
@@ -222,13 +272,15 @@ export class CommitQueue {
    * @param fill - Nothing has reached the engine if it throws.
    * @returns Whether it was written; if not, another writer has put a newer head there.
    */
-  async #write(fill: (batch: Batch) => Commit): Promise<boolean> {
+  async #write(fill: (batch: Batch) => Commit, keyringFile?: Uint8Array): Promise<boolean> {
     const batch = this.#engine.batch()
     try {
       const commit = fill(batch)
+      if (keyringFile !== undefined) await batch.keyring(keyringFile)
       this.#known.begin(commit.replacements)
+      if (this.#engine.others !== undefined) batch.describe(encodeNote(commit))
       const isWritten = await batch.write(this.#headValue).catch((cause) => {
-        throw this.fail(cause)
+        throw this.#engine.others === undefined ? this.fail(cause) : this.#notWritten(cause)
       })
       if (isWritten) this.#acknowledge(commit)
       return isWritten
@@ -238,9 +290,13 @@ export class CommitQueue {
   }
 
   #acknowledge({ head, headValue, replacements }: Commit): void {
-    this.#head = head
-    this.#headValue = headValue
+    // Where the answer came late, others may have gone on from here.
+    const isNewest = head.sequence > this.#head.sequence
     this.#known.settle(replacements)
+    if (isNewest) {
+      this.#head = head
+      this.#headValue = headValue
+    } else this.#known.forget()
     for (const listener of this.#listeners) listener(replacements)
   }
 
@@ -251,6 +307,8 @@ export class CommitQueue {
 
   /** Another writer has committed: what was known and planned before is worth nothing any more. */
   async #goOnFromNewerHead(): Promise<void> {
+    // Writers that take turns are told of each commit.
+    if (this.#engine.others !== undefined) return
     this.#known.forget()
     const value = await this.#engine.get(HEAD_ROW)
     const head = value && openHead(this.#keyring, value)
@@ -258,6 +316,10 @@ export class CommitQueue {
     this.#head = head
     this.#headValue = value as Uint8Array
   }
+}
+
+function failed({ reject }: Pending, failure: unknown): Result {
+  return { threw: true, settle: () => reject(failure) }
 }
 
 function attempt(transaction: Transaction, { operation, resolve, reject }: Pending): Result {

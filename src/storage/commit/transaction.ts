@@ -164,7 +164,7 @@ export class Transaction {
       const previous = committed && { record: committed.record, element: committed.element() }
       replacements.push({ rowKey, previous, next: sealed && this.#written(rowKey, sealed) })
     }
-    return fillHead(batch, this.#keyring, nextHead(head, replacements), replacements)
+    return { ...fillHead(batch, this.#keyring, nextHead(head, replacements), replacements), told: this.#told }
   }
 
   /** Each write gives what it puts a revision of its own. */
@@ -223,6 +223,8 @@ export interface Commit {
   readonly head: Head
   readonly headValue: Uint8Array
   readonly replacements: readonly Replacement[]
+  /** What listeners are to hear. */
+  readonly told: readonly SecretChange[]
 }
 
 /** Puts a head into a batch. @returns The commit that the batch now is. */
@@ -234,5 +236,5 @@ export function fillHead(
 ): Commit {
   const row = sealHead(keyring, head)
   batch.put(row.key, row.value)
-  return { head, headValue: row.value, replacements }
+  return { head, headValue: row.value, replacements, told: [] }
 }

@@ -159,6 +159,19 @@ export class KnownRecords {
     this.#evict()
   }
 
+  /** Another writer has committed: what it has touched is not known any more, nor what lies beside it. */
+  overtake(keys: readonly string[]): void {
+    if (this.#maxBytes === 0) return
+    this.#commits.begin(keys)
+    this.#commits.settle()
+    for (const key of keys) {
+      const before = this.#sorted.seek(key).previous()
+      if (before !== undefined) before.gapAfter = false
+      const entry = this.#entries.get(key)
+      if (entry !== undefined) this.#drop(entry)
+    }
+  }
+
   /** Forgets everything; what a commit that never settled has touched stays untold. */
   clear(): void {
     this.#entries.clear()

@@ -27,6 +27,17 @@ type ChainedBatch = Omit<ReturnType<Level<Uint8Array, Uint8Array>['batch']>, 'wr
 }
 
 const NO_BYTES: Uint8Array = new Uint8Array()
+
+/** Puts the next keyring.json in place, in two steps: until the second, nothing has changed. */
+export interface KeyringWriter {
+  stage(bytes: Uint8Array): Promise<void>
+  install(bytes: Uint8Array): Promise<void>
+}
+
+const notWritten = async (): Promise<never> => {
+  throw new Error('keyring.json: expected an engine that writes it, got one that was opened without')
+}
+const NO_KEYRING: KeyringWriter = { stage: notWritten, install: notWritten }
 const [LOWEST_KEY, HIGHEST_KEY] = ERASURE_ROWS
 const SCAN_WATERMARK_BYTES = 1024 * 1024
 const RETAKE_ATTEMPTS = 40
@@ -39,6 +50,7 @@ const RETRY_PAUSE_MS = 50
 export class LevelEngine implements Engine {
   readonly limits: BatchLimits = LOCAL_LIMITS
   readonly #directory: string
+  readonly #keyring: KeyringWriter
   #database: Database
   #generation: string | undefined
   /** The head row, where it is certain what it is. */
@@ -49,15 +61,19 @@ export class LevelEngine implements Engine {
   #lost: SecretStoreError | undefined
   readonly #reads = new Set<Promise<unknown>>()
 
-  private constructor(directory: string, database: Database) {
+  private constructor(directory: string, database: Database, keyring: KeyringWriter) {
     this.#directory = directory
     this.#database = database
+    this.#keyring = keyring
     this.#generation = generationOf(directory)
   }
 
   /** @throws {SecretStoreError} `ERR_LOCKED`, `ERR_CORRUPT`, `ERR_IO`. */
-  static async open(directory: string, { create = false }: { readonly create?: boolean } = {}): Promise<LevelEngine> {
-    return new LevelEngine(directory, await openDatabase(directory, create, openAttempts))
+  static async open(
+    directory: string,
+    { create = false, keyring = NO_KEYRING }: { readonly create?: boolean; readonly keyring?: KeyringWriter } = {},
+  ): Promise<LevelEngine> {
+    return new LevelEngine(directory, await openDatabase(directory, create, openAttempts), keyring)
   }
 
   canReadSync(): boolean {
@@ -110,6 +126,7 @@ export class LevelEngine implements Engine {
   batch(): Batch {
     const rows = this.#newBatch()
     let head: Uint8Array | undefined
+    let keyring: Uint8Array | undefined
     return {
       // LevelDB copies what it is given into the batch, so that nobody else need keep it.
       put(key, value) {
@@ -117,7 +134,13 @@ export class LevelEngine implements Engine {
         if (equal(key, HEAD_ROW)) head = value.slice()
       },
       del: (key) => void rows.del(key),
-      write: (expectedHead) => this.#write(rows, expectedHead, head),
+      keyring: async (bytes) => {
+        this.checkOwned()
+        await this.#keyring.stage(bytes)
+        keyring = bytes
+      },
+      describe() {},
+      write: (expectedHead) => this.#write(rows, expectedHead, head, keyring),
       close: () => rows.close(),
     }
   }
@@ -127,6 +150,7 @@ export class LevelEngine implements Engine {
     rows: ChainedBatch,
     expectedHead: Uint8Array | undefined,
     nextHead: Uint8Array | undefined,
+    keyring: Uint8Array | undefined,
   ): Promise<true> {
     if (this.#database.status !== 'open') throw closed()
     this.#head ??= this.getSync(HEAD_ROW) ?? NO_BYTES
@@ -134,6 +158,7 @@ export class LevelEngine implements Engine {
     this.checkOwned()
     const before = this.#head
     this.#head = undefined // until it is certain
+    if (keyring !== undefined) await this.#keyring.install(keyring)
     await writeSynced(rows)
     this.#head = nextHead ?? before
     // If this process's lock was dropped, another opener has begun a new generation of files, and what was just

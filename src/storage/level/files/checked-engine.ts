@@ -74,6 +74,8 @@ export class CheckedEngine implements Engine {
         this.#writtenBytes += key.length + ROW_BYTES
         batch.del(key)
       },
+      keyring: (bytes) => batch.keyring(bytes),
+      describe: (note) => batch.describe(note),
       write: async (expectedHead) => {
         if (this.#writtenBytes > MOST_WRITTEN_BYTES) await this.#completed()
         return batch.write(expectedHead)

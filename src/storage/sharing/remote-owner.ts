@@ -1,0 +1,102 @@
+import { SecretStoreError } from '../../errors'
+import type { Range, Row } from '../engine'
+import type { Connection } from './connection'
+import {
+  type Answer,
+  type CommitRequest,
+  decodeFromOwner,
+  encodeRequest,
+  errorOf,
+  type FeedItem,
+  type Request,
+} from './messages'
+
+/** The connection has ended: what was asked is to be asked of the next owner. */
+export class OwnerLost extends Error {}
+
+interface Waiting {
+  resolve(answer: Answer): void
+  reject(error: unknown): void
+}
+
+/** An owner, seen from a follower: what it is asked over one connection. */
+export class RemoteOwner {
+  readonly #connection: () => Connection
+  readonly #onCommit: (item: FeedItem) => void
+  readonly #onEnd: () => void
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+  #isLost = false
+
+  constructor(connection: () => Connection, onCommit: (item: FeedItem) => void, onEnd: () => void) {
+    this.#connection = connection
+    this.#onCommit = onCommit
+    this.#onEnd = onEnd
+  }
+
+  readonly onMessage = (message: Uint8Array): void => {
+    const from = decodeFromOwner(message)
+    if ('feed' in from) return this.#onCommit(from.feed)
+    const waiting = this.#waiting.get(from.id)
+    this.#waiting.delete(from.id)
+    if (this.#waiting.size === 0) this.#connection().keepAlive(false)
+    waiting?.resolve(from.answer)
+  }
+
+  readonly onEnd = (): void => {
+    this.#isLost = true
+    for (const { reject } of this.#waiting.values()) reject(new OwnerLost())
+    this.#waiting.clear()
+    this.#onEnd()
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return (await this.#ask({ type: 'get', key }, 'value')).value
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return (await this.#ask({ type: 'getMany', keys }, 'values')).values
+  }
+
+  async scan(range: Range): Promise<readonly Row[]> {
+    return (await this.#ask({ type: 'scan', range }, 'rows')).rows
+  }
+
+  async scanKeys(range: Range): Promise<readonly Uint8Array[]> {
+    return (await this.#ask({ type: 'scanKeys', range }, 'values')).values as readonly Uint8Array[]
+  }
+
+  /** Waits for this process's turn. @returns The head at its beginning. */
+  async turn(): Promise<Uint8Array | undefined> {
+    return (await this.#ask({ type: 'turn' }, 'value')).value
+  }
+
+  async commit(request: CommitRequest): Promise<boolean> {
+    return (await this.#ask({ type: 'commit', ...request }, 'done')).isDone
+  }
+
+  async pass(): Promise<void> {
+    await this.#ask({ type: 'pass' }, 'done')
+  }
+
+  async erase(): Promise<boolean> {
+    return (await this.#ask({ type: 'erase' }, 'done')).isDone
+  }
+
+  end(): void {
+    this.#connection().end()
+  }
+
+  async #ask<T extends Answer['type']>(request: Request, type: T): Promise<Extract<Answer, { readonly type: T }>> {
+    if (this.#isLost) throw new OwnerLost()
+    const id = ++this.#lastId
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject })
+      this.#connection().keepAlive(true)
+      this.#connection().send(encodeRequest(id, request))
+    })
+    if (answer.type === type) return answer as Extract<Answer, { readonly type: T }>
+    if (answer.type === 'error') throw errorOf(answer)
+    throw new SecretStoreError('ERR_CORRUPT', `channel: expected an answer of type ${type}, got ${answer.type}`)
+  }
+}
