@@ -15,17 +15,43 @@ export function turnOfLoop(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve))
 }
 
+/** The outcome of `work`, which no handle stands for: the process does not end before it. */
+export async function keptAlive<T>(work: PromiseLike<T>): Promise<T> {
+  const alive = setInterval(() => {}, 2 ** 30)
+  try {
+    return await work
+  } finally {
+    clearInterval(alive)
+  }
+}
+
 /** One piece of work at a time, in the order of asking. */
 export class Turns {
+  readonly #lock: ((signal: AbortSignal | undefined) => Promise<() => void> | undefined) | undefined
   #last: Promise<unknown> = Promise.resolve()
+
+  /** @param lock - Of all processes; taken at each turn, and given back at its end. */
+  constructor(lock?: (signal: AbortSignal | undefined) => Promise<() => void> | undefined) {
+    this.#lock = lock
+  }
+
+  /** Resolves when whatever was asked for by now is over. */
+  async ended(): Promise<void> {
+    await this.#last
+  }
 
   /** @param signal - Ends the waiting for a turn; work that has begun ends itself. */
   take<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let begun = false
-    const turn = this.#last.then(() => {
+    const turn = this.#last.then(async () => {
       signal?.throwIfAborted()
-      begun = true
-      return work()
+      const release = await this.#lock?.(signal)
+      try {
+        begun = true
+        return await work()
+      } finally {
+        release?.()
+      }
     })
     this.#last = turn.then(
       () => {},

@@ -3,6 +3,7 @@ import type { AeadUse } from '../crypto/aead/aead'
 import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
 import { type KeySlotInfo, slotInfo } from '../keys/slot-info'
+import type { Peer } from '../storage/engine'
 import { RECORD_ROWS } from '../storage/keyspace'
 import { walkRows } from '../storage/walk'
 
@@ -30,6 +31,8 @@ export interface StoreStatus {
   readonly dataKeys: readonly DataKeyStatus[]
   /** Which library seals and opens rows, by the length of the plaintext. */
   readonly aead: readonly AeadUse[]
+  /** With `shared`: what this process is, and every process that has the store open. */
+  readonly sharing?: { readonly role: 'owner' | 'follower'; readonly processes: readonly Peer[] }
 }
 
 const COUNT_ROWS = 500
@@ -39,6 +42,7 @@ export async function status(context: StoreContext): Promise<StoreStatus> {
   context.checkOpen()
   const counts = await countByKey(context)
   const { keyring, queue } = context
+  const { others } = context.engine
   return {
     records: queue.head.count,
     names: keyring.names,
@@ -50,6 +54,7 @@ export async function status(context: StoreContext): Promise<StoreStatus> {
       records: counts.get(id) ?? 0,
     })),
     aead: keyring.aead.uses,
+    ...(others && { sharing: { role: others.isOwner ? 'owner' : 'follower', processes: await others.peers() } }),
   }
 }
 

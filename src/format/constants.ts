@@ -141,6 +141,8 @@ export const RECORD_FLAG = { livemode: 1, account: 2, userScope: 4, expires: 8, 
 export const KEYRING_FILE = 'keyring.json'
 /** Where a new keyring.json is written before it gets its name. */
 export const STAGED_KEYRING_FILE = 'keyring.json.new'
+/** Of a session row's key, random. */
+export const SESSION_BYTES = 16
 /** Who holds the files of a store that is shared. */
 export const OWNER_FILE = 'owner.json'
 export const DATA_DIRECTORY = 'data'

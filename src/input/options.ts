@@ -186,12 +186,18 @@ export function parseOpenOptions(options: unknown): OpenSettings {
   if (readOnly && (given.createIfMissing || given.acceptRollback)) {
     throw new TypeError('readOnly: expected neither createIfMissing nor acceptRollback, which write, got one of them')
   }
+  const shared = checkBoolean(given.shared ?? false, 'shared')
+  if (shared && (readOnly || given.acceptRollback)) {
+    throw new TypeError(
+      'shared: expected neither readOnly nor acceptRollback, which take the store alone, got one of them',
+    )
+  }
   return {
     ...commonSettings(given),
     ...(readOnly && { sweepIntervalMs: 0, compactIntervalMs: 0 }),
     key: checkProvider(key),
     readOnly,
-    shared: checkBoolean(given.shared ?? false, 'shared'),
+    shared,
     waitMs: checkInteger(given.waitMs ?? 0, 'waitMs', 0, Number.MAX_SAFE_INTEGER),
     createIfMissing: checkBoolean(given.createIfMissing ?? !readOnly, 'createIfMissing'),
     acceptRollback: checkBoolean(given.acceptRollback ?? false, 'acceptRollback'),

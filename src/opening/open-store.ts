@@ -28,8 +28,8 @@ export class OpenStore implements StoreContext {
   readonly keyringStorage: StoreContext['keyringStorage']
   readonly queue: StoreContext['queue']
   readonly known: StoreContext['known']
-  readonly keyChanges: Turns = new Turns()
-  readonly rotations: Turns = new Turns()
+  readonly keyChanges: Turns
+  readonly rotations: Turns
   readonly closing: AbortSignal
   readonly random: StoreContext['random'] = systemRandom
   readonly publicRandom: StoreContext['publicRandom'] = publicRandom
@@ -53,6 +53,8 @@ export class OpenStore implements StoreContext {
     this.keyringStorage = keyringStorage
     this.queue = queue
     this.known = known
+    this.keyChanges = new Turns(engine.others && ((signal) => engine.others?.lock('keys', signal)))
+    this.rotations = new Turns(engine.others && ((signal) => engine.others?.lock('rotation', signal)))
     this.maxPayloadBytes = settings.maxPayloadBytes
     this.nowSeconds = settings.nowSeconds
     this.closing = this.#abort.signal
@@ -61,12 +63,17 @@ export class OpenStore implements StoreContext {
     this.#onError = settings.onError
     const onError = (error: unknown): void => this.report(error)
     this.#stopTimers = [
-      every(settings.sweepIntervalMs, () => sweep(this), onError),
-      every(settings.compactIntervalMs, () => this.#compactIfWorthwhile(), onError),
+      every(settings.sweepIntervalMs, async () => this.#seesToFiles && (await sweep(this)), onError),
+      every(settings.compactIntervalMs, async () => this.#seesToFiles && (await this.#compactIfWorthwhile()), onError),
     ]
     const { checkpoints } = settings
     const keeps = settings.readOnly ? undefined : checkpoints
     this.#checkpoints = keeps && new CheckpointKeeper(this, keeps, onError)
+  }
+
+  /** Of several processes, one is enough. */
+  get #seesToFiles(): boolean {
+    return this.engine.others?.isOwner ?? true
   }
 
   checkOpen(): void {
@@ -102,7 +109,7 @@ export class OpenStore implements StoreContext {
           throw new SecretStoreError('ERR_LOCKED', 'store: expected to be its only opener, got a write by another')
         }
       } catch (cause) {
-        throw this.queue.fail(cause)
+        throw this.engine.others === undefined ? this.queue.fail(cause) : cause
       }
       const { head } = this.queue
       if (head.superseded > 0) await this.queue.commitHead({ ...head, sequence: head.sequence + 1, superseded: 0 })
@@ -121,7 +128,7 @@ export class OpenStore implements StoreContext {
     await this.queue.drain()
     await timers
     // What is under way meets an end to the writes or to its stream, and clears up after itself.
-    await Promise.all([this.rotations.take(async () => {}), this.keyChanges.take(async () => {})])
+    await Promise.all([this.rotations.ended(), this.keyChanges.ended()])
     // The place where checkpoints are kept may never answer; everything else is let go of first.
     const saved = this.#checkpoints?.close()
     try {

@@ -1,6 +1,6 @@
 import { equal } from '../base/bytes'
 import { codeOf } from '../base/thrown'
-import type { Keyring } from '../crypto/keyring'
+import { type Keyring, readKeyringFile } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
 import { wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
@@ -121,7 +121,9 @@ async function openFiles(
     const head = await readHead(engine, keyring)
     const parts = { ...storeParts(engine, keyring, head, settings.indexBytes), keyringStorage, release }
     if (!readOnly && !shared && settings.verify !== false) passedOver = await lookAtFiles(engine, head.head, directory)
-    await checkNewest(parts, mac, minima ?? (await loadMinima(settings)), settings.acceptRollback)
+    const newest = minima ?? (await loadMinima(settings))
+    if (shared) await parts.queue.exclusive(() => checkNewest(parts, macOf(keyringStorage), newest, false))
+    else await checkNewest(parts, mac, newest, settings.acceptRollback)
     return { parts, passedOver }
   } catch (error) {
     unlocked.keyring.wipe()
@@ -132,6 +134,10 @@ async function openFiles(
     }
     throw error
   }
+}
+
+function macOf({ bytes }: KeyringStorage): Uint8Array {
+  return readKeyringFile(bytes).mac
 }
 
 /** LevelDB's files, and what they and keyring.json are written by. */

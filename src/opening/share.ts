@@ -1,11 +1,10 @@
-import { concat, equal, toBase64url } from '../base/bytes'
+import { equal, toBase64url } from '../base/bytes'
 import { codeOf } from '../base/thrown'
 import type { ChannelContext } from '../crypto/channel'
-import { sha256 } from '../crypto/derive'
 import { type Keyring, readKeyringFile, verifyKeyringFile } from '../crypto/keyring'
 import { publicRandom, systemRandom } from '../crypto/random'
 import { SecretStoreError } from '../errors'
-import { DATA_DIRECTORY, ROW } from '../format/constants'
+import { DATA_DIRECTORY } from '../format/constants'
 import type { KeyProvider } from '../keys/provider'
 import { unlock } from '../keys/unlock'
 import { joinPath } from '../platform/files'
@@ -13,13 +12,15 @@ import { connectLocally, listenLocally, newEndpoint } from '../platform/local-so
 import { isLockedByAnybody } from '../platform/locks-of-others'
 import { thisProcess } from '../platform/this-process'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
-import { type Location, readKeyring } from '../storage/directory/location'
+import { type Location, readKeyring, removeStagedKeyring } from '../storage/directory/location'
 import { readOwner, removeOwner, writeOwner } from '../storage/directory/owner-json'
 import type { Engine } from '../storage/engine'
 import { Connection } from '../storage/sharing/connection'
 import { meetFollower, meetOwner } from '../storage/sharing/handshake'
+import { GRACE_MS } from '../storage/sharing/named-locks'
 import { Owner } from '../storage/sharing/owner'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
+import { Session } from '../storage/sharing/session'
 import { type Role, type RoleEvents, SharedEngine } from '../storage/sharing/shared-engine'
 
 const HANDSHAKE_MS = 2000
@@ -41,18 +42,14 @@ export interface ShareOptions {
 
 /** The files of a store, held by one of the processes that share it. */
 export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
-  const { keyring } = options
-  const sessionKey = concat(Uint8Array.of(ROW.session), systemRandom(SESSION_BYTES))
   return new SharedEngine({
     seek: (events) => seek(options, events),
-    sessionRow: (head) => ({ key: sessionKey, value: keyring.sealRow(sessionKey, sha256(head)) }),
-    namesHead: (row, head) => equal(keyring.openRow(sessionKey, row), sha256(head)),
+    session: new Session(options.keyring),
     adopt: (bytes) => adopt(options, bytes),
+    pid: thisProcess().pid,
     deadlineMs: ANSWER_MS,
   }).open()
 }
-
-const SESSION_BYTES = 16
 
 async function seek(options: ShareOptions, events: RoleEvents): Promise<Role> {
   const { location, waitMs } = options
@@ -91,6 +88,7 @@ async function follow(options: ShareOptions, events: RoleEvents): Promise<Remote
 /** @returns `undefined` if somebody else holds the files. */
 async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | undefined> {
   const { location, keyring, openFiles } = options
+  const takesOver = (await readOwner(location.directory)) !== undefined
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
   if (isLockedByAnybody(joinPath(location.directory, DATA_DIRECTORY, 'LOCK'))) return undefined
   const files = await openFiles().catch((error: unknown) => {
@@ -99,7 +97,12 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   })
   if (files === undefined) return undefined
   const { engine, release } = files
-  const owner = new Owner(engine, () => void leave().then(() => events.onEnd()))
+  const end = (): void =>
+    void leave().then(
+      () => events.onEnd(),
+      () => events.onEnd(),
+    )
+  const owner = new Owner(engine, end, takesOver ? GRACE_MS : 0)
   const endpoint = newEndpoint(toBase64url(systemRandom(16)))
   const connections = new Set<Connection>()
   const listener = await listenLocally(endpoint, MOST_CONNECTIONS, (wire) => {
@@ -126,7 +129,8 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   let leaving: Promise<void> | undefined
   const leave = (): Promise<void> => {
     leaving ??= (async () => {
-      await removeOwner(location.directory).catch(() => {})
+      // Those who follow come back with their locks: the next owner is to know that there was one.
+      if (connections.size === 0) await removeOwner(location.directory).catch(() => {})
       await listener.close()
       for (const connection of connections) connection.end()
       try {
@@ -137,7 +141,19 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
     })()
     return leaving
   }
+  await removeStagedKeyring(location)
   await writeOwner(location.directory, { endpoint, ...thisProcess() })
+  // Who had the root key that was replaced has to prove itself anew.
+  let rootId = keyring.rootId
+  owner.onKeyring = () =>
+    void events.adopted().then(
+      () => {
+        if (equal(rootId, keyring.rootId)) return
+        rootId = keyring.rootId
+        for (const connection of connections) connection.finish()
+      },
+      () => {},
+    )
   return { kind: 'owner', owner, engine, leave }
 }
 

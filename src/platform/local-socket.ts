@@ -12,6 +12,8 @@ export interface Wire {
   send(bytes: Uint8Array): void
   /** Ends it at once; `onEnd` is called all the same. */
   end(): void
+  /** Ends it when the other end has taken what was sent. */
+  finish(): void
   /** In the place of the listener before it. */
   onBytes(listener: (bytes: Uint8Array) => void): void
   /** Called once. */
@@ -62,10 +64,12 @@ export function connectLocally(endpoint: string, timeoutMs: number): Promise<Wir
     const settle = (error?: Error): void => {
       clearTimeout(timer)
       socket.off('error', settle)
-      if (error === undefined) return resolve(wireOf(socket))
-      socket.destroy()
-      if (NOBODY.has(codeOf(error) ?? '')) resolve(undefined)
-      else reject(error)
+      if (error === undefined) resolve(wireOf(socket))
+      else {
+        socket.destroy()
+        if (NOBODY.has(codeOf(error) ?? '')) resolve(undefined)
+        else reject(error)
+      }
     }
     socket.once('error', settle)
     socket.once('connect', () => settle())
@@ -87,6 +91,7 @@ function wireOf(socket: Socket): Wire {
     },
     send: (bytes) => void socket.write(bytes),
     end: () => void socket.destroy(),
+    finish: () => void socket.end(),
     onBytes(listener) {
       onBytes = listener
     },

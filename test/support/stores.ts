@@ -39,8 +39,25 @@ export const stores: {
   open(location: string, options: OpenOptions): Promise<SecretStore>
   memory(options?: MemoryOptions): SecretStore
 } = {
-  open: (location, options) => SecretStore.open(location, options),
+  open: process.env['STORES'] === 'followers' ? openFollower : (location, options) => SecretStore.open(location, options),
   memory: (options) => (options === undefined ? SecretStore.memory() : SecretStore.memory(options)),
+}
+
+/** A store whose files another store of this process holds; that one is closed with it. */
+async function openFollower(location: string, options: OpenOptions): Promise<SecretStore> {
+  if (options.readOnly || options.acceptRollback) return SecretStore.open(location, options)
+  const owner = await SecretStore.open(location, { ...options, shared: true, sweepIntervalMs: 0, compactIntervalMs: 0 })
+  const { checkpoints: _, ...others } = options
+  const follower = await SecretStore.open(location, { ...others, shared: true }).catch(async (error: unknown) => {
+    await owner.close()
+    throw error
+  })
+  const close = follower.close.bind(follower)
+  follower.close = async () => {
+    await close()
+    await owner.close()
+  }
+  return follower
 }
 
 /** Opens a store without background timers; it is closed with the test if it is still open then. */

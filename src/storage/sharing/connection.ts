@@ -15,6 +15,11 @@ export class Pieces {
   #parts: Uint8Array[] = []
   #bytes = 0
 
+  /** How many wait to be taken. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   push(bytes: Uint8Array): void {
     this.#parts.push(bytes)
     this.#bytes += bytes.length
@@ -98,6 +103,11 @@ export class Connection {
 
   keepAlive(isKept: boolean): void {
     this.#wire.keepAlive(isKept)
+  }
+
+  /** Ends it when what was sent has been taken. */
+  finish(): void {
+    this.#wire.finish()
   }
 
   end(): void {

@@ -80,6 +80,7 @@ function converse(
     wire.onEnd(() => fail(notProved()))
     wire.onBytes((bytes) => {
       pieces.push(bytes)
+      if (!isOver && pieces.bytes > MOST_EARLY_BYTES) fail(notProved())
       // It is the connection's, which goes on with the same pieces.
       if (isOver) return
       try {
@@ -96,6 +97,9 @@ function converse(
     })
   })
 }
+
+/** Of somebody who has not proved himself; more than the messages, since a proof may come together with requests. */
+const MOST_EARLY_BYTES = 65_536
 
 function notProved(): SecretStoreError {
   return new SecretStoreError(

@@ -23,8 +23,11 @@ export type Request =
   /** Gives the turn back without a commit. */
   | { readonly type: 'pass' }
   | { readonly type: 'erase' }
-  | { readonly type: 'lock' | 'unlock'; readonly name: string }
-  | { readonly type: 'peers' }
+  /** Takes a named lock, or takes again one that it had under the owner before. */
+  | { readonly type: 'lock'; readonly name: string; readonly again: boolean }
+  | { readonly type: 'unlock'; readonly name: string }
+  /** Says who it is, and asks who is there. */
+  | { readonly type: 'meet'; readonly pid: number }
 
 export type Answer =
   | { readonly type: 'value'; readonly value: Uint8Array | undefined }
@@ -53,7 +56,7 @@ const REQUESTS = [
   'erase',
   'lock',
   'unlock',
-  'peers',
+  'meet',
 ] as const
 const ANSWERS = ['value', 'values', 'rows', 'done', 'error'] as const
 /** Where an answer has its type, a commit of the feed has this. */
@@ -76,8 +79,11 @@ export function encodeRequest(id: number, request: Request): Uint8Array {
       list(writer, request.changes, writeChange)
       return optional(bytes32(writer, request.note), request.keyring).bytes()
     case 'lock':
+      return writer.u8(Number(request.again)).text16(request.name).bytes()
     case 'unlock':
       return writer.text16(request.name).bytes()
+    case 'meet':
+      return writer.u32(request.pid).bytes()
     default:
       return writer.bytes()
   }
@@ -103,9 +109,14 @@ export function decodeRequest(message: Uint8Array): { readonly id: number; reado
         const [note, keyring] = [readBytes(reader), readOptional(reader)]
         return { id, request: { type, expectedHead, changes, note, keyring } }
       }
-      case 'lock':
+      case 'lock': {
+        const again = reader.u8() === 1
+        return { id, request: { type, again, name: reader.text16() } }
+      }
       case 'unlock':
         return { id, request: { type, name: reader.text16() } }
+      case 'meet':
+        return { id, request: { type, pid: reader.u32() } }
       case undefined:
         throw new RangeError('request: expected a known one, got another')
       default:

@@ -1,7 +1,6 @@
-import { equal } from '../../base/bytes'
+import { equal, mapKey, utf8 } from '../../base/bytes'
 import { codeOf } from '../../base/thrown'
-import { SecretStoreError } from '../../errors'
-import { addTo, type Engine } from '../engine'
+import { addTo, type Engine, type Peer } from '../engine'
 import { HEAD_ROW } from '../keyspace'
 import type { Connection } from './connection'
 import {
@@ -13,10 +12,13 @@ import {
   type FeedItem,
   type Request,
 } from './messages'
+import { NamedLocks } from './named-locks'
+import { isSession, SESSION_ROWS } from './session'
 import { type Turn, WriteTurns } from './turns'
 
 /** Whoever writes: a follower, or the owner's own queue. */
 export interface Writer {
+  readonly pid: number | undefined
   /** Told of the commits of others, in order. */
   onCommit(item: FeedItem): void
 }
@@ -25,6 +27,10 @@ export interface Writer {
 const MOST_WAITING_BYTES: number = 64 * 1024 * 1024
 
 const NO_BYTES: Uint8Array = new Uint8Array()
+
+/** For so long after its last commit a writer may ask what became of it; its own calls have ended long before. */
+const SESSION_MS = 120_000
+const MOST_SESSIONS = 1000
 
 /**
  * The process that holds the files, for all that share them: gives turns, writes commits in one order, and tells each to
@@ -35,13 +41,25 @@ export class Owner {
   readonly #turns: WriteTurns
   readonly #writers = new Set<Writer>()
   readonly #onFailure: (error: unknown) => void
+  readonly locks: NamedLocks
+  /** When each writer that is no owner has committed last, by its session's key. */
+  readonly #sessions = new Map<string, number>()
+  readonly #since = performance.now()
+  /** Called after each commit that has changed keyring.json. */
+  onKeyring: () => void = () => {}
   #commits = 0
 
   /** @param onFailure - The files cannot be relied on any more; nothing is written after it. */
-  constructor(engine: Engine, onFailure: (error: unknown) => void, turns: WriteTurns = new WriteTurns()) {
+  constructor(engine: Engine, onFailure: (error: unknown) => void, graceMs = 0, turns: WriteTurns = new WriteTurns()) {
     this.#engine = engine
     this.#onFailure = onFailure
     this.#turns = turns
+    this.locks = new NamedLocks(graceMs)
+  }
+
+  /** Everybody who is there. */
+  get peers(): readonly Peer[] {
+    return [...this.#writers].map(({ pid }) => ({ pid: pid ?? 0, owner: pid === undefined }))
   }
 
   get commits(): number {
@@ -51,7 +69,10 @@ export class Owner {
   /** @returns Ends it. */
   join(writer: Writer): () => void {
     this.#writers.add(writer)
-    return () => this.#writers.delete(writer)
+    return () => {
+      this.#writers.delete(writer)
+      this.locks.leave(writer)
+    }
   }
 
   turn(limited = true): Promise<Turn> {
@@ -71,6 +92,7 @@ export class Owner {
       const head = await this.#engine.get(HEAD_ROW)
       if (!equal(head ?? NO_BYTES, expectedHead ?? NO_BYTES)) return false
       addTo(batch, changes)
+      for (const { key } of changes) if (isSession(key)) this.#sessions.set(mapKey(key), performance.now())
       if (keyring !== undefined) await batch.keyring(keyring)
       await batch.write(expectedHead).catch((error) => {
         this.#onFailure(error)
@@ -78,10 +100,42 @@ export class Owner {
       })
       const next = await this.#engine.get(HEAD_ROW)
       this.#tell(writer, { number: ++this.#commits, head: next as Uint8Array, note, keyring })
+      if (keyring !== undefined) this.onKeyring()
       return true
     } finally {
       await batch.close()
       turn.end()
+    }
+  }
+
+  /**
+   * Makes deleted and replaced bytes leave the files, at a turn. Sessions of writers that have gone are deleted before;
+   * those that may still ask what became of their last commit stay.
+   */
+  async erase(turn: Turn): Promise<boolean> {
+    if (!turn.isHeld) return false
+    turn.hold()
+    try {
+      const oldest = performance.now() - SESSION_MS
+      const batch = this.#engine.batch()
+      try {
+        if (this.#since < oldest) {
+          for (const key of await this.#engine.scanKeys({ ...SESSION_ROWS, limit: MOST_SESSIONS })) {
+            const last = this.#sessions.get(mapKey(key))
+            if (last !== undefined && last >= oldest) continue
+            batch.del(key)
+            this.#sessions.delete(mapKey(key))
+          }
+          await batch.write(await this.#engine.get(HEAD_ROW))
+        }
+      } finally {
+        await batch.close()
+      }
+      await this.#engine.erase()
+      return true
+    } catch (error) {
+      this.#onFailure(error)
+      throw error
     }
   }
 
@@ -93,8 +147,9 @@ export class Owner {
   serve(send: () => Connection): { readonly onMessage: (message: Uint8Array) => void; readonly onEnd: () => void } {
     let turn: Turn | undefined
     let isOver = false
-    const writer: Writer = {
-      onCommit: (item) => {
+    const writer = {
+      pid: 0,
+      onCommit: (item: FeedItem): void => {
         const connection = send()
         if (connection.waitingBytes > MOST_WAITING_BYTES) connection.end()
         else connection.send(encodeFeedItem(item))
@@ -126,14 +181,18 @@ export class Owner {
           turn?.end()
           turn = undefined
           return { type: 'done', isDone: true }
-        case 'erase': {
-          if (!turn?.isHeld) return { type: 'done', isDone: false }
-          turn.hold()
-          await this.#engine.erase()
+        case 'erase':
+          return { type: 'done', isDone: turn !== undefined && (await this.erase(turn)) }
+        case 'lock':
+          await this.locks.take(writer, request.name, request.again)
+          if (isOver) this.locks.leave(writer)
           return { type: 'done', isDone: true }
-        }
-        default:
-          throw new SecretStoreError('ERR_UNSUPPORTED_VERSION', 'channel: expected a known request, got another')
+        case 'unlock':
+          this.locks.release(writer, request.name)
+          return { type: 'done', isDone: true }
+        case 'meet':
+          writer.pid = request.pid
+          return { type: 'value', value: utf8(JSON.stringify(this.peers)) }
       }
     }
     return {

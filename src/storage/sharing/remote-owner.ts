@@ -1,5 +1,6 @@
+import { fromUtf8 } from '../../base/bytes'
 import { SecretStoreError } from '../../errors'
-import type { Range, Row } from '../engine'
+import type { Peer, Range, Row } from '../engine'
 import type { Connection } from './connection'
 import {
   type Answer,
@@ -36,7 +37,10 @@ export class RemoteOwner {
 
   readonly onMessage = (message: Uint8Array): void => {
     const from = decodeFromOwner(message)
-    if ('feed' in from) return this.#onCommit(from.feed)
+    if ('feed' in from) {
+      this.#onCommit(from.feed)
+      return
+    }
     const waiting = this.#waiting.get(from.id)
     this.#waiting.delete(from.id)
     if (this.#waiting.size === 0) this.#connection().keepAlive(false)
@@ -77,6 +81,21 @@ export class RemoteOwner {
 
   async pass(): Promise<void> {
     await this.#ask({ type: 'pass' }, 'done')
+  }
+
+  /** Tells who this is, and waits for who is there. */
+  async meet(pid: number): Promise<readonly Peer[]> {
+    const { value } = await this.#ask({ type: 'meet', pid }, 'value')
+    return JSON.parse(fromUtf8(value ?? new Uint8Array())) as readonly Peer[]
+  }
+
+  /** @param again - It was held under the owner before. */
+  async lock(name: string, again: boolean): Promise<void> {
+    await this.#ask({ type: 'lock', name, again }, 'done')
+  }
+
+  async unlock(name: string): Promise<void> {
+    await this.#ask({ type: 'unlock', name }, 'done')
   }
 
   async erase(): Promise<boolean> {

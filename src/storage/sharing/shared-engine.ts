@@ -1,4 +1,5 @@
 import { equal } from '../../base/bytes'
+import { orAborted, turnOfLoop } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import {
   type Batch,
@@ -8,6 +9,7 @@ import {
   type ForeignCommit,
   LOCAL_LIMITS,
   type OtherWriters,
+  type Peer,
   type Range,
   type Row,
 } from '../engine'
@@ -15,6 +17,7 @@ import { HEAD_ROW } from '../keyspace'
 import type { CommitRequest, FeedItem } from './messages'
 import type { Owner } from './owner'
 import { OwnerLost, type RemoteOwner } from './remote-owner'
+import type { Session } from './session'
 import type { Turn } from './turns'
 
 /** What a process is to the others that share a store. */
@@ -27,17 +30,17 @@ export interface RoleEvents {
   onCommit(item: FeedItem): void
   /** The role has ended: another is to be sought. */
   onEnd(): void
+  /** Resolves when the keys of a keyring.json that was committed just now are in use here. */
+  adopted(): Promise<void>
 }
 
 export interface Sharing {
   /** Finds the owner, or becomes it. @throws {SecretStoreError} `ERR_LOCKED` in time. */
   seek(events: RoleEvents): Promise<Role>
-  /** The row in which this writer says which of its commits was the last. */
-  sessionRow(head: Uint8Array): Row
-  /** Whether a session row names this head. */
-  namesHead(row: Uint8Array, head: Uint8Array): boolean
+  readonly session: Session
   /** Takes over the keys of a keyring.json that another writer has put in place. */
   adopt(keyring: Uint8Array | undefined): Promise<void>
+  readonly pid: number
   /** How long an answer may take. */
   readonly deadlineMs: number
 }
@@ -63,6 +66,9 @@ export class SharedEngine implements Engine, OtherWriters {
   /** Commits that are told when it is known what came before them. */
   #held: FeedItem[] | undefined
   #isClosed = false
+  /** Why this process has no part in the store any more. */
+  #cutOff: unknown
+  readonly #locks = new Set<{ readonly name: string }>()
 
   constructor(sharing: Sharing) {
     this.#sharing = sharing
@@ -158,10 +164,58 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   async erase(): Promise<void> {
-    const { role, turn } = this.#held1()
-    turn?.hold()
-    if (role.kind === 'owner') return role.engine.erase()
-    if (!(await role.remote.erase())) throw lostTurn()
+    const { role, turn } = this.#taken()
+    const isDone = role.kind === 'follower' ? role.remote.erase() : turn !== undefined && role.owner.erase(turn)
+    if (!(await isDone)) throw lostTurn()
+  }
+
+  get isOwner(): boolean {
+    return this.#role?.kind === 'owner'
+  }
+
+  async peers(): Promise<readonly Peer[]> {
+    for (;;) {
+      const role = await this.#current()
+      try {
+        if (role.kind === 'follower') return await this.#inTime(role.remote.meet(this.#sharing.pid))
+        return role.owner.peers.map((peer) => (peer.owner ? { ...peer, pid: this.#sharing.pid } : peer))
+      } catch (error) {
+        if (!(error instanceof OwnerLost)) throw error
+      }
+    }
+  }
+
+  async lock(name: string, signal?: AbortSignal): Promise<() => void> {
+    await this.#lock(name, false, signal)
+    const held = { name }
+    this.#locks.add(held)
+    return () => {
+      this.#locks.delete(held)
+      const role = this.#role
+      if (role?.kind === 'owner') role.owner.locks.release(this.#writer, name)
+      else role?.remote.unlock(name).catch(() => {})
+    }
+  }
+
+  async #lock(name: string, again: boolean, signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      const role = await this.#current()
+      try {
+        const taking =
+          role.kind === 'owner' ? role.owner.locks.take(this.#writer, name, again) : role.remote.lock(name, again)
+        await orAborted(signal, taking).catch((error) => {
+          // It comes all the same, and goes back.
+          taking.then(
+            () => (role.kind === 'owner' ? role.owner.locks.release(this.#writer, name) : role.remote.unlock(name)),
+            () => {},
+          )
+          throw error
+        })
+        return
+      } catch (error) {
+        if (!(error instanceof OwnerLost)) throw error
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -172,7 +226,7 @@ export class SharedEngine implements Engine, OtherWriters {
     else role?.remote.end()
   }
 
-  #held1(): { readonly role: Role; readonly turn: Turn | undefined } {
+  #taken(): { readonly role: Role; readonly turn: Turn | undefined } {
     if (this.#turn === undefined) throw lostTurn()
     return this.#turn
   }
@@ -194,10 +248,10 @@ export class SharedEngine implements Engine, OtherWriters {
     head: Uint8Array,
   ): Promise<boolean> {
     if (role.kind === 'owner') return turn !== undefined && role.owner.commit(this.#writer, turn, request)
-    const row = this.#sharing.sessionRow(head)
+    const row = this.#sharing.session.row(head)
     const withSession = { ...request, changes: [...request.changes, { type: 'put', ...row } as const] }
     try {
-      return await this.#inTime(role.remote.commit(withSession))
+      return await this.#inTime(role.remote.commit(withSession), outcomeUnknown)
     } catch (error) {
       if (!(error instanceof OwnerLost)) throw error
       return this.#settle(withSession, head, row.key)
@@ -210,11 +264,11 @@ export class SharedEngine implements Engine, OtherWriters {
       await this.turn().catch((cause) => {
         throw outcomeUnknown(cause)
       })
-      const taken = this.#held1()
+      const taken = this.#taken()
       const reader = readerOf(taken.role)
       try {
         const session = await reader.get(sessionKey)
-        if (session !== undefined && this.#sharing.namesHead(session, head)) {
+        if (session !== undefined && this.#sharing.session.names(session, head)) {
           this.#pass(taken)
           return true
         }
@@ -226,7 +280,7 @@ export class SharedEngine implements Engine, OtherWriters {
         this.#turn = undefined
         if (taken.role.kind === 'owner')
           return taken.turn !== undefined && (await taken.role.owner.commit(this.#writer, taken.turn, request))
-        return await this.#inTime(taken.role.remote.commit(request))
+        return await this.#inTime(taken.role.remote.commit(request), outcomeUnknown)
       } catch (error) {
         if (!(error instanceof OwnerLost)) throw error
       }
@@ -253,16 +307,17 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   /** An owner that does not answer, stopped perhaps, is not waited for without end. */
-  #inTime<T>(work: Promise<T>): Promise<T> {
+  #inTime<T>(work: Promise<T>, error: () => SecretStoreError = notAnswered): Promise<T> {
     if (this.#role?.kind === 'owner') return work
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => reject(notAnswered()), this.#sharing.deadlineMs)
+      const timer = setTimeout(() => reject(error()), this.#sharing.deadlineMs)
       work.then(resolve, reject).finally(() => clearTimeout(timer))
     })
   }
 
   async #current(): Promise<Role> {
     if (this.#isClosed) throw new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
+    if (this.#cutOff !== undefined) throw this.#cutOff
     if (this.#role !== undefined) return this.#role
     this.#seeking ??= this.#seek().finally(() => {
       this.#seeking = undefined
@@ -270,7 +325,7 @@ export class SharedEngine implements Engine, OtherWriters {
     return this.#seeking
   }
 
-  readonly #writer = { onCommit: (item: FeedItem): void => this.#deliver(item) }
+  readonly #writer = { pid: undefined, onCommit: (item: FeedItem): void => this.#deliver(item) }
 
   async #seek(): Promise<Role> {
     this.#held = []
@@ -278,6 +333,10 @@ export class SharedEngine implements Engine, OtherWriters {
       let isOver = false
       const role = await this.#sharing.seek({
         onCommit: (item) => this.#deliver(item),
+        adopted: async () => {
+          await turnOfLoop()
+          await this.#adopting
+        },
         onEnd: () => {
           isOver = true
           if (this.#role === role) this.#role = undefined
@@ -288,6 +347,9 @@ export class SharedEngine implements Engine, OtherWriters {
         const head = await readerOf(role).get(HEAD_ROW)
         if (isOver) continue
         this.#role = role
+        if (role.kind === 'follower') await role.remote.meet(this.#sharing.pid)
+        // Before anybody else is given one.
+        for (const { name } of this.#locks) this.#lock(name, true).catch(() => {})
         await this.#catchUp(head)
         return role
       } catch (error) {
@@ -322,9 +384,21 @@ export class SharedEngine implements Engine, OtherWriters {
       .then(() => (item.keyring === undefined ? undefined : this.#sharing.adopt(item.keyring)))
       .then(() => this.#tell(item))
     this.#adopting = adopting
-    adopting.finally(() => {
-      if (this.#adopting === adopting) this.#adopting = undefined
-    })
+    adopting.then(
+      () => {
+        if (this.#adopting === adopting) this.#adopting = undefined
+      },
+      (error) => this.#leave(error),
+    )
+  }
+
+  /** The key of this process opens the store no more. */
+  #leave(error: unknown): void {
+    this.#cutOff = error
+    const role = this.#role
+    this.#role = undefined
+    if (role?.kind === 'owner') role.leave().catch(() => {})
+    else role?.remote.end()
   }
 
   #tell({ head, note, keyring }: FeedItem): void {
@@ -348,7 +422,7 @@ function notAnswered(): SecretStoreError {
   )
 }
 
-function outcomeUnknown(cause: unknown): SecretStoreError {
+function outcomeUnknown(cause?: unknown): SecretStoreError {
   const expected = 'write: expected to hear whether it took effect, got no answer in time'
   return new SecretStoreError('ERR_OUTCOME_UNKNOWN', expected, { cause })
 }

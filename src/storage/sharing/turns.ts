@@ -1,3 +1,5 @@
+import { keptAlive } from '../../base/waiting'
+
 /** The right to write, of one process at a time. */
 export interface Turn {
   /** Whether it has not ended yet. */
@@ -31,11 +33,7 @@ export class WriteTurns {
 
   /** @param limited - Whether it may end by itself. */
   async take(limited = true): Promise<Turn> {
-    if (this.#isTaken) {
-      // Whoever waits is alive until its turn has come.
-      const alive = setInterval(() => {}, 2 ** 30)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve)).finally(() => clearInterval(alive))
-    }
+    if (this.#isTaken) await keptAlive(new Promise<void>((resolve) => this.#waiting.push(resolve)))
     this.#isTaken = true
     return this.#grant(limited)
   }
