@@ -7,7 +7,7 @@ import { checkpointToken } from '../storage/checkpoint'
  * end up in the next. A state is saved only when it is durable, so what is saved is never newer than the store.
  */
 export class CheckpointKeeper {
-  readonly #context: Pick<StoreContext, 'keyring' | 'queue'>
+  readonly #context: Pick<StoreContext, 'engine' | 'keyring' | 'queue'>
   readonly #storage: CheckpointStorage
   readonly #onError: (error: unknown) => void
   readonly #stopListening: () => void
@@ -18,7 +18,7 @@ export class CheckpointKeeper {
 
   /** Saves at once, too: the state that was found. */
   constructor(
-    context: Pick<StoreContext, 'keyring' | 'queue'>,
+    context: Pick<StoreContext, 'engine' | 'keyring' | 'queue'>,
     storage: CheckpointStorage,
     onError: (error: unknown) => void,
   ) {
@@ -57,8 +57,10 @@ export class CheckpointKeeper {
     return this.#savedSequence === (this.#last ?? this.#context.queue.head).sequence
   }
 
+  /** Of several processes, the one that holds the files saves. */
   #start(): void {
-    if (this.#saving === undefined && !this.#isSaved()) this.#saving = this.#save()
+    const isOwner = this.#context.engine.others?.isOwner ?? true
+    if (isOwner && this.#saving === undefined && !this.#isSaved()) this.#saving = this.#save()
   }
 
   async #save(): Promise<void> {

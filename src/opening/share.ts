@@ -1,5 +1,6 @@
 import { equal, toBase64url } from '../base/bytes'
 import { codeOf } from '../base/thrown'
+import { turnOfLoop } from '../base/waiting'
 import type { ChannelContext } from '../crypto/channel'
 import { type Keyring, readKeyringFile, verifyKeyringFile } from '../crypto/keyring'
 import { publicRandom, systemRandom } from '../crypto/random'
@@ -129,6 +130,9 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   let leaving: Promise<void> | undefined
   const leave = (): Promise<void> => {
     leaving ??= (async () => {
+      // Some may be about to end.
+      await turnOfLoop()
+      await turnOfLoop()
       // Those who follow come back with their locks: the next owner is to know that there was one.
       if (connections.size === 0) await removeOwner(location.directory).catch(() => {})
       await listener.close()

@@ -393,7 +393,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
       }
       for (const scope of [...scopes, user('\u{1f600}'.repeat(5000))]) {
         for (const [index, name] of hostileNames.entries()) {
-          const secret = store.findSync({ scope, name, expand: ['payload'] })
+          const secret = await store.find({ scope, name, expand: ['payload'] })
           expect(secret?.name).toBe(name)
           expect(secret?.scope).toEqual(scope)
           expect(secret?.payload).toBe(`${JSON.stringify(scope).slice(0, 99)} ${index}`)

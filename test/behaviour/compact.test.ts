@@ -1,6 +1,6 @@
 import { account, user } from 'app-secret-store'
 import { describe, expect, test, turnOfLoop } from '../support/runner'
-import { codeOf, filesOf, newLocation, openOver, openStore, setMany, TestClock } from '../support/stores'
+import { codeOf, filesOf, newLocation, openOver, openStore, readsAtOnce, setMany, TestClock } from '../support/stores'
 
 /** Which of the texts stand in any file of a store. */
 async function textsOnDisk(location: string, texts: readonly string[]): Promise<string[]> {
@@ -177,5 +177,5 @@ test('synchronous reads while a store on disk compacts are answered or ERR_BUSY,
   }
   await compacting
   expect([...seen].sort()).toEqual(['ERR_BUSY', 'no error'])
-  expect(store.getSync(target)).toBe('p')
+  if (readsAtOnce) expect(store.getSync(target)).toBe('p')
 })

@@ -1,6 +1,6 @@
 import { account, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { codeOf, openOver } from '../support/stores'
+import { codeOf, openOver, readsAtOnce } from '../support/stores'
 
 describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
   test('partitions never meet', async () => {
@@ -16,7 +16,7 @@ describe.each(['LevelDB', 'memory'] as const)('the verbs over %s', (engine) => {
       expect(await view.get({ scope: account, name: 'n' })).toBe(`${index}`)
       expect(await view.list({ scope: account })).toMatchObject({ data: [{ livemode: index % 2 === 1 }] })
     }
-    expect(store.getSync({ scope: account, name: 'n' })).toBe('0')
+    if (readsAtOnce) expect(store.getSync({ scope: account, name: 'n' })).toBe('0')
   })
 
   test("a user's view reaches the account scope and its own, by every verb", async () => {

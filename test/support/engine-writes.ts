@@ -48,6 +48,8 @@ export function interceptWrites(
         const write = (): Promise<boolean> => real.write(expectedHead)
         return ++count > times ? write() : handle(changes, write)
       },
+      keyring: (bytes) => real.keyring(bytes),
+      describe: (note) => real.describe(note),
       close: () => real.close(),
     }
   })

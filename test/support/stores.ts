@@ -35,11 +35,17 @@ export async function newLocation(): Promise<string> {
  * Where every store of test/behaviour comes from, with its options as they are: what is to hold of stores that are opened
  * in another way (as a follower, over a network) is run by having them opened so here.
  */
+/** Whether stores on disk are followers: another store of the same process holds the files. */
+const areFollowers = process.env['STORES'] === 'followers'
+
+/** Whether synchronous reads are answered. */
+export const readsAtOnce: boolean = !areFollowers
+
 export const stores: {
   open(location: string, options: OpenOptions): Promise<SecretStore>
   memory(options?: MemoryOptions): SecretStore
 } = {
-  open: process.env['STORES'] === 'followers' ? openFollower : (location, options) => SecretStore.open(location, options),
+  open: areFollowers ? openFollower : (location, options) => SecretStore.open(location, options),
   memory: (options) => (options === undefined ? SecretStore.memory() : SecretStore.memory(options)),
 }
 

@@ -249,7 +249,8 @@ export class SharedEngine implements Engine, OtherWriters {
   ): Promise<boolean> {
     if (role.kind === 'owner') return turn !== undefined && role.owner.commit(this.#writer, turn, request)
     const row = this.#sharing.session.row(head)
-    const withSession = { ...request, changes: [...request.changes, { type: 'put', ...row } as const] }
+    // The head comes last, by which a recovery can tell that nothing later is lost.
+    const withSession = { ...request, changes: [{ type: 'put', ...row } as const, ...request.changes] }
     try {
       return await this.#inTime(role.remote.commit(withSession), outcomeUnknown)
     } catch (error) {

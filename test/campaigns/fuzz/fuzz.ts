@@ -40,6 +40,7 @@ const CODES: Readonly<Record<SecretStoreErrorCode, true>> = {
   ERR_CLOSED: true,
   ERR_READ_ONLY: true,
   ERR_BUSY: true,
+  ERR_OUTCOME_UNKNOWN: true,
   ERR_NO_SYNC: true,
   ERR_ACCESS_DENIED: true,
   ERR_CURSOR: true,

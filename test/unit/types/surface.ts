@@ -176,6 +176,7 @@ export function everyCode(error: SecretStoreError): number {
     case 'ERR_CLOSED':
     case 'ERR_READ_ONLY':
     case 'ERR_BUSY':
+    case 'ERR_OUTCOME_UNKNOWN':
     case 'ERR_NO_SYNC':
     case 'ERR_ACCESS_DENIED':
     case 'ERR_CURSOR':

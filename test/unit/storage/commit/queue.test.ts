@@ -55,7 +55,7 @@ function newQueue(
   const engine = new MemoryEngine([head], limits)
   const queue = new CommitQueue(engine, keyring, new KnownRecords(knownBytes), EMPTY_HEAD, head.value)
   const commits: number[] = []
-  queue.listen((replacements) => commits.push(replacements.length))
+  queue.listen((replacements = []) => commits.push(replacements.length))
   return { queue, engine, keyring, commits }
 }
 
@@ -179,7 +179,7 @@ describe('a group', () => {
   test('ends before what is to run alone, which happens at its turn', async () => {
     const { queue, commits } = newQueue()
     const order: string[] = []
-    queue.listen((replacements) => order.push(`commit of ${replacements.length}`))
+    queue.listen((replacements = []) => order.push(`commit of ${replacements.length}`))
     const alone = queue.exclusive(async () => {
       order.push(`begins at ${queue.head.sequence}`)
       await turnOfLoop()
@@ -330,7 +330,7 @@ describe('who listens', () => {
   test('hears of each commit until the end, in the order of commits', async () => {
     const { queue } = newQueue()
     const heard: string[] = []
-    const stop = queue.listen((replacements) => {
+    const stop = queue.listen((replacements = []) => {
       for (const { previous, next } of replacements) heard.push(`${previous?.record.id} ${next?.record.id}`)
     })
     await queue.submit(setting('a'))

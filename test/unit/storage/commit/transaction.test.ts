@@ -92,6 +92,8 @@ function newBatch(): { readonly batch: Batch; readonly changes: Change[] } {
   const batch: Batch = {
     put: (key, value) => void changes.push({ type: 'put', key, value }),
     del: (key) => void changes.push({ type: 'del', key }),
+    keyring: async () => {},
+    describe() {},
     write: () => expect.unreachable('filling a batch does not write it'),
     close: async () => {},
   }
@@ -356,7 +358,12 @@ describe('what a commit writes', () => {
   test('of a head alone is that head, and touches no record', () => {
     const { batch, changes } = newBatch()
     const commit = fillHead(batch, keyring, HEAD)
-    expect(commit).toEqual({ head: HEAD, headValue: (changes[0] as { value: Uint8Array }).value, replacements: [] })
+    expect(commit).toEqual({
+      head: HEAD,
+      headValue: (changes[0] as { value: Uint8Array }).value,
+      replacements: [],
+      told: [],
+    })
     expect(changes).toHaveLength(1)
     expect(changes[0]).toMatchObject({ type: 'put', key: HEAD_ROW })
     expect(openHead(keyring, (changes[0] as { value: Uint8Array }).value)).toEqual(HEAD)
