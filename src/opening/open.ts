@@ -117,7 +117,7 @@ async function openFiles(
     if (!shared) unlocked = await unlockStore(location, settings, unlocked)
     if (!readOnly && !shared) await removeStagedKeyring(location)
     const { bytes, mac, keyring } = unlocked
-    keyringStorage.bytes = bytes
+    if (!shared) keyringStorage.bytes = bytes
     const head = await readHead(engine, keyring)
     const parts = { ...storeParts(engine, keyring, head, settings.indexBytes), keyringStorage, release }
     if (!readOnly && !shared && settings.verify !== false) passedOver = await lookAtFiles(engine, head.head, directory)

@@ -130,6 +130,7 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   let leaving: Promise<void> | undefined
   const leave = (): Promise<void> => {
     leaving ??= (async () => {
+      owner.end()
       // Some may be about to end.
       await turnOfLoop()
       await turnOfLoop()

@@ -252,7 +252,7 @@ export class CommitQueue {
   }
 
   /** Another writer has committed, in its place in the one order. */
-  #overtake({ head, note }: ForeignCommit): void {
+  #overtake({ head, note }: Omit<ForeignCommit, 'keyring'>): void {
     try {
       this.#head = openHead(this.#keyring, head)
       this.#headValue = head
@@ -307,10 +307,13 @@ export class CommitQueue {
 
   /** Another writer has committed: what was known and planned before is worth nothing any more. */
   async #goOnFromNewerHead(): Promise<void> {
-    // Writers that take turns are told of each commit.
-    if (this.#engine.others !== undefined) return
-    this.#known.forget()
     const value = await this.#engine.get(HEAD_ROW)
+    if (this.#engine.others !== undefined) {
+      // Writers that take turns are told of each commit; where only the turn was lost, nothing has changed.
+      if (value !== undefined && !equal(value, this.#headValue)) this.#overtake({ head: value, note: undefined })
+      return
+    }
+    this.#known.forget()
     const head = value && openHead(this.#keyring, value)
     if (head === undefined || head.sequence <= this.#head.sequence) throw this.#failNotNewer()
     this.#head = head

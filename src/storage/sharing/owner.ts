@@ -48,6 +48,7 @@ export class Owner {
   /** Called after each commit that has changed keyring.json. */
   onKeyring: () => void = () => {}
   #commits = 0
+  #isOver = false
 
   /** @param onFailure - The files cannot be relied on any more; nothing is written after it. */
   constructor(engine: Engine, onFailure: (error: unknown) => void, graceMs = 0, turns: WriteTurns = new WriteTurns()) {
@@ -60,6 +61,11 @@ export class Owner {
   /** Everybody who is there. */
   get peers(): readonly Peer[] {
     return [...this.#writers].map(({ pid }) => ({ pid: pid ?? 0, owner: pid === undefined }))
+  }
+
+  /** From now on nobody is answered. */
+  end(): void {
+    this.#isOver = true
   }
 
   get commits(): number {
@@ -206,7 +212,10 @@ export class Owner {
               message: String((error as Error).message),
             }),
           )
-          .then((given) => send().send(encodeAnswer(id, given)))
+          .then((given) => {
+            // What fails because this is the end is for the next owner to answer.
+            if (!this.#isOver) send().send(encodeAnswer(id, given))
+          })
       },
       onEnd: () => {
         isOver = true

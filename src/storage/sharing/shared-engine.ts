@@ -61,6 +61,8 @@ export class SharedEngine implements Engine, OtherWriters {
   #listener: ((commit: ForeignCommit) => void) | undefined
   /** The last head that the listener knows. */
   #head: Uint8Array | undefined
+  /** Whether commits came before there was a listener. */
+  #isUntold = false
   /** Set while keys are taken over: what was read since may need them. */
   #adopting: Promise<void> | undefined
   /** Commits that are told when it is known what came before them. */
@@ -86,6 +88,7 @@ export class SharedEngine implements Engine, OtherWriters {
 
   onCommit(listener: (commit: ForeignCommit) => void): void {
     this.#listener = listener
+    if (this.#isUntold && this.#head !== undefined) listener({ head: this.#head, note: undefined, keyring: undefined })
   }
 
   canReadSync(): boolean {
@@ -364,11 +367,11 @@ export class SharedEngine implements Engine, OtherWriters {
     const held = this.#held ?? []
     this.#held = undefined
     const isKnown = held.length === 0 && this.#head !== undefined && head !== undefined && equal(head, this.#head)
+    if (!isKnown) await this.#sharing.adopt(undefined)
+    this.#head = head
     if (this.#listener !== undefined && !isKnown && head !== undefined) {
-      await this.#sharing.adopt(undefined)
       this.#listener({ head, note: undefined, keyring: undefined })
     }
-    this.#head = head
   }
 
   #deliver(item: FeedItem): void {
@@ -404,7 +407,8 @@ export class SharedEngine implements Engine, OtherWriters {
 
   #tell({ head, note, keyring }: FeedItem): void {
     this.#head = head
-    this.#listener?.({ head, note, keyring })
+    if (this.#listener === undefined) this.#isUntold = true
+    else this.#listener({ head, note, keyring })
   }
 }
 
