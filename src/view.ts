@@ -165,10 +165,22 @@ export class SecretView {
    * @returns Ends it; closing the store does so, too.
    * @throws {TypeError} On another event, or if `listener` is no function. @throws {SecretStoreError} `ERR_CLOSED`.
    */
-  on(event: 'change', listener: (change: ChangeEvent) => unknown): () => void {
-    if (event !== 'change') throw new TypeError("on: expected the event 'change', got another")
+  on(event: 'change', listener: (change: ChangeEvent) => unknown): () => void
+  /**
+   * Tells that changes may be missing: of the processes that share the store another one took over the files, and nobody
+   * knows one by one what was written meanwhile.
+   */
+  on(event: 'gap', listener: () => unknown): () => void
+  on(event: 'change' | 'gap', listener: (change: ChangeEvent) => unknown): () => void {
+    if (event !== 'change' && event !== 'gap') throw new TypeError("on: expected 'change' or 'gap', got another event")
     checkFunction(listener, 'listener')
     this.#context.checkOpen()
+    if (event === 'gap') {
+      const told = listener as () => unknown
+      return this.#context.queue.listen((replacements) => {
+        if (replacements === undefined) call(told, undefined).catch((error) => this.#context.report(error))
+      })
+    }
     let listening = true
     const stop = this.#context.queue.onChange((changes) => {
       for (const { type, record } of changes) {

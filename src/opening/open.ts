@@ -10,6 +10,7 @@ import { decodeEnvelope } from '../format/envelope'
 import { EMPTY_HEAD, type Head } from '../format/head'
 import type { MemorySettings, OpenSettings } from '../input/options'
 import { isOutdated, newKeyring, type Unlocked, unlockKeyring } from '../keys/unlock'
+import { joinPath } from '../platform/files'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
 import {
   claim,
@@ -23,6 +24,7 @@ import type { Engine } from '../storage/engine'
 import { openHead, sealHead } from '../storage/head'
 import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level/engine'
+import { LOCK_FILE } from '../storage/level/library'
 import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
@@ -109,7 +111,10 @@ async function openFiles(
       const open = () => openLevel(directory, keyringStorage)
       engine = await shareFiles({ ...settings, location, keyringStorage, keyring: unlocked.keyring, openFiles: open })
     } else {
-      const opened = await openLevel(directory, keyringStorage)
+      const { waitMs } = settings
+      const open = () => openLevel(directory, keyringStorage)
+      const lock = joinPath(directory, LOCK_FILE)
+      const opened = await (waitMs > 0 ? (await import('./when-free')).whenFree(lock, waitMs, open) : open())
       release = opened.release
       engine = opened.engine
     }

@@ -16,6 +16,7 @@ import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { type Location, readKeyring, removeStagedKeyring } from '../storage/directory/location'
 import { readOwner, removeOwner, writeOwner } from '../storage/directory/owner-json'
 import type { Engine } from '../storage/engine'
+import { LOCK_FILE } from '../storage/level/library'
 import { Connection } from '../storage/sharing/connection'
 import { meetFollower, meetOwner } from '../storage/sharing/handshake'
 import { GRACE_MS } from '../storage/sharing/named-locks'
@@ -91,7 +92,7 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   const { location, keyring, openFiles } = options
   const takesOver = (await readOwner(location.directory)) !== undefined
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
-  if (isLockedByAnybody(joinPath(location.directory, DATA_DIRECTORY, 'LOCK'))) return undefined
+  if (isLockedByAnybody(joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE))) return undefined
   const files = await openFiles().catch((error: unknown) => {
     if (codeOf(error) === 'ERR_LOCKED') return undefined
     throw error

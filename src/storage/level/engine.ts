@@ -15,7 +15,7 @@ import {
 import { ERASURE_ROWS, HEAD_ROW } from '../keyspace'
 import { refusal } from '../refusal'
 import { closed, lockLost, openError, readError } from './errors'
-import { type Level, loadLevel } from './library'
+import { type Level, LOCK_FILE, loadLevel } from './library'
 import { expectReadableLogs } from './logs'
 
 /** What `level` is on Node; its types promise no more than what it is in browsers too. */
@@ -267,7 +267,7 @@ async function openDatabase(directory: string, create: boolean, attempts: number
   for (let attempt = 1; ; attempt++) {
     // A second open in another thread of this process would fail, but not before it has dropped the lock of the first.
     // A new database begins to open by itself, so this is looked at before there is one.
-    if (isLockedByThisProcess(joinPath(directory, 'LOCK'))) throw lockLost('another thread')
+    if (isLockedByThisProcess(joinPath(directory, LOCK_FILE))) throw lockLost('another thread')
     const database = new Level<Uint8Array, Uint8Array>(directory, {
       keyEncoding: 'view',
       valueEncoding: 'view',

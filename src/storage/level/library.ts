@@ -4,6 +4,9 @@ import { noBinary } from './errors'
 
 export type { Level }
 
+/** Who opens a database holds a lock on it as long as it is open. */
+export const LOCK_FILE = 'LOCK'
+
 /**
  * LevelDB, loaded with the first store on disk: an app that lacks the native binary learns then what to do, and stores in
  * memory need none.

@@ -2,9 +2,7 @@ import { SecretStoreError } from '../../errors'
 import { joinPath } from '../../platform/files'
 import { isLockedByAnybody } from '../../platform/locks-of-others'
 import { system } from '../directory/system-errors'
-
-/** Who opens a database holds a lock on it as long as it is open. */
-export const LOCK_FILE = 'LOCK'
+import { LOCK_FILE } from './library'
 
 /** @throws {SecretStoreError} `ERR_LOCKED` if anybody has the database open, as far as the system tells. */
 export async function expectUnlocked(directory: string): Promise<void> {

@@ -63,6 +63,10 @@ export class Owner {
     return [...this.#writers].map(({ pid }) => ({ pid: pid ?? 0, owner: pid === undefined }))
   }
 
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** From now on nobody is answered. */
   end(): void {
     this.#isOver = true
@@ -101,7 +105,7 @@ export class Owner {
       for (const { key } of changes) if (isSession(key)) this.#sessions.set(mapKey(key), performance.now())
       if (keyring !== undefined) await batch.keyring(keyring)
       await batch.write(expectedHead).catch((error) => {
-        this.#onFailure(error)
+        this.#fail(error)
         throw error
       })
       const next = await this.#engine.get(HEAD_ROW)
@@ -140,9 +144,15 @@ export class Owner {
       await this.#engine.erase()
       return true
     } catch (error) {
-      this.#onFailure(error)
+      this.#fail(error)
       throw error
     }
+  }
+
+  /** The files cannot be relied on any more: whoever opens them next finds out what is in them. */
+  #fail(error: unknown): void {
+    this.end()
+    this.#onFailure(error)
   }
 
   #tell(writer: Writer, item: FeedItem): void {

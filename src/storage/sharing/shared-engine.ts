@@ -14,6 +14,7 @@ import {
   type Row,
 } from '../engine'
 import { HEAD_ROW } from '../keyspace'
+import { takenOver } from '../tally'
 import type { CommitRequest, FeedItem } from './messages'
 import type { Owner } from './owner'
 import { OwnerLost, type RemoteOwner } from './remote-owner'
@@ -168,8 +169,11 @@ export class SharedEngine implements Engine, OtherWriters {
 
   async erase(): Promise<void> {
     const { role, turn } = this.#taken()
-    const isDone = role.kind === 'follower' ? role.remote.erase() : turn !== undefined && role.owner.erase(turn)
-    if (!(await isDone)) throw lostTurn()
+    const erasing = role.kind === 'follower' ? role.remote.erase() : turn !== undefined && role.owner.erase(turn)
+    const isDone = await Promise.resolve(erasing).catch((error) => {
+      throw error instanceof OwnerLost ? takenOver() : error
+    })
+    if (!isDone) throw lostTurn()
   }
 
   get isOwner(): boolean {
@@ -250,14 +254,15 @@ export class SharedEngine implements Engine, OtherWriters {
     request: CommitRequest,
     head: Uint8Array,
   ): Promise<boolean> {
-    if (role.kind === 'owner') return turn !== undefined && role.owner.commit(this.#writer, turn, request)
     const row = this.#sharing.session.row(head)
     // The head comes last, by which a recovery can tell that nothing later is lost.
     const withSession = { ...request, changes: [{ type: 'put', ...row } as const, ...request.changes] }
     try {
-      return await this.#inTime(role.remote.commit(withSession), outcomeUnknown)
+      if (role.kind === 'follower') return await this.#inTime(role.remote.commit(withSession), outcomeUnknown)
+      return turn !== undefined && (await role.owner.commit(this.#writer, turn, withSession))
     } catch (error) {
-      if (!(error instanceof OwnerLost)) throw error
+      const isLost = error instanceof OwnerLost || (role.kind === 'owner' && role.owner.isOver)
+      if (!isLost) throw error
       return this.#settle(withSession, head, row.key)
     }
   }

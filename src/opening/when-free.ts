@@ -1,0 +1,34 @@
+import { codeOf } from '../base/thrown'
+import { isLockedByAnybody } from '../platform/locks-of-others'
+import { lockLost } from '../storage/level/errors'
+
+const LOOK_MS = 25
+const MOST_PAUSE_MS = 1000
+
+/**
+ * Opens files that somebody else may have open, as soon as they are free. Where the system tells who holds a lock (Linux,
+ * Windows), nothing is opened before: a refused opening of LevelDB empties the LOG of whoever holds it, in which it tells of
+ * damage. Elsewhere it is tried again at growing intervals.
+ *
+ * @param lock - Path of LevelDB's LOCK.
+ * @throws {SecretStoreError} `ERR_LOCKED` after `waitMs`.
+ */
+export async function whenFree<T>(lock: string, waitMs: number, open: () => Promise<T>): Promise<T> {
+  const end = performance.now() + waitMs
+  for (let pauseMs = LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)) {
+    while (isLockedByAnybody(lock)) {
+      if (performance.now() >= end) throw lockLost('another one')
+      await pause(LOOK_MS)
+    }
+    try {
+      return await open()
+    } catch (error) {
+      if (codeOf(error) !== 'ERR_LOCKED' || performance.now() >= end) throw error
+    }
+    await pause(pauseMs)
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
