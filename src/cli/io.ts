@@ -3,6 +3,7 @@ import { access, constants, readFile } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { ReadStream } from 'node:tty'
 import { type Failure, Interrupted, refused } from './failure'
+import { type GivenBytes, givenBytes } from './raw-bytes'
 
 /** The world of one run of the program; a test brings another. */
 export interface Io {
@@ -10,6 +11,8 @@ export interface Io {
   readonly stdout: Writable & { readonly isTTY?: boolean }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The same and the arguments in bytes, as far as the system tells. */
+  readonly given?: GivenBytes
   /** The clock, in milliseconds since the Unix epoch. */
   now(): number
   /** Aborted with an `Interrupted` by Ctrl-C and its like. */
@@ -41,6 +44,7 @@ export function processIo(): Io {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
+    given: givenBytes(process.argv.slice(2)),
     now: () => Date.now(),
     signal: abort.signal,
     takeSignals(listener) {

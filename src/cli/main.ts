@@ -4,6 +4,7 @@ import { BrokenPipe, EXIT, Failure, failureOf, Interrupted, usage } from './fail
 import type { Io } from './io'
 import { Output } from './output'
 import { buildProgram } from './program'
+import { checkArguments } from './raw-bytes'
 import { type GlobalOptions, Session } from './session'
 
 /**
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   io.stdout.on('error', ignore)
   io.stderr.on('error', ignore)
   try {
+    checkArguments(argv, io.given)
     await program.parseAsync([...argv], { from: 'user' })
     return exitCode
   } catch (error) {
