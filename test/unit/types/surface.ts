@@ -26,6 +26,7 @@ import type {
   SlotContext,
   SlotParams,
   SlotsOptions,
+  StoredSlot,
   TargetParams,
   VerifyProblem,
   VerifyReport,
