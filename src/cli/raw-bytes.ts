@@ -67,7 +67,10 @@ export function checkArguments(argv: readonly string[], given: GivenBytes | unde
   const shown = isShown(argv, index) ? `'${shownOf(argv[index] ?? '', given?.words?.[index])}'` : 'other bytes'
   const end = argv.indexOf('--')
   const which = end !== -1 && index > end ? `argument ${index - end} after --` : `argument ${index + 1}`
-  throw notUtf8(which, shown)
+  throw usage(
+    `${which}: expected UTF-8, got ${shown}`,
+    'set the terminal and LANG to UTF-8, and rename files that are not',
+  )
 }
 
 /** A payload is no argument, but somebody may have typed one after the name of a secret. */
@@ -89,8 +92,7 @@ export function variableOf(
   const value = env[name]
   if (!value) return undefined
   const bytes = bytesOf(name, value, given)
-  if (bytes === undefined ? value.includes('\ufffd') : !isUtf8(bytes))
-    throw notUtf8(`the variable ${name}`, 'other bytes')
+  if (bytes === undefined ? value.includes('\ufffd') : !isUtf8(bytes)) throw notUtf8(name)
   return value
 }
 
@@ -121,8 +123,8 @@ export function changedVariables(env: Environment, given: GivenBytes | undefined
   return Object.keys(env).filter(isForeign).map(printable)
 }
 
-function notUtf8(what: string, got: string): Failure {
-  return usage(`${what}: expected UTF-8, got ${got}`, 'set the terminal and LANG to UTF-8, and rename what is not')
+function notUtf8(variable: string): Failure {
+  return usage(`the variable ${variable}: expected UTF-8, got other bytes`, 'set it again, in UTF-8')
 }
 
 /** Whether bytes are UTF-8. */

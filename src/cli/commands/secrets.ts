@@ -1,10 +1,11 @@
 import type { DeletedSecret, Secret } from 'app-secret-store'
-import { payloadField, textOf } from '../entries'
+import { payloadField } from '../entries'
 import { noSecret, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import { printable } from '../printable'
 import { askHidden } from '../prompts'
 import type { Session } from '../session'
+import { textOf } from '../text'
 import { moment, parseExpiry } from '../times'
 import { type AddCommands, integer, jsonHelp } from './define'
 
@@ -70,11 +71,15 @@ export const addSecretCommands: AddCommands = (program, run) => {
 async function setSecret(session: Session, name: string, flags: SetFlags): Promise<void> {
   const { io, output, scope } = session
   const expiry = flags.expires === undefined ? {} : { expires_at: parseExpiry(flags.expires, io.now()) }
+  // Whoever is asked for both is asked for the passphrase first. A pipe that fills slowly keeps nobody out of the store.
+  if (flags.fromFile === undefined && !io.stdin.isTTY) session.checkStdin('the payload')
+  const opened = io.stdin.isTTY && flags.fromFile === undefined ? await session.view() : undefined
+  if (opened === undefined) await session.key()
   const given = await readPayload(session, name, flags)
   const bytes = flags.trimNewline ? withoutLineEnd(given) : given
   if (bytes.length === 0)
     throw usage('payload: expected at least one byte, got none', 'to remove a secret, `secret-store delete`')
-  const view = await session.view()
+  const view = opened ?? (await session.view())
   const secret = await view.set({ scope, name, payload: textOf(bytes) ?? bytes, ...expiry })
   if (flags.fromFile === undefined && bytes.at(-1) === 0x0a) {
     await output.note('note: the payload ends in a line end, which was kept; --trim-newline leaves it out')
@@ -82,7 +87,7 @@ async function setSecret(session: Session, name: string, flags: SetFlags): Promi
   await output.done(secret, `set ${printable(name)} in ${printable(session.place)}${expiryText(secret, io.now())}`)
 }
 
-async function readPayload({ io, options }: Session, name: string, { fromFile }: SetFlags): Promise<Uint8Array> {
+async function readPayload({ io }: Session, name: string, { fromFile }: SetFlags): Promise<Uint8Array> {
   if (fromFile !== undefined) return readInput(fromFile)
   if (io.stdin.isTTY) {
     const text = await askHidden(
@@ -92,8 +97,6 @@ async function readPayload({ io, options }: Session, name: string, { fromFile }:
     )
     return Buffer.from(text)
   }
-  if (options.passphraseFd === 0)
-    throw usage('stdin: expected the passphrase or the payload, got both', 'use --passphrase-fd 3 3<FILE')
   return readStream(io.stdin)
 }
 

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, rawKey, SecretStore } from '../../../src/index'
@@ -41,6 +42,17 @@ describe.skipIf(process.platform !== 'linux')('bytes that are no UTF-8', () => {
   test('U+FFFD is a character like others', async () => {
     const key = await fill()
     expect((await run([...key.split(' '), 'get', 'caf\ufffd'], { env })).stdout.toString()).toBe('kept')
+  })
+
+  test.each(['SECRET_STORE_PASSPHRASE', 'SECRET_STORE', 'HOME', 'XDG_DATA_HOME'])('in %s', async (name) => {
+    const own: Record<string, string> = { HOME: directory, SECRET_STORE_PASSPHRASE: 'x' }
+    if (name === 'SECRET_STORE_PASSPHRASE') own['SECRET_STORE'] = join(directory, 'new')
+    const { code, stderr } = await shell(`export ${name}=$'${directory}/\\xe8'; secret-store init --quiet`, own)
+    expect({ code, error: stderr.split('\n')[0] }).toEqual({
+      code: 2,
+      error: `error: the variable ${name}: expected UTF-8, got other bytes`,
+    })
+    expect(await readdir(directory)).toEqual([])
   })
 
   test('are seen behind the arguments of Node, and refused by U+FFFD where a title hides them', async () => {
