@@ -120,10 +120,11 @@ export const MOST_TRIES = 3
 async function descriptorKey(fd: number): Promise<OpeningKey> {
   const { passphrase } = await import('app-secret-store')
   const label = `--passphrase-fd ${fd}`
-  const bytes = withoutLineEnd(readAll(fd, label))
+  const read = readAll(fd, label)
+  const bytes = withoutLineEnd(read)
   if (bytes.length === 0) throw usage(`passphrase: expected it on file descriptor ${fd}, got nothing`)
   const text = textOf(bytes)
-  if (isUtf16(bytes)) return { key: passphrase(text ?? bytes), wrong: utf16(label) }
+  if (isUtf16(read)) return { key: passphrase(text ?? bytes), wrong: utf16(label) }
   if (text === undefined) {
     const hint = 'save it as UTF-8: what is typed at a prompt is UTF-8, too'
     const wrong = new Failure(EXIT.wrongKey, `${label}: expected UTF-8, got other bytes, which open nothing`, {
@@ -148,7 +149,7 @@ function withoutLineEnd(bytes: Uint8Array): Uint8Array {
 export function newPassphrase(fd: number, option: string): string {
   const label = `${option} ${fd}`
   const bytes = readAll(fd, label)
-  if (isUtf16(withoutLineEnd(bytes))) throw utf16(label)
+  if (isUtf16(bytes)) throw utf16(label)
   const text = textOf(bytes)
   if (text === undefined) throw usage(`${label}: expected UTF-8, got other bytes`, 'nobody could type it at a prompt')
   return notEmpty(passphraseText(text), label)
