@@ -8,6 +8,7 @@ import type { Io } from '../../../src/cli/io'
 import { openingKey } from '../../../src/cli/keys'
 import { ANOTHER_KEY, newKey } from '../../../src/cli/new-key'
 import { Output } from '../../../src/cli/output'
+import { noSignals } from '../../../src/cli/signals'
 import { temporaryDirectory } from '../../support/stores'
 import { Collected } from './transcript'
 
@@ -23,8 +24,7 @@ const io: Io = {
   stderr: new Collected(),
   env: {},
   now: Date.now,
-  signal: new AbortController().signal,
-  takeSignals: () => () => {},
+  ...noSignals(),
   terminal: () => undefined,
 }
 const output = new Output(io, { json: false, quiet: false })
