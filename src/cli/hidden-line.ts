@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { Interrupted } from './failure'
 import type { Terminal } from './io'
+import type { Signals } from './signals'
 
 /** Several lines were pasted where one was asked for. */
 export class SeveralLines extends Error {}
@@ -13,24 +14,33 @@ export class SeveralLines extends Error {}
  * @throws {Interrupted} On Ctrl-C, Ctrl-D and Ctrl-\, and when the terminal goes away. What `signal` was aborted with.
  * @throws {SeveralLines} Then what is pasted has been read to its end, and thrown away.
  */
-export async function readHiddenLine(input: Terminal, signal: AbortSignal, ask: () => void): Promise<Uint8Array> {
+export async function readHiddenLine(
+  input: Terminal,
+  { signal, useTerminal }: Pick<Signals, 'signal' | 'useTerminal'>,
+  ask: () => void,
+): Promise<Uint8Array> {
   signal.throwIfAborted()
-  input.setRawMode?.(true)
-  try {
+  const line = new Line()
+  const begin = (): void => {
+    line.clear()
+    input.setRawMode?.(true)
     ask()
-    return await lineOf(input, signal)
+  }
+  const left = useTerminal({ leave: () => void input.setRawMode?.(false), resume: begin })
+  try {
+    begin()
+    return await lineOf(input, line, signal)
   } catch (error) {
     if (error instanceof SeveralLines) await discardTyped(input)
     throw error
   } finally {
     input.pause()
-    input.setRawMode?.(false)
+    left()
   }
 }
 
-function lineOf(input: Terminal, signal: AbortSignal): Promise<Uint8Array> {
+function lineOf(input: Terminal, line: Line, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const line = new Line()
     const hear = (chunk: Uint8Array | string): void => {
       const bytes = Buffer.from(chunk as Uint8Array)
       // Enter is a carriage return; text that comes at once with more after it is pasted.
@@ -38,6 +48,8 @@ function lineOf(input: Terminal, signal: AbortSignal): Promise<Uint8Array> {
         end(() => reject(new SeveralLines()))
         return
       }
+      // In raw mode the terminal stops nobody.
+      if (bytes.includes(CTRL_Z) && process.platform !== 'win32') process.kill(0, 'SIGTSTP')
       const last = bytes.findIndex((byte) => byte === ENTER || ENDS[byte] !== undefined)
       for (const byte of last === -1 ? bytes : bytes.subarray(0, last)) line.type(byte)
       line.rest()
@@ -59,6 +71,7 @@ function lineOf(input: Terminal, signal: AbortSignal): Promise<Uint8Array> {
 }
 
 const ENTER = 0x0d
+const CTRL_Z = 0x1a
 const ESCAPE = 0x1b
 const HUNG_UP = 129
 /** Ctrl-C, Ctrl-D and Ctrl-\, and the exit code of each. */
@@ -74,9 +87,13 @@ class Line {
     if (this.#sequence !== 'none') this.#sequence = this.#next(byte)
     else if (byte === ESCAPE) this.#sequence = 'begun'
     else if (byte === 0x7f || byte === 0x08) this.#erase()
-    else if (byte === 0x15) this.#bytes = []
+    else if (byte === 0x15) this.clear()
     else if (byte === 0x17) this.#eraseWord()
     else if (byte >= 0x20 || byte === 0x09) this.#bytes.push(byte)
+  }
+
+  clear(): void {
+    this.#bytes = []
   }
 
   /** No more has come at once: an escape at the end was the key of that name, and not the beginning of another. */

@@ -26,7 +26,7 @@ async function readLine(io: Io, message: string, otherwise: string, hint?: strin
   if (input === undefined) throw usage(otherwise, hint)
   let asked = false
   try {
-    return await readHiddenLine(input, io.signal, () => {
+    return await readHiddenLine(input, io, () => {
       asked = true
       io.stderr.write(`${message}: `)
     })

@@ -233,6 +233,22 @@ describe.skipIf(!hasTerminals)('a prompt', () => {
     }
   })
 
+  test('that is stopped by Ctrl-Z leaves the terminal as it was, and asks again when it goes on', async () => {
+    await (await init()).close()
+    const line = `set -m; ${SHELL_COMMAND} list; echo "stopped $?"; stty -a; fg >/dev/null; echo "code $?"; stty -a`
+    const terminal = new Terminal('bash', ['-ic', line], { env })
+    await answers(terminal, [
+      ['Passphrase: ', 'gibb\u001a'],
+      ['Passphrase: ', `${PASSPHRASE}\r`],
+    ])
+    await terminal.exitCode
+    expect(terminal.text).toContain('stopped 148')
+    expect(terminal.text).toContain('code 0')
+    expect(terminal.text.match(/[\s;]icanon /g)).toHaveLength(2)
+    expect(terminal.text.match(/[\s;]echo /g)).toHaveLength(2)
+    expect(terminal.text).not.toContain('gibb')
+  })
+
   test.skipIf(process.platform !== 'linux').each([
     ['SIGTERM', 143],
     ['SIGHUP', 129],
