@@ -40,15 +40,29 @@ function readSome(fd: number, buffer: Buffer, at: number): number {
   }
 }
 
+interface KeySource {
+  readonly passphraseFd?: number
+  readonly keyFile?: string
+}
+
 /** @throws {Failure} If the key comes from stdin, where something else is to come from. */
-export function checkStdin(
-  { passphraseFd, keyFile }: { readonly passphraseFd?: number; readonly keyFile?: string },
-  what: string,
-): void {
-  const isKeyFile = keyFile !== undefined && /^\/(?:dev\/(?:stdin|fd\/0)|proc\/self\/fd\/0)$/.test(keyFile)
-  if (passphraseFd !== 0 && !isKeyFile) return
-  const [key, hint] = isKeyFile
-    ? ['the key file', 'use --key-file /dev/fd/3 3<FILE']
-    : ['the passphrase', 'use --passphrase-fd 3 3<FILE']
-  throw usage(`stdin: expected ${key} or ${what}, got both`, hint)
+export function checkStdin(key: KeySource, what: string): void {
+  const source = stdinOf(key)
+  if (source === undefined) return
+  const option = source === 'the key file' ? '--key-file /dev/fd/3' : '--passphrase-fd 3'
+  throw usage(`stdin: expected ${source} or ${what}, got both`, `use ${option} 3<FILE`)
+}
+
+/** One descriptor holds one key. @throws {Failure} If the new one comes from where the one that opens the store does. */
+export function checkDescriptors(key: KeySource, other: KeySource): void {
+  if (stdinOf(other) !== undefined) checkStdin(key, 'the new key')
+  const { passphraseFd } = key
+  if (passphraseFd === undefined || passphraseFd !== other.passphraseFd) return
+  const hint = 'use --passphrase-fd 3 3<OLD --new-passphrase-fd 4 4<NEW'
+  throw usage(`passphrase: expected two descriptors, got ${passphraseFd} for the old and for the new one`, hint)
+}
+
+function stdinOf({ passphraseFd, keyFile = '' }: KeySource): 'the passphrase' | 'the key file' | undefined {
+  if (passphraseFd === 0) return 'the passphrase'
+  return /^\/(?:dev\/(?:stdin|fd\/0)|proc\/self\/fd\/0)$/.test(keyFile) ? 'the key file' : undefined
 }

@@ -1,5 +1,5 @@
 import type { KeyProvider } from 'app-secret-store'
-import { Failure, failureOf, usage } from './failure'
+import { Failure, failureOf } from './failure'
 import type { Io } from './io'
 import { makeKeyFile, readKeyFile } from './key-file'
 import { keyringKey } from './keyring'
@@ -110,11 +110,4 @@ async function mayOpen(location: string, key: KeyProvider): Promise<boolean> {
   } catch (error) {
     return !['ERR_WRONG_KEY', 'ERR_NOT_FOUND', 'ERR_NOT_A_STORE'].includes(failureOf(error).code ?? '')
   }
-}
-
-/** One descriptor holds one passphrase. */
-export function checkDescriptors({ passphraseFd }: KeyFlags, { passphraseFd: other }: KeyFlags): void {
-  if (passphraseFd === undefined || passphraseFd !== other) return
-  const hint = 'use --passphrase-fd 3 3<OLD --new-passphrase-fd 4 4<NEW'
-  throw usage(`passphrase: expected two descriptors, got ${other} for the old and for the new one`, hint)
 }

@@ -1,5 +1,6 @@
 import type { KeySlotInfo } from 'app-secret-store'
-import { ANOTHER_KEY, checkDescriptors, type NewKey, newKey, usingNewKey } from '../new-key'
+import { checkDescriptors } from '../descriptors'
+import { ANOTHER_KEY, type NewKey, newKey, usingNewKey } from '../new-key'
 import { printable } from '../printable'
 import type { Session } from '../session'
 import { moment } from '../times'
