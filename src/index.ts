@@ -30,7 +30,8 @@ export type {
   SetParams,
   TargetParams,
 } from './input/params'
-export type { RecoverOptions, RestoreOptions, SlotsOptions } from './input/restore-options'
+export type { RecoverOptions, RestoreOptions } from './input/restore-options'
+export type { SlotsOptions } from './input/slots-options'
 export { type PassphraseOptions, passphrase } from './keys/passphrase'
 export type { KeyProvider } from './keys/provider'
 export { type RawKeyOptions, rawKey } from './keys/raw-key'

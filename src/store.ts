@@ -24,11 +24,10 @@ import {
   checkBackupSource,
   parseRecoverOptions,
   parseRestoreOptions,
-  parseSlotsOptions,
   type RecoverOptions,
   type RestoreOptions,
-  type SlotsOptions,
 } from './input/restore-options'
+import type { SlotsOptions } from './input/slots-options'
 import type { KeyProvider } from './keys/provider'
 import { type KeySlotInfo, slotInfo } from './keys/slot-info'
 import { openLocation, openMemory } from './opening/open'
@@ -80,8 +79,7 @@ export class SecretStore extends SecretView {
    */
   static async slots(location: string, options: SlotsOptions = {}): Promise<StoredSlot[]> {
     const path = checkLocation(location)
-    const { allowUnsafeLocation } = parseSlotsOptions(options)
-    return (await onDemand()).storedSlots(path, allowUnsafeLocation)
+    return (await onDemand()).storedSlots(path, options)
   }
 
   /** A store that is gone when it is closed, under a random key; everything else is the same. For tests. */

@@ -1,6 +1,7 @@
 import { readKeyringFile } from '../crypto/keyring'
 import { SecretStoreError } from '../errors'
 import type { SlotParams } from '../format/keyring-file'
+import { parseSlotsOptions, type SlotsOptions } from '../input/slots-options'
 import { type KeySlotInfo, slotInfo } from '../keys/slot-info'
 import { examine, readKeyring } from '../storage/directory/location'
 
@@ -11,8 +12,8 @@ export interface StoredSlot extends KeySlotInfo {
 }
 
 /** The slots of the store at a location, for whoever has yet to choose a key. */
-export async function storedSlots(path: string, allowUnsafeLocation: boolean): Promise<StoredSlot[]> {
-  const location = await examine(path, allowUnsafeLocation)
+export async function storedSlots(path: string, options: SlotsOptions): Promise<StoredSlot[]> {
+  const location = await examine(path, parseSlotsOptions(options).allowUnsafeLocation)
   if (location.state !== 'store') throw new SecretStoreError('ERR_NOT_FOUND', 'location: expected a store, got none')
   const { file } = readKeyringFile(await readKeyring(location))
   return file.slots.map((slot) => ({ ...slotInfo(slot), params: slot.params }))

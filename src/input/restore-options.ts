@@ -41,12 +41,6 @@ export interface RecoverOptions extends LongOptions {
   readonly onProgress?: (progress: Progress) => void
 }
 
-/** What `SecretStore.slots` takes. */
-export interface SlotsOptions {
-  /** As in `open`. @defaultValue `false` */
-  readonly allowUnsafeLocation?: boolean
-}
-
 /** Options with every default filled in. */
 export type RestoreSettings = Omit<RestoreOptions, 'minimum'> &
   Required<Pick<RestoreOptions, 'sodium' | 'allowUnsafeLocation'>> & { readonly minimum: Checkpoint | undefined }
@@ -70,11 +64,6 @@ export function parseRecoverOptions(options: unknown): RecoverSettings {
   const given = optionsOf<RecoverOptions>(options as RecoverOptions, 'recover', names)
   const destination = checkLocation(given.destination, 'destination')
   return { ...longOptions(given), ...openingOf(given), destination }
-}
-
-export function parseSlotsOptions(options: unknown): Required<SlotsOptions> {
-  const given = optionsOf<SlotsOptions>(options as SlotsOptions, 'slots', ['allowUnsafeLocation'])
-  return { allowUnsafeLocation: checkUnsafe(given.allowUnsafeLocation) }
 }
 
 /** A path, or something that gives bytes. */
