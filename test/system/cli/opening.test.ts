@@ -344,6 +344,17 @@ describe('a passphrase on a descriptor', () => {
   })
 })
 
+test('a key file of the environment that is stdin is not read again by the command of run', async () => {
+  const key = join(directory, 'key')
+  await writeFile(key, Buffer.alloc(32, 7), { mode: 0o600 })
+  await (await SecretStore.open(join(directory, 'store'), { key: rawKey(new Uint8Array(32).fill(7)) })).close()
+  const { code, stdout } = await shell(`secret-store run -- cat <${key}`, {
+    ...env,
+    SECRET_STORE_KEY_FILE: '/dev/stdin',
+  })
+  expect({ code, stdout: stdout.toString() }).toEqual({ code: 0, stdout: '' })
+})
+
 test('Ctrl-C while a store is made leaves both the store and its key file, or neither', async () => {
   await mkdir(join(directory, 'many'))
   for (const wait of ['0.05', '0.15', '0.2', '0.25', '0.3', '0.35']) {
