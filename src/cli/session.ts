@@ -106,7 +106,7 @@ export class Session {
   }
 
   /**
-   * The key, asked for once: before anything else is asked for or read. A place without a store is found out before.
+   * The key, asked for once. A place without a store is found out before.
    *
    * @param slots - Of the store, as far as they are known.
    */
@@ -155,7 +155,7 @@ export class Session {
     }
   }
 
-  /** Opens the store. What a command asks for or reads beside the key comes after this. */
+  /** Opens the store. What somebody is asked for beside the key comes after this. */
   async open({ sweeping = false, damaged = false }: OpenFlags = {}): Promise<SecretStore> {
     const location = await this.occupiedLocation()
     const { SecretStore } = await import('app-secret-store')

@@ -71,10 +71,11 @@ export const addSecretCommands: AddCommands = (program, run) => {
 async function setSecret(session: Session, name: string, flags: SetFlags): Promise<void> {
   const { io, output, scope } = session
   const expiry = flags.expires === undefined ? {} : { expires_at: parseExpiry(flags.expires, io.now()) }
-  // Whoever is asked for both is asked for the passphrase first. A pipe that fills slowly keeps nobody out of the store.
-  if (flags.fromFile === undefined && !io.stdin.isTTY) session.checkStdin('the payload')
-  const opened = io.stdin.isTTY && flags.fromFile === undefined ? await session.view() : undefined
-  if (opened === undefined) await session.key()
+  // Whoever is asked for both is asked for the passphrase first. A pipe is read before: what fills it may ask for something
+  // at the same terminal, and keeps nobody out of the store.
+  const isAsked = flags.fromFile === undefined && io.stdin.isTTY === true
+  if (flags.fromFile === undefined && !isAsked) session.checkStdin('the payload')
+  const opened = isAsked ? await session.view() : undefined
   const given = await readPayload(session, name, flags)
   const bytes = flags.trimNewline ? withoutLineEnd(given) : given
   if (bytes.length === 0)

@@ -83,6 +83,20 @@ describe.skipIf(!hasTerminals)('a key that is typed', () => {
     expect(await payloadOf('token')).toBe('piped')
   })
 
+  test('is asked for by one program of a pipe after the other', async () => {
+    const store = await init()
+    await store.set({ scope: account, name: 'from', payload: 'piped' })
+    await store.close()
+    const terminal = new Terminal('sh', ['-c', `${SHELL_COMMAND} get from | ${SHELL_COMMAND} set to`], { env })
+    await answers(terminal, [['Passphrase: ', `${PASSPHRASE}\r`]])
+    await answers(terminal, [
+      ['Passphrase: ', ''],
+      ['Passphrase: ', `${PASSPHRASE}\r`],
+    ])
+    expect(await terminal.exitCode, terminal.text).toBe(0)
+    expect(await payloadOf('to')).toBe('piped')
+  })
+
   test('is a recovery code, too: with a typo, of another store, and right', async () => {
     const store = await init()
     const { generateRecoveryCode } = await import('../../../src/index')
