@@ -37,6 +37,8 @@ export interface OpeningKey {
   readonly former?: KeyProvider
   /** What somebody typed, and can type again. */
   readonly typed?: 'passphrase' | 'recovery code'
+  /** Where a passphrase is from that nobody typed now, for messages. */
+  readonly from?: string
   /** What to say if it opens nothing, where more is known than the store says. */
   readonly wrong?: Failure
 }
@@ -78,7 +80,8 @@ export async function openingKey(
   const given = variableOf(io, PASSPHRASE_VARIABLE)
   if (given !== undefined) {
     const key = passphrase(notEmpty(passphraseText(given), PASSPHRASE_VARIABLE))
-    return passphraseText(given) === given ? { key } : { key, former: passphrase(given) }
+    const from = PASSPHRASE_VARIABLE
+    return passphraseText(given) === given ? { key, from } : { key, from, former: passphrase(given) }
   }
   const kinds = new Set((await slots()).map(({ kind }) => kind))
   if (kinds.size === 0 || kinds.has('passphrase')) return typedPassphrase(io)
@@ -134,7 +137,7 @@ async function descriptorKey(fd: number): Promise<OpeningKey> {
     return { key: passphrase(bytes), wrong }
   }
   const key = passphrase(notEmpty(passphraseText(text), label))
-  return passphraseText(text) === text ? { key } : { key, former: passphrase(text) }
+  return { key, from: label, ...(passphraseText(text) !== text && { former: passphrase(text) }) }
 }
 
 export const WRONG = 'ERR_WRONG_KEY'

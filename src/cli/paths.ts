@@ -43,6 +43,8 @@ export function expandPaths(io: Surroundings, command: Command, given: readonly 
  * @throws {Failure} For the home of another user, and if there is a file of that name: then either may be meant.
  */
 export function pathOf(io: Surroundings, text: string, label: string): string {
+  // A variable that is not set, most likely, and not the store that is there without it.
+  if (text === '') throw usage(`${label}: expected a path, got nothing`)
   if (!text.startsWith('~')) return text
   const [first = '', ...rest] = text.split(process.platform === 'win32' ? /[/\\]/ : '/')
   const isHome = first === '~'

@@ -136,12 +136,18 @@ export class Session {
         return await this.#tried(asked, work)
       } catch (error) {
         if (failureOf(error).code !== WRONG) throw error
-        if (asked.typed === undefined) throw asked.wrong ?? error
-        if (tries === MOST_TRIES) throw wrong(asked.typed)
+        if (asked.typed === undefined) throw asked.wrong ?? (await this.#explained(asked, error, slots))
+        if (tries === MOST_TRIES) throw wrong(`wrong ${asked.typed}`)
         this.#key = undefined
         this.io.stderr.write(`Wrong ${asked.typed}. Once more.\n`)
       }
     }
+  }
+
+  /** Where the store has a passphrase, another one is a wrong one. */
+  async #explained({ from }: OpeningKey, error: unknown, slots = () => this.#slots()): Promise<unknown> {
+    if (from === undefined || !(await slots()).some(({ kind }) => kind === 'passphrase')) return error
+    return wrong(`${from}: wrong passphrase`)
   }
 
   /** With the key, or else with the one that earlier versions made of the same text. */
@@ -214,8 +220,8 @@ export class Session {
   }
 }
 
-function wrong(what: string): Failure {
-  return new Failure(EXIT.wrongKey, `wrong ${what}`, { code: WRONG, hint: 'nothing was changed' })
+function wrong(message: string): Failure {
+  return new Failure(EXIT.wrongKey, message, { code: WRONG, hint: 'nothing was changed' })
 }
 
 /** A command is over before either would begin. */
