@@ -26,9 +26,16 @@ export type Terminal = Readable & { readonly isTTY?: boolean; setRawMode?(raw: b
 export function processIo(): Io {
   return {
     ...processSignals(),
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // Node makes each when it is first asked for, which takes a while.
+    get stdin() {
+      return process.stdin
+    },
+    get stdout() {
+      return process.stdout
+    },
+    get stderr() {
+      return process.stderr
+    },
     env: process.env,
     given: givenBytes(process.argv.slice(2)),
     now: () => Date.now(),

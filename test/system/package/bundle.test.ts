@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bundleSize } from '../../../scripts/bundle-size'
@@ -246,16 +246,37 @@ test('the command line loads the library by its name, and no more than Node has'
   ])
 })
 
+test('the help of the command line loads nothing that takes long', async () => {
+  const hook = join(directory, 'hook.cjs')
+  const told = 'JSON.stringify([process.moduleLoadList, Object.keys(require.cache)])'
+  await writeFile(hook, `process.on('exit', () => require('node:fs').writeSync(2, ${told}))`)
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+    '--require',
+    hook,
+    join(directory, 'cli.cjs'),
+    '--help',
+  ])
+  await rm(hook)
+  expect(stdout).toContain('secret-store')
+  const [parts, files] = JSON.parse(stderr) as [string[], string[]]
+  expect(parts).toContain('NativeModule path')
+  for (const part of ['crypto', 'child_process', 'readline', 'tls', 'internal/process/esm_loader']) {
+    expect(parts).not.toContain(`NativeModule ${part}`)
+  }
+  const names = withoutHashes(files.map((file) => basename(file)))
+  expect(names).toEqual(['chunk.cjs', 'cli.cjs', 'hook.cjs'])
+})
+
 test('nothing else is built', async () => {
   const built: string[] = []
   for (const name of await readdir(directory)) {
     // What the command line has beside it begins like a program, too.
     const isProgram = (await readFile(join(directory, name), 'utf8')).startsWith('#!')
-    if (!isProgram || name === 'cli.js') built.push(name)
+    if (!isProgram || name === 'cli.cjs') built.push(name)
   }
   const shared = ['care', 'check-files', 'chunk']
   const entries = ['cache', 'electron', 'index', 'keyring', 'keytar', 'keyv', 'migrate', 'stripe', 'unstorage']
   const files = [...entries, ...shared].flatMap((name) => [`${name}.cjs`, `${name}.js`])
-  const alone = ['cli.js', 'electron-expose.cjs', 'electron-expose.js', 'electron-preload.cjs']
+  const alone = ['cli.cjs', 'electron-expose.cjs', 'electron-expose.js', 'electron-preload.cjs']
   expect(withoutHashes(built)).toEqual([...files, ...alone].sort())
 })

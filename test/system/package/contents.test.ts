@@ -67,7 +67,7 @@ test('package.json says what a publication needs', () => {
   expect(manifest).toMatchObject({
     name: 'app-secret-store',
     license: 'MIT',
-    bin: { 'secret-store': 'dist/cli.js' },
+    bin: { 'secret-store': 'dist/cli.cjs' },
     publishConfig: { access: 'public', provenance: true },
   })
   expect(manifest.version).toMatch(/^\d+\.\d+\.\d+$/)
