@@ -5,8 +5,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
+import { within } from '../src/cli/help'
 import { LOADERS } from '../src/cli/loader-names'
 import { buildProgram } from '../src/cli/program'
+
+const COLUMNS = 100
 
 /** By the words of its mark, each part. */
 const PARTS: Readonly<Record<string, () => string>> = { 'loader names': loaderNames, commands }
@@ -61,14 +64,14 @@ function textBlock(text: string): string {
 /** What `--help` writes, but for the global options: this page has those once, under the program itself. */
 function helpOf(command: Command): string {
   let help = ''
-  command.configureHelp({ ...command.configureHelp(), showGlobalOptions: false })
+  command.configureHelp({ ...command.configureHelp(), showGlobalOptions: false, helpWidth: COLUMNS })
   command.configureOutput({
     writeOut: (text) => {
       help += text
     },
   })
   command.outputHelp()
-  return help.trimEnd()
+  return within(help, COLUMNS).trimEnd()
 }
 
 function* each(command: Command, prefix = ''): Generator<[name: string, command: Command], void> {

@@ -1,6 +1,8 @@
 import { type Command, CommanderError } from 'commander'
 import type { Run } from './commands/define'
+import { insteadOf } from './commands/help'
 import { BrokenPipe, EXIT, Failure, failureOf, Interrupted, usage } from './failure'
+import { columnsOf, within } from './help'
 import type { Io } from './io'
 import { Output } from './output'
 import { expandPaths } from './paths'
@@ -31,17 +33,19 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       }
     }
   }
-  const program = buildProgram(run)
-  for (const command of each(program)) {
-    command.exitOverride().configureOutput({
-      writeOut: (text) => void io.stdout.write(text),
-      writeErr: (text) => void io.stderr.write(text),
+  const columns = columnsOf(io.stdout)
+  const program = buildProgram(run, (root) => {
+    root.exitOverride().configureOutput({
+      getOutHelpWidth: () => columns,
+      getErrHelpWidth: () => columns,
+      writeOut: (text) => void io.stdout.write(within(text, columns)),
+      writeErr: (text) => void io.stderr.write(within(text, columns)),
       // As JSON it is written where all errors are.
-      outputError: (text, write) => {
-        if (!isJson(argv)) write(text)
+      outputError: (text) => {
+        if (!isJson(argv)) io.stderr.write(text)
       },
     })
-  }
+  })
   // What a write has failed with is told to who wrote.
   const ignore = (): void => {}
   io.stdout.on('error', ignore)
@@ -83,8 +87,9 @@ async function explain(error: unknown, io: Io, argv: readonly string[]): Promise
   try {
     if (error instanceof CommanderError) {
       if (error.code === 'commander.help') return EXIT.usage
-      if (output.json) await output.failure(usage(error.message.replace(/^error: /, ''), USAGE_HINT))
-      else await output.note(`hint: ${USAGE_HINT}`)
+      const hint = hintFor(error)
+      if (output.json) await output.failure(usage(error.message.replace(/^error: /, ''), hint))
+      else await output.note(`hint: ${hint}`)
       return EXIT.usage
     }
     if (error instanceof Interrupted) {
@@ -99,13 +104,14 @@ async function explain(error: unknown, io: Io, argv: readonly string[]): Promise
   }
 }
 
+/** @returns What to type instead, where that is known. */
+function hintFor({ code, message }: CommanderError): string {
+  const [, word = ''] = /'(.*)'/.exec(message) ?? []
+  return (code === 'commander.unknownCommand' && insteadOf(word)) || USAGE_HINT
+}
+
 /** Those before `--`: the others are another command's. */
 function isJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   return argv.slice(0, end === -1 ? argv.length : end).includes('--json')
-}
-
-function* each(command: Command): Generator<Command, void> {
-  yield command
-  for (const child of command.commands) yield* each(child)
 }

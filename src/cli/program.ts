@@ -2,23 +2,42 @@ import { Command } from 'commander'
 import { addCareCommands } from './commands/care'
 import { addCompletionCommands } from './commands/completion'
 import { addGlobalOptions, type Run } from './commands/define'
+import { addHelpCommand, refuseUnknownCommand } from './commands/help'
 import { addKeysCommands } from './commands/keys'
 import { addRunCommand } from './commands/run'
 import { addSecretCommands } from './commands/secrets'
 import { addServeCommand } from './commands/serve'
 import { addTransferCommands } from './commands/transfer'
+import { EXAMPLES } from './examples'
+import { HELP } from './help'
 
-/** Every command, its options and its help: what `--help` shows and docs/cli.md is made of. */
-export function buildProgram(run: Run): Command {
+/** The commands as the help has them. One that no topic names comes last. */
+const TOPICS: Readonly<Record<string, readonly string[]>> = {
+  'Every day:': ['init', 'set', 'get', 'list', 'run'],
+  'More with secrets:': ['find', 'edit', 'mv', 'delete', 'import', 'export'],
+  'Looking after a store:': ['keys', 'status', 'verify', 'backup', 'restore', 'recover', 'rotate', 'sweep', 'compact'],
+  'Also:': ['serve', 'completion', 'help'],
+}
+const OTHERS = 'Other commands:'
+
+/**
+ * Every command, its options and its help: what `--help` shows, and what docs/cli.md and the man page are made of.
+ *
+ * @param prepare - Sets what all commands inherit, such as where they write.
+ */
+export function buildProgram(run: Run, prepare: (program: Command) => void = () => {}): Command {
   const program = new Command('secret-store')
     .description('Keep secrets encrypted on this machine.')
-    .version(VERSION, '--version', 'show the version')
-    .helpOption('--help', 'show this, or the help of a command')
+    .usage('<command> [options]')
+    .helpOption('-h, --help', 'show this, or the help of a command')
     .helpCommand(false)
-    .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
+    .configureHelp(HELP)
     .showSuggestionAfterError()
+    .addHelpText('beforeAll', ({ command }) => refuseUnknownCommand(command))
     .addHelpText('after', EXIT_CODES)
+  prepare(program)
   addGlobalOptions(program)
+  program.version(VERSION, '-V, --version', 'show the version')
   const add = [
     addCareCommands,
     addSecretCommands,
@@ -27,9 +46,32 @@ export function buildProgram(run: Run): Command {
     addKeysCommands,
     addServeCommand,
     addCompletionCommands,
+    addHelpCommand,
   ]
   for (const addCommands of add) addCommands(program, run)
+  arrange(program)
+  addExamples(program, '')
   return program
+}
+
+function arrange(program: Command): void {
+  const topics = Object.entries(TOPICS)
+  const order = topics.flatMap(([, names]) => names)
+  const place = (command: Command): number => order.indexOf(command.name()) + 1 || order.length + 1
+  const commands = program.commands as Command[]
+  commands.sort((a, b) => place(a) - place(b))
+  for (const command of commands) {
+    command.helpGroup(topics.find(([, names]) => names.includes(command.name()))?.[0] ?? OTHERS)
+  }
+}
+
+function addExamples(command: Command, path: string): void {
+  const examples = EXAMPLES[path]
+  if (examples !== undefined) {
+    const title = examples.length === 1 ? 'Example:' : 'Examples:'
+    command.addHelpText('after', `\n${title}\n${examples.map((example) => `  $ ${example}`).join('\n')}`)
+  }
+  for (const child of command.commands) addExamples(child, `${path} ${child.name()}`.trim())
 }
 
 declare const __VERSION__: string | undefined

@@ -7,7 +7,7 @@ import { moment } from '../times'
 import { type AddCommands, addNewKeyOptions, jsonHelp, type NewKeyFlags, newKeyFlags } from './define'
 
 export const addKeysCommands: AddCommands = (program, run) => {
-  const keys = program.command('keys').description('the keys that open the store, one slot each')
+  const keys = program.command('keys').description('the keys that open the store, one slot each').helpCommand(false)
   const slot = '{"id", "kind", "label", "created"}'
 
   keys
