@@ -1,6 +1,6 @@
 /**
- * The parts of docs/cli.md that come from the definitions of the command line: `npm run docs:cli`. All other text of that
- * page is written by hand, there.
+ * The parts of docs/cli.md that come from the definitions of the command line, and the man page: `npm run docs:cli`. All
+ * other text of docs/cli.md is written by hand, there.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ import type { Command } from 'commander'
 import { within } from '../src/cli/help'
 import { LOADERS } from '../src/cli/loader-names'
 import { buildProgram } from '../src/cli/program'
+import { manPage } from './man-page'
 
 const COLUMNS = 100
 
@@ -81,6 +82,8 @@ function* each(command: Command, prefix = ''): Generator<[name: string, command:
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const path = fileURLToPath(new URL('../docs/cli.md', import.meta.url))
-  writeFileSync(path, cliReference(readFileSync(path, 'utf8')))
+  const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
+  const page = path('docs/cli.md')
+  writeFileSync(page, cliReference(readFileSync(page, 'utf8')))
+  writeFileSync(path('man/secret-store.1'), manPage())
 }

@@ -8,8 +8,8 @@ import { addRunCommand } from './commands/run'
 import { addSecretCommands } from './commands/secrets'
 import { addServeCommand } from './commands/serve'
 import { addTransferCommands } from './commands/transfer'
-import { EXAMPLES } from './examples'
 import { HELP } from './help'
+import { ENVIRONMENT, EXAMPLES, EXIT_CODES } from './help-texts'
 
 /** The commands as the help has them. One that no topic names comes last. */
 const TOPICS: Readonly<Record<string, readonly string[]>> = {
@@ -34,7 +34,8 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
     .configureHelp(HELP)
     .showSuggestionAfterError()
     .addHelpText('beforeAll', ({ command }) => refuseUnknownCommand(command))
-    .addHelpText('after', EXIT_CODES)
+    .addHelpText('after', listed('Environment:', ENVIRONMENT))
+    .addHelpText('after', listed('Exit codes:', EXIT_CODES))
   prepare(program)
   addGlobalOptions(program)
   program.version(VERSION, '-V, --version', 'show the version')
@@ -78,12 +79,9 @@ declare const __VERSION__: string | undefined
 /** Of the package, put in by the build. */
 const VERSION: string = typeof __VERSION__ === 'string' ? __VERSION__ : '0.0.0'
 
-const EXIT_CODES = `
-Exit codes:
-  0    done
-  1    not found, or refused
-  2    the command line is wrong
-  3    wrong key, or the system keyring has none of that name
-  4    locked: something else has the store open, or nobody unlocked the system keyring
-  5    damaged
-  130  ended by Ctrl-C; 129 and 143 by SIGHUP and SIGTERM, 141 because nobody reads stdout`
+function listed(title: string, items: Readonly<Record<string, string>>): string {
+  const width = Math.max(...Object.keys(items).map((name) => name.length))
+  return `\n${title}\n${Object.entries(items)
+    .map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)
+    .join('\n')}`
+}

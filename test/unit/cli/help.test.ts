@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
-import { EXAMPLES } from '../../../src/cli/examples'
 import { columnsOf, within } from '../../../src/cli/help'
+import { EXAMPLES } from '../../../src/cli/help-texts'
 import { buildProgram } from '../../../src/cli/program'
 
 const program = buildProgram(() => async () => {})

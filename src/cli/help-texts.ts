@@ -1,3 +1,25 @@
+/** What the help, docs/cli.md and the man page say beside commands and options. */
+
+/** What the shell is told. */
+export const EXIT_CODES: Readonly<Record<string, string>> = {
+  0: 'done',
+  1: 'not found, or refused',
+  2: 'the command line is wrong',
+  3: 'wrong key, or the system keyring has none of that name',
+  4: 'locked: something else has the store open, or nobody unlocked the system keyring',
+  5: 'damaged',
+  130: 'ended by Ctrl-C; 129 and 143 by SIGHUP and SIGTERM, 141 because nobody reads stdout',
+}
+
+/** Variables that the program looks at. */
+export const ENVIRONMENT: Readonly<Record<string, string>> = {
+  SECRET_STORE: 'where the store is, without --store',
+  SECRET_STORE_PASSPHRASE: 'the passphrase, where no option says which key; other processes of yours can read it',
+  SECRET_STORE_NEW_PASSPHRASE: 'the same for a new key',
+  SECRET_STORE_API_KEY: 'the key that `serve` takes requests with',
+  NO_COLOR: 'no colours, whatever the terminal is',
+}
+
 /** One example for the help of each command, by the words that name it; of the program itself, several. */
 export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   '': [
