@@ -1,6 +1,6 @@
 /**
- * The parts of docs/cli.md that come from the definitions of the command line, and the man page: `npm run docs:cli`. All
- * other text of docs/cli.md is written by hand, there.
+ * What comes from the definitions of the command line: parts of docs/cli.md, docs/cli-commands.md and the man page.
+ * `npm run docs:cli`. All other text of docs/cli.md is written by hand, there.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -12,8 +12,13 @@ import { manPage } from './man-page'
 
 const COLUMNS = 100
 
+const COMMANDS_INTRODUCTION = `# The commands
+
+\`npm run docs:cli\` makes this page of the program's own help. The options of all commands are in [cli.md](cli.md#commands), once.
+`
+
 /** By the words of its mark, each part. */
-const PARTS: Readonly<Record<string, () => string>> = { 'loader names': loaderNames, commands }
+const PARTS: Readonly<Record<string, () => string>> = { 'loader names': loaderNames, 'the program': programHelp }
 
 /** `<!-- `npm run docs:cli` made: WHICH -->`, the part itself, `<!-- end -->`. */
 const MADE = /(?<=^<!-- `npm run docs:cli` made: ([\w ]+) -->\n\n).*?(?=\n<!-- end -->$)/gms
@@ -51,11 +56,18 @@ function loaderNames(): string {
   return textBlock(table.join('\n'))
 }
 
-/** The help of the program and of each command. */
-function commands(): string {
-  return [...each(buildProgram(() => async () => {}))]
-    .map(([name, command]) => `### \`${name}\`\n\n${textBlock(helpOf(command))}`)
-    .join('\n')
+/** The help of the program, which has the options of all commands. */
+function programHelp(): string {
+  return textBlock(helpOf(buildProgram(() => async () => {})))
+}
+
+/** docs/cli-commands.md: the help of each command. */
+export function commandsPage(): string {
+  const program = buildProgram(() => async () => {})
+  const parts = visible(program)
+    .flatMap((command) => [...each(command, 'secret-store ')])
+    .map(([name, command]) => `\n## \`${name}\`\n\n${textBlock(helpOf(command))}`)
+  return COMMANDS_INTRODUCTION + parts.join('')
 }
 
 function textBlock(text: string): string {
@@ -75,15 +87,20 @@ function helpOf(command: Command): string {
   return within(help, COLUMNS).trimEnd()
 }
 
-function* each(command: Command, prefix = ''): Generator<[name: string, command: Command], void> {
+function* each(command: Command, prefix: string): Generator<[name: string, command: Command], void> {
   const name = `${prefix}${command.name()}`
   yield [name, command]
-  for (const child of command.createHelp().visibleCommands(command)) yield* each(child, `${name} `)
+  for (const child of visible(command)) yield* each(child, `${name} `)
+}
+
+function visible(command: Command): Command[] {
+  return command.createHelp().visibleCommands(command)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
   const page = path('docs/cli.md')
   writeFileSync(page, cliReference(readFileSync(page, 'utf8')))
+  writeFileSync(path('docs/cli-commands.md'), commandsPage())
   writeFileSync(path('man/secret-store.1'), manPage())
 }
