@@ -74,11 +74,12 @@ const programOnDemand: NonNullable<Options['plugins']>[number] = {
 const partsOfNodeOnDemand: NonNullable<Options['esbuildPlugins']>[number] = {
   name: 'parts-of-node-on-demand',
   setup(build) {
-    build.onResolve(
-      { filter: /^node:(child_process|crypto|fs\/promises|os|readline|timers\/promises|tty)$/ },
-      ({ path, namespace }) =>
-        namespace === 'on-demand' ? { path, external: true } : { path, namespace: 'on-demand' },
-    )
+    const filter = /^node:(child_process|crypto|fs\/promises|os|readline|timers\/promises|tty)$/
+    build.onResolve({ filter }, ({ path, importer, namespace }) => {
+      // Packages are loaded on demand themselves.
+      const isOwn = namespace === 'file' && !importer.includes('node_modules')
+      return isOwn ? { path, namespace: 'on-demand' } : { path, external: true }
+    })
     build.onLoad({ filter: /.*/, namespace: 'on-demand' }, async ({ path }) => {
       const names = Object.keys(await import(path)).filter((name) => name !== 'default')
       const getter = `Object.defineProperty(exports, name, { enumerable: true, get: () => require('${path}')[name] })`

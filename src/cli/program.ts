@@ -36,6 +36,7 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
     .addHelpText('beforeAll', ({ command }) => refuseUnknownCommand(command))
     .addHelpText('after', listed('Environment:', ENVIRONMENT))
     .addHelpText('after', listed('Exit codes:', EXIT_CODES))
+    .addHelpText('afterAll', ({ command }) => examplesOf(command))
   prepare(program)
   addGlobalOptions(program)
   program.version(VERSION, '-V, --version', 'show the version')
@@ -51,7 +52,6 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
   ]
   for (const addCommands of add) addCommands(program, run)
   arrange(program)
-  addExamples(program, '')
   return program
 }
 
@@ -66,13 +66,16 @@ function arrange(program: Command): void {
   }
 }
 
-function addExamples(command: Command, path: string): void {
-  const examples = EXAMPLES[path]
-  if (examples !== undefined) {
-    const title = examples.length === 1 ? 'Example:' : 'Examples:'
-    command.addHelpText('after', `\n${title}\n${examples.map((example) => `  $ ${example}`).join('\n')}`)
-  }
-  for (const child of command.commands) addExamples(child, `${path} ${child.name()}`.trim())
+function examplesOf(command: Command): string {
+  const examples = EXAMPLES[pathOf(command)] ?? []
+  if (examples.length === 0) return ''
+  const title = examples.length === 1 ? 'Example:' : 'Examples:'
+  return `\n${title}\n${examples.map((example) => `  $ ${example}`).join('\n')}`
+}
+
+/** The words after the program's name that name the command. */
+function pathOf(command: Command): string {
+  return command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trim()
 }
 
 declare const __VERSION__: string | undefined
