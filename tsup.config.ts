@@ -76,9 +76,9 @@ const partsOfNodeOnDemand: NonNullable<Options['esbuildPlugins']>[number] = {
   setup(build) {
     const filter = /^node:(child_process|crypto|fs\/promises|os|readline|timers\/promises|tty)$/
     build.onResolve({ filter }, ({ path, importer, namespace }) => {
-      // Packages are loaded on demand themselves.
-      const isOwn = namespace === 'file' && !importer.includes('node_modules')
-      return isOwn ? { path, namespace: 'on-demand' } : { path, external: true }
+      // Other packages are loaded on demand themselves.
+      const isAtStart = namespace === 'file' && !/node_modules[\\/](?!commander[\\/])/.test(importer)
+      return isAtStart ? { path, namespace: 'on-demand' } : { path, external: true }
     })
     build.onLoad({ filter: /.*/, namespace: 'on-demand' }, async ({ path }) => {
       const names = Object.keys(await import(path)).filter((name) => name !== 'default')
