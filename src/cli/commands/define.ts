@@ -35,7 +35,7 @@ export function addGlobalOptions(program: Command): void {
     .option('--user <id>', "the secrets of this user (default: the account's)")
     .option('--account <id>', "a connected account (default: the app's own)")
     .option('--live', 'live mode (default: test mode)')
-    .optionsGroup('Which key (default: SECRET_STORE_PASSPHRASE, else a prompt):')
+    .optionsGroup('Which key (default: that of the environment, else a prompt):')
     .option('--key-file <file>', 'a file with 32 random bytes, as they are, in hexadecimal or in base64')
     .option('--passphrase-fd <n>', 'read the passphrase from this file descriptor', integer(0, 65_535))
     .option('--keyring', 'ask the system keyring for the key')

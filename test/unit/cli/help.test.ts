@@ -1,8 +1,10 @@
+import { readdir, readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { columnsOf, within } from '../../../src/cli/help'
-import { EXAMPLES } from '../../../src/cli/help-texts'
+import { ENVIRONMENT, EXAMPLES } from '../../../src/cli/help-texts'
 import { buildProgram } from '../../../src/cli/program'
+import { fromRoot } from '../../support/paths'
 
 const program = buildProgram(() => async () => {})
 const commands = new Map(each(program, ''))
@@ -64,6 +66,18 @@ describe('each command', () => {
 function nameOf(command: Command): string {
   return command.parent === null ? '' : `${nameOf(command.parent)} ${command.name()}`.trim()
 }
+
+test('the help names every variable of the environment that the program looks at', async () => {
+  const sources = await readdir(fromRoot('src/cli'), { recursive: true })
+  const named = new Set<string>()
+  for (const path of sources.filter((name) => name.endsWith('.ts'))) {
+    const code = await readFile(fromRoot(`src/cli/${path}`), 'utf8')
+    for (const [, name = ''] of code.matchAll(/'(SECRET_STORE(?:_[A-Z]+)*)'/g)) named.add(name)
+  }
+  expect(named.size).toBeGreaterThan(3)
+  for (const name of named) expect(Object.keys(ENVIRONMENT)).toContain(name)
+  for (const name of Object.keys(ENVIRONMENT)) expect(helpOf(program)).toContain(`  ${name} `)
+})
 
 test.each([
   [{}, 80],
