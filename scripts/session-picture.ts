@@ -1,7 +1,17 @@
-/** docs/session.svg, a session at a real terminal: `npm run docs:session`, after `npm run build`. */
-import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { COLUMNS, type Row, type Run, recordSession, textOf } from './session-record'
+/** Characters of one look beside one another. */
+export interface Run {
+  readonly column: number
+  readonly text: string
+  /** Of the 16 colours of a terminal; `undefined` is that of plain text. */
+  readonly colour: number | undefined
+  readonly bold: boolean
+  readonly dim: boolean
+}
+
+export type Row = readonly Run[]
+
+/** Of the terminal. */
+export const COLUMNS = 100
 
 /** Of a character and of a line, in the picture's units. The length of each text is set, whatever the font. */
 const WIDTH = 7.8
@@ -40,6 +50,13 @@ export function pictureOf(rows: readonly Row[]): string {
   ].join('\n')
 }
 
+export function textOf(row: Row): string {
+  return row
+    .map(({ text }) => text)
+    .join('')
+    .trimEnd()
+}
+
 function spanOf({ column, text, colour, bold, dim }: Run): string {
   const looks = [...(colour === undefined ? [] : [`c${colour}`]), ...(bold ? ['bold'] : []), ...(dim ? ['dim'] : [])]
   const look = looks.length === 0 ? '' : ` class="${looks.join(' ')}"`
@@ -66,10 +83,4 @@ function escaped(text: string): string {
 function unescaped(text: string): string {
   const characters = Object.fromEntries(Object.entries(ENTITIES).map(([character, entity]) => [entity, character]))
   return text.replaceAll(/&\w+;/g, (entity) => characters[entity] ?? entity)
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
-  const rows = await recordSession(`'${process.execPath}' '${path('dist/cli.cjs')}'`)
-  writeFileSync(path('docs/session.svg'), pictureOf(rows))
 }

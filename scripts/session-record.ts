@@ -3,26 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from '@lydell/node-pty'
 import headless from '@xterm/headless'
-
-/** Characters of one look beside one another. */
-export interface Run {
-  readonly column: number
-  readonly text: string
-  /** Of the 16 colours of a terminal; `undefined` is that of plain text. */
-  readonly colour: number | undefined
-  readonly bold: boolean
-  readonly dim: boolean
-}
-
-export type Row = readonly Run[]
+import { COLUMNS, type Row, type Run, textOf } from './session-picture'
 
 /** What somebody does: types this when asked that. */
 type Step = readonly [seen: string, typed: string]
 
-export const COLUMNS = 100
 const PROMPT = '$ '
 const PASSPHRASE = 'gibbon radish tundra'
 const HOME = '/home/ada'
+const LIMIT_MS = 180_000
 
 const STEPS: readonly Step[] = [
   [PROMPT, 'secret-store init --quiet'],
@@ -72,6 +61,8 @@ async function play(pty: ReturnType<typeof spawn>, screen: InstanceType<typeof h
     ended = true
     changed()
   })
+  // Ends what hangs, and says where.
+  const limit = setTimeout(() => pty.kill(), LIMIT_MS)
   const until = async (isSo: () => boolean): Promise<void> => {
     while (!isSo()) {
       await new Promise<void>((resolve) => {
@@ -81,7 +72,7 @@ async function play(pty: ReturnType<typeof spawn>, screen: InstanceType<typeof h
   }
   for (const [seen, typed] of STEPS) {
     await until(() => {
-      if (ended) throw new Error(`session: expected '${seen}', got the end`)
+      if (ended) throw new Error(`session: expected '${seen}', got the end, and before it: ${shownOn(screen)}`)
       return isAt(screen, seen)
     })
     pty.write(`${typed}\r`)
@@ -89,6 +80,14 @@ async function play(pty: ReturnType<typeof spawn>, screen: InstanceType<typeof h
     await until(() => ended || !isAt(screen, seen))
   }
   await until(() => ended)
+  clearTimeout(limit)
+}
+
+function shownOn(screen: InstanceType<typeof headless.Terminal>): string {
+  const buffer = screen.buffer.active
+  return Array.from({ length: buffer.length }, (_, y) => buffer.getLine(y)?.translateToString(true))
+    .join('\n')
+    .trimEnd()
 }
 
 /** Whether the cursor is at a prompt of the shell, or at a question that nobody has answered yet. */
@@ -132,11 +131,4 @@ function trimmed(row: readonly Run[]): Run[] {
   const text = last.text.trimEnd()
   if (text !== '') return [...row.slice(0, -1), { ...last, text }]
   return trimmed(row.slice(0, -1))
-}
-
-export function textOf(row: Row): string {
-  return row
-    .map(({ text }) => text)
-    .join('')
-    .trimEnd()
 }

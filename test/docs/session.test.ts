@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { linesOf, pictureOf } from '../../scripts/session-picture'
+import { linesOf, pictureOf, textOf } from '../../scripts/session-picture'
 import { SHELL_COMMAND } from '../support/cli-program'
 import { fromRoot } from '../support/paths'
 import { hasTerminals } from '../support/terminal'
@@ -18,7 +18,7 @@ function alike(line: string): string {
 }
 
 test.skipIf(!hasTerminals)('docs/session.svg is what a terminal shows of the program', async () => {
-  const { recordSession, textOf } = await import('../../scripts/session-record')
+  const { recordSession } = await import('../../scripts/session-record')
   const rows = await recordSession(SHELL_COMMAND)
   expect(linesOf(written).map(alike)).toEqual(rows.map((row) => alike(textOf(row))))
   expect(linesOf(pictureOf(rows))).toEqual(rows.map(textOf))
