@@ -14,11 +14,12 @@ const HOME = '/home/ada'
 const LIMIT_MS = 180_000
 
 const STEPS: readonly Step[] = [
-  [PROMPT, 'secret-store init --quiet'],
+  [PROMPT, 'secret-store init'],
   ['New passphrase', PASSPHRASE],
   ['The same again', PASSPHRASE],
-  [PROMPT, 'printf example-key | secret-store set stripe.api-key'],
+  [PROMPT, 'secret-store set stripe.api-key'],
   ['Passphrase', PASSPHRASE],
+  ['Payload of stripe.api-key', 'example-key'],
   [PROMPT, 'secret-store list'],
   ['Passphrase', PASSPHRASE],
   [PROMPT, `secret-store run -- sh -c 'echo "the command sees $STRIPE_API_KEY"'`],
@@ -90,11 +91,11 @@ function shownOn(screen: InstanceType<typeof headless.Terminal>): string {
     .trimEnd()
 }
 
-/** Whether the cursor is at a prompt of the shell, or at a question that nobody has answered yet. */
+/** Whether the cursor is at a prompt of the shell, or at a question. */
 function isAt(screen: InstanceType<typeof headless.Terminal>, seen: string): boolean {
   const { baseY, cursorY } = screen.buffer.active
-  const lines = [4, 3, 2, 1, 0].map((up) => screen.buffer.active.getLine(baseY + cursorY - up)?.translateToString(true))
-  return seen === PROMPT ? lines.at(-1) === PROMPT : lines.some((line) => line?.startsWith(`◆  ${seen}`))
+  const line = screen.buffer.active.getLine(baseY + cursorY)?.translateToString(true) ?? ''
+  return seen === PROMPT ? line === PROMPT : line.startsWith(seen) && line.trimEnd().endsWith(':')
 }
 
 function rowsOf(screen: InstanceType<typeof headless.Terminal>, home: string): Row[] {

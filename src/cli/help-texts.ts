@@ -14,9 +14,11 @@ export const EXIT_CODES: Readonly<Record<string, string>> = {
 /** Variables that the program looks at. */
 export const ENVIRONMENT: Readonly<Record<string, string>> = {
   SECRET_STORE: 'where the store is, without --store',
+  SECRET_STORE_KEY_FILE: 'a key file, where no option says which key',
   SECRET_STORE_PASSPHRASE: 'the passphrase, where no option says which key; other processes of yours can read it',
   SECRET_STORE_NEW_PASSPHRASE: 'the same for a new key',
   SECRET_STORE_API_KEY: 'the key that `serve` takes requests with',
+  SECRET_STORE_PLAIN: 'progress as lines of text, for screen readers, as with TERM=dumb',
   NO_COLOR: 'no colours, whatever the terminal is',
 }
 
