@@ -119,8 +119,11 @@ export function within(text: string, width: number): string {
     .flatMap((line) => {
       if (line.length <= width || /^ *\$ /.test(line)) return [line]
       const [head = ''] = /^ *(?:\S+ {2,})?/.exec(line) ?? []
-      const [first, ...rest] = wordsWithin(line.slice(head.length), width - head.length)
-      return [head + first, ...rest.map((more) => ' '.repeat(head.length) + more)]
+      // Beside a long word there is no room.
+      const isUnder = head.length > width / 2
+      const indent = isUnder ? UNDER_TERM : head.length
+      const lines = wordsWithin(line.slice(head.length), width - indent).map((words) => ' '.repeat(indent) + words)
+      return isUnder ? [head.trimEnd(), ...lines] : [head + lines[0]?.slice(indent), ...lines.slice(1)]
     })
     .join('\n')
 }

@@ -2,11 +2,21 @@ import { describe, expect, test } from 'vitest'
 import { run, SHELL_COMMAND } from '../../support/cli-program'
 import { hasTerminals, Terminal } from '../../support/terminal'
 
-/** As the terminal shows it: the lines, without what ends them. */
+/** As the terminal shows it: the lines, without what ends them. What comes after them is waited for, so that all is there. */
 async function shown(args: readonly string[], columns: number, env: Record<string, string> = {}): Promise<string[]> {
-  const terminal = Terminal.ofProgram(args, { columns, env: { TERM: 'xterm', ...env } })
+  return seenAfter(`${SHELL_COMMAND} ${args.join(' ')}`, columns, env)
+}
+
+async function seenAfter(line: string, columns: number, env: Record<string, string> = {}): Promise<string[]> {
+  const terminal = new Terminal('sh', ['-c', `${line}; echo "--- the"" end"; read -r _`], {
+    columns,
+    env: { TERM: 'xterm', ...env },
+  })
+  await terminal.sees('--- the end')
+  terminal.type('\r')
   await terminal.exitCode
-  return terminal.text.trimEnd().split('\r\n')
+  const [text = ''] = terminal.text.split('--- the end')
+  return text.trimEnd().split('\r\n')
 }
 
 /** Those that a terminal would break, but for lines to copy and words as long as they are. */
@@ -44,11 +54,7 @@ describe.skipIf(!hasTerminals)('help at a terminal', () => {
   })
 
   test('of 0 columns, which some terminals say, is as at 80', async () => {
-    const terminal = new Terminal('sh', ['-c', `stty cols 0; stty size; ${SHELL_COMMAND} --help`], {
-      env: { TERM: 'xterm' },
-    })
-    await terminal.exitCode
-    const [size, ...lines] = terminal.text.trimEnd().split('\r\n')
+    const [size, ...lines] = await seenAfter(`stty cols 0; stty size; ${SHELL_COMMAND} --help`, 80)
     expect(size).toMatch(/ 0$/)
     expect(lines).toEqual(await shown(['--help'], 80))
   })

@@ -91,4 +91,5 @@ test('lines that are too long go on under their text, those to copy do not', () 
   expect(within('0    done\n130  ended by a signal\n  $ a b c d e f g h i\nwords of no end', 12)).toBe(
     '0    done\n130  ended\n     by a\n     signal\n  $ a b c d e f g h i\nwords of no\nend',
   )
+  expect(within('  A_LONG_NAME  words of it', 16)).toBe('  A_LONG_NAME\n      words of\n      it')
 })
