@@ -25,12 +25,18 @@ export function closeInheritable(): void {
   for (const fd of readdirSync('/proc/self/fd').map(Number)) {
     if (fd <= 2) continue
     try {
-      const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]
-      if (flags !== undefined && (Number.parseInt(flags, 8) & CLOSED_BY_EXEC) === 0) closeSync(fd)
+      const flags = descriptorFlags(fd)
+      if (flags !== undefined && (flags & CLOSED_BY_EXEC) === 0) closeSync(fd)
     } catch {
       // The one that the directory was read with is closed by now.
     }
   }
+}
+
+/** The flags that a descriptor was opened with, on Linux. @throws If there is none. */
+export function descriptorFlags(fd: number): number | undefined {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]
+  return flags === undefined ? undefined : Number.parseInt(flags, 8)
 }
 
 /** `O_CLOEXEC` of Linux, on every processor that Node runs on. */
