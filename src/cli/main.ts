@@ -24,7 +24,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       const session = new Session(io, command.optsWithGlobals<GlobalOptions>())
       try {
         const working = work(session, ...(args.slice(0, -1) as never))
-        const outcome = await orInterrupted(working, io.signal)
+        const outcome = await orInterrupted(working, io.signal, () => session.endsInOrder)
         if (typeof outcome === 'number') exitCode = outcome
       } finally {
         await session.close()
@@ -60,12 +60,14 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 const USAGE_HINT = '`secret-store --help` shows the commands, `secret-store COMMAND --help` the options'
 
-/** Ctrl-C ends the wait; closing the store then lets a write that was begun finish. */
-async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Ctrl-C ends the wait, unless the work sees to that; closing the store then lets a write that was begun finish. */
+async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal, endsInOrder: () => boolean): Promise<T> {
   if (signal.aborted) throw signal.reason
   let abort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason)
+    abort = () => {
+      if (!endsInOrder()) reject(signal.reason)
+    }
     signal.addEventListener('abort', abort, { once: true })
   })
   try {

@@ -76,18 +76,31 @@ export class Output {
     })
     const { now } = this.#io
     const start = now()
-    let started = false
+    let state: 'waiting' | 'shown' | 'hidden' | 'ended' = 'waiting'
+    // It hides the cursor and has the terminal not wrap lines.
+    const hide = (): void => {
+      if (state === 'shown') bar.stop()
+      state = 'hidden'
+    }
+    const left = this.#io.useTerminal({
+      leave: hide,
+      resume() {
+        if (state === 'hidden') state = 'waiting'
+      },
+    })
     return {
       update({ done, total }) {
+        if (state === 'hidden' || state === 'ended') return
         const seconds = (now() - start) / 1000
         const rate = seconds > 0 ? Math.round(done / seconds) : 0
-        if (started) bar.setTotal(total)
+        if (state === 'shown') bar.setTotal(total)
         else bar.start(total, done, { rate })
-        started = true
+        state = 'shown'
         bar.update(done, { rate })
       },
       stop() {
-        if (started) bar.stop()
+        left()
+        state = 'ended'
       },
     }
   }

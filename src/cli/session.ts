@@ -38,6 +38,8 @@ export class Session {
   /** With what the environment adds. */
   readonly options: GlobalOptions
   readonly scope: Scope
+  /** Whether a command that is interrupted ends by itself, with the store still open until then. */
+  endsInOrder = false
   #store: SecretStore | undefined
   #key: OpeningKey | undefined
   #creating: Promise<unknown> | undefined
