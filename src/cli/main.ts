@@ -6,6 +6,7 @@ import { Output } from './output'
 import { expandPaths } from './paths'
 import { buildProgram } from './program'
 import { checkArguments } from './raw-bytes'
+import { checkRunWords } from './run-words'
 import { type GlobalOptions, Session } from './session'
 
 /**
@@ -48,6 +49,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   io.stderr.on('error', ignore)
   try {
     checkArguments(argv, io.given)
+    checkRunWords(program, argv)
     await program.parseAsync([...argv], { from: 'user' })
     return exitCode
   } catch (error) {

@@ -43,10 +43,15 @@ export class Output {
     if (!this.quiet) await writeAll(this.#io.stderr, `${line}\n`)
   }
 
-  async failure({ message, hint, code, exitCode }: Failure): Promise<void> {
-    const error = { code: code ?? null, message, hint: hint ?? null, exit_code: exitCode }
+  async failure({ message, hint, code, exitCode, problems }: Failure): Promise<void> {
+    const several = problems && { problems: problems.listed, unlisted: problems.unlisted }
+    const error = { code: code ?? null, message, hint: hint ?? null, exit_code: exitCode, ...several }
     if (this.json) return writeAll(this.#io.stderr, `${jsonText({ error }, 2)}\n`)
     const lines = [`${this.#styled('red', 'error:')} ${printable(message)}`]
+    for (const { line, message } of problems?.listed ?? []) {
+      lines.push(`  ${line === undefined ? '' : `line ${line}: `}${printable(message)}`)
+    }
+    if (problems !== undefined && problems.unlisted > 0) lines.push(`  and ${problems.unlisted} more`)
     if (hint !== undefined) lines.push(`${this.#styled('cyan', 'hint:')} ${printable(hint)}`)
     await writeAll(this.#io.stderr, `${lines.join('\n')}\n`)
   }

@@ -1,15 +1,21 @@
+import type { Scope, SecretView } from 'app-secret-store'
 import { InvalidArgumentError } from 'commander'
 import { runCommand } from '../command'
-import { environmentOf, isPrefix } from '../environment'
+import { CommandEnvironment, isPrefix } from '../environment'
+import { systemLimits } from '../environment-size'
 import { noSecret, refused, usage } from '../failure'
 import { childStdio } from '../key-descriptors'
+import { count } from '../printable'
+import { changedVariables } from '../raw-bytes'
 import type { Session } from '../session'
+import { textOf } from '../text'
 import type { AddCommands } from './define'
-import { readEntries } from './transfer'
 
 interface RunFlags {
   readonly prefix: string
   readonly only?: readonly string[]
+  readonly except?: readonly string[]
+  readonly skipBinary?: boolean
   readonly override?: boolean
   readonly allowLoaderNames?: boolean
 }
@@ -21,6 +27,8 @@ export const addRunCommand: AddCommands = (program, run) => {
     .argument('<command...>', 'after `--`')
     .option('--prefix <text>', 'in front of every name: letters of A to Z, digits and `_`', prefixOf, '')
     .option('--only <name...>', 'these secrets alone')
+    .option('--except <name...>', 'all secrets but these')
+    .option('--skip-binary', 'leave out what no variable can hold: bytes, and text with a NUL (default: refuse)')
     .option('--override', 'replace variables that are in the environment already (default: refuse)')
     .option(
       '--allow-loader-names',
@@ -39,27 +47,72 @@ function prefixOf(text: string): string {
 }
 
 async function runWithSecrets(session: Session, command: readonly string[], flags: RunFlags): Promise<number> {
-  const { io } = session
-  const { prefix, override = false, only, allowLoaderNames = false } = flags
+  const { io, output, options } = session
+  const { prefix, override = false, only, allowLoaderNames = false, skipBinary = false } = flags
   if (allowLoaderNames && only === undefined)
     throw usage('--allow-loader-names: expected it with --only, got it alone', 'name the secrets that you mean')
-  const entries = await readEntries(session, await session.view())
-  // The child may open the store itself.
-  await session.close()
-  const wanted = only ?? entries.map(({ name }) => name)
-  const secrets = wanted.map((name) => {
-    const entry = entries.find((candidate) => candidate.name === name)
-    if (entry === undefined) throw noSecret(session, name)
-    if (typeof entry.payload !== 'string') {
-      throw refused(`'${name}' cannot be an environment variable: it is no UTF-8 text`, 'leave it out with --only')
-    }
-    return { name, payload: entry.payload }
-  })
-  const environment = environmentOf(secrets, io.env, {
+  if (only !== undefined && flags.except !== undefined) throw usage('run: expected --only or --except, got both')
+  checkInherited(session)
+  const environment = new CommandEnvironment(io.env, {
     prefix,
     override,
     allowLoaders: allowLoaderNames,
     ignoreCase: process.platform === 'win32',
+    limits: systemLimits(),
+    command,
   })
-  return runCommand(io, command, { env: environment, stdio: childStdio(session.options) })
+  const view = await session.view()
+  const { scope } = session
+  const names = only === undefined ? undefined : [...new Set(only)]
+  for await (const name of names ?? chosenNames(session, view, flags.except)) environment.addName(name)
+  let skipped = 0
+  for (const name of environment.names()) {
+    io.signal.throwIfAborted()
+    const bytes = await view.getBytes({ scope, name })
+    const payload = bytes && (textOf(bytes) ?? bytes)
+    // Listed and expired since, it is not there either.
+    if (payload === undefined && names !== undefined) throw noSecret(session, name)
+    const isBinary = payload !== undefined && (typeof payload !== 'string' || payload.includes('\0'))
+    if (payload === undefined || (isBinary && skipBinary)) environment.leaveOut(name)
+    else environment.addPayload(name, payload)
+    if (isBinary && skipBinary) skipped++
+  }
+  // The child may open the store itself.
+  await session.close()
+  const env = environment.finish()
+  if (skipped > 0) await output.note(`note: ${count(skipped, 'secret')} left out, which no variable can hold`)
+  return runCommand(io, command, { env, stdio: childStdio(options) })
+}
+
+/** @throws {Failure} If the command would get a variable otherwise than this program did. */
+function checkInherited({ io }: Session): void {
+  const changed = changedVariables(io.env, io.given)
+  if (changed.length === 0) return
+  throw refused(
+    `the command would get other bytes than are in ${changed.slice(0, MOST_NAMED).join(', ')}: it is not UTF-8`,
+    'leave it out with `env -u NAME secret-store run …`, or give it UTF-8',
+  )
+}
+
+const MOST_NAMED = 5
+
+/**
+ * The names of a scope, but for those of --except.
+ *
+ * @throws {Failure} If one of those is not there: what is misspelt would be among the others.
+ */
+export async function* chosenNames(
+  session: Session,
+  view: SecretView,
+  except: readonly string[] = [],
+  scope: Scope = session.scope,
+): AsyncGenerator<string, void, undefined> {
+  const left = new Set(except)
+  const excluded = new Set(except)
+  for await (const { name } of view.list({ scope })) {
+    session.io.signal.throwIfAborted()
+    left.delete(name)
+    if (!excluded.has(name)) yield name
+  }
+  for (const name of left) throw noSecret(session, name)
 }
