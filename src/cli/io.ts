@@ -17,8 +17,6 @@ export interface Io extends Signals {
   readonly given?: GivenBytes
   /** Absent where a command is always a child. */
   readonly become?: Become
-  /** The same and the arguments in bytes, as far as the system tells. */
-  readonly given?: GivenBytes
   /** The clock, in milliseconds since the Unix epoch. */
   now(): number
   /** A terminal to ask somebody at, even where stdin is a pipe; `undefined` if there is nobody. */
@@ -37,7 +35,6 @@ export function processIo(): Io {
     env: process.env,
     given: givenBytes(process.argv.slice(2)),
     become,
-    given: givenBytes(process.argv.slice(2)),
     now: () => Date.now(),
     terminal() {
       if (!process.stderr.isTTY) return undefined

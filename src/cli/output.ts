@@ -52,7 +52,7 @@ export class Output {
       lines.push(`  ${line === undefined ? '' : `line ${line}: `}${printable(message)}`)
     }
     if (problems !== undefined && problems.unlisted > 0) lines.push(`  and ${problems.unlisted} more`)
-    if (hint !== undefined) lines.push(`${this.#styled('cyan', 'hint:')} ${printable(hint)}`)
+    for (const line of hint?.split('\n') ?? []) lines.push(`${this.#styled('cyan', 'hint:')} ${printable(line)}`)
     await writeAll(this.#io.stderr, `${lines.join('\n')}\n`)
   }
 

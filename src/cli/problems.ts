@@ -13,6 +13,11 @@ export interface Problem {
   readonly exitCode?: number
 }
 
+interface Frame {
+  readonly label?: string
+  readonly outcome?: string
+}
+
 const MOST_LISTED = 20
 
 /** Everything that is in the way, told of at once: nobody has to find it out one by one. */
@@ -29,25 +34,32 @@ export class Problems {
     return this.#count
   }
 
-  /** @param summary - For several of them; one says enough of itself. @throws {Failure} If there is any. */
-  check(summary: (count: number) => string): void {
+  /**
+   * @param summary - For several of them; one says enough of itself.
+   * @param frame - What stands before and after the only one.
+   * @throws {Failure} If there is any.
+   */
+  check(summary: (count: number) => string, frame: Frame = {}): void {
     const [first] = this.#listed
     if (first === undefined) return
-    if (this.#count === 1) throw failureOfOne(first)
+    if (this.#count === 1) throw failureOfOne(first, frame)
     const hints = [...new Set(this.#listed.map(({ hint }) => hint))]
-    const listed = this.#listed.map(({ hint: _, exitCode: __, ...problem }) => problem)
+    const inOrder = this.#listed.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0))
+    const listed = inOrder.map(({ hint: _, exitCode: __, ...problem }) => problem)
     throw new Failure(Math.max(...this.#listed.map(exitCodeOf)), summary(this.#count), {
-      hint: hints.slice(0, MOST_HINTS).join('; '),
+      hint: hints.slice(0, MOST_HINTS).join('\n'),
       problems: { listed, unlisted: this.#count - listed.length },
     })
   }
 }
 
-const MOST_HINTS = 3
+/** A line each. */
+const MOST_HINTS = 4
 
-function failureOfOne(problem: Problem): Failure {
+function failureOfOne(problem: Problem, { label = '', outcome = '' }: Frame): Failure {
   const { message, line, hint } = problem
-  return new Failure(exitCodeOf(problem), line === undefined ? message : `line ${line}: ${message}`, { hint })
+  const at = line === undefined ? '' : `line ${line}: `
+  return new Failure(exitCodeOf(problem), `${label}${at}${message}${outcome}`, { hint })
 }
 
 function exitCodeOf({ exitCode = EXIT.refused }: Problem): number {

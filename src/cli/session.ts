@@ -55,9 +55,7 @@ export class Session {
 
   /** For messages: which secrets are meant. */
   get place(): string {
-    const { user, account, live } = this.options
-    const scope = user === undefined ? 'the account scope' : `the scope of user '${user}'`
-    return `${scope}${account === undefined ? '' : ` of '${account}'`}${live ? ', live mode' : ''}`
+    return placeText(this.options)
   }
 
   /** What opening, making and restoring a store take. */
@@ -242,4 +240,10 @@ async function isOccupied(location: string): Promise<boolean> {
       (error) => !isNothing(error),
     )
   }
+}
+
+/** Which secrets are meant, in words. */
+export function placeText({ user, account, live }: Pick<GlobalOptions, 'user' | 'account' | 'live'>): string {
+  const scope = user === undefined ? 'the account scope' : `the scope of user '${user}'`
+  return `${scope}${account === undefined ? '' : ` of '${account}'`}${live ? ', live mode' : ''}`
 }

@@ -1,4 +1,4 @@
-import type { Scope, SecretView } from 'app-secret-store'
+import type { Scope, Secret, SecretView } from 'app-secret-store'
 import { InvalidArgumentError } from 'commander'
 import { runCommand } from '../command'
 import { CommandEnvironment, isPrefix } from '../environment'
@@ -63,15 +63,16 @@ async function runWithSecrets(session: Session, command: readonly string[], flag
   })
   const view = await session.view()
   const { scope } = session
-  const names = only === undefined ? undefined : [...new Set(only)]
-  for await (const name of names ?? chosenNames(session, view, flags.except)) environment.addName(name)
+  if (only === undefined) {
+    for await (const { name } of chosenSecrets(session, view, flags.except)) environment.addName(name)
+  } else for (const name of new Set(only)) environment.addName(name)
   let skipped = 0
   for (const name of environment.names()) {
     io.signal.throwIfAborted()
     const bytes = await view.getBytes({ scope, name })
     const payload = bytes && (textOf(bytes) ?? bytes)
     // Listed and expired since, it is not there either.
-    if (payload === undefined && names !== undefined) throw noSecret(session, name)
+    if (payload === undefined && only !== undefined) throw noSecret(session, name)
     const isBinary = payload !== undefined && (typeof payload !== 'string' || payload.includes('\0'))
     if (payload === undefined || (isBinary && skipBinary)) environment.leaveOut(name)
     else environment.addPayload(name, payload)
@@ -80,7 +81,7 @@ async function runWithSecrets(session: Session, command: readonly string[], flag
   // The child may open the store itself.
   await session.close()
   const env = environment.finish()
-  if (skipped > 0) await output.note(`note: ${count(skipped, 'secret')} left out, which no variable can hold`)
+  if (skipped > 0) await output.note(`note: --skip-binary left out ${count(skipped, 'secret')}`)
   return runCommand(io, command, { env, stdio: childStdio(options) })
 }
 
@@ -97,22 +98,22 @@ function checkInherited({ io }: Session): void {
 const MOST_NAMED = 5
 
 /**
- * The names of a scope, but for those of --except.
+ * The secrets of a scope, but for those of --except.
  *
  * @throws {Failure} If one of those is not there: what is misspelt would be among the others.
  */
-export async function* chosenNames(
+export async function* chosenSecrets(
   session: Session,
   view: SecretView,
   except: readonly string[] = [],
   scope: Scope = session.scope,
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<Secret, void, undefined> {
   const left = new Set(except)
   const excluded = new Set(except)
-  for await (const { name } of view.list({ scope })) {
+  for await (const secret of view.list({ scope })) {
     session.io.signal.throwIfAborted()
-    left.delete(name)
-    if (!excluded.has(name)) yield name
+    left.delete(secret.name)
+    if (!excluded.has(secret.name)) yield secret
   }
   for (const name of left) throw noSecret(session, name)
 }
