@@ -1,11 +1,16 @@
 import { type BigIntStats, closeSync, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import type { KeyFlags } from './keys'
+
+/** What opened the store, as far as it came through a descriptor or a file. */
+interface KeySource {
+  readonly passphraseFd?: number
+  readonly keyFile?: string
+}
 
 /**
  * What a child gets as its stdin, stdout and stderr: ours, and nothing in the place of one over the file or pipe that the
  * key came from. A child could go back to the start of such a file and read the key.
  */
-export function childStdio({ passphraseFd, keyFile }: KeyFlags): ('inherit' | 'ignore')[] {
+export function childStdio({ passphraseFd, keyFile }: KeySource): ('inherit' | 'ignore')[] {
   const sources = [
     ...(passphraseFd === undefined ? [] : [seen(() => fstatSync(passphraseFd, { bigint: true }))]),
     ...(keyFile === undefined ? [] : [seen(() => statSync(keyFile, { bigint: true }))]),

@@ -1,6 +1,15 @@
 import { lstat, mkdir, readdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { KeyProvider, LongOptions, Progress, Scope, SecretStore, SecretView, StoredSlot } from 'app-secret-store'
+import type {
+  KeyProvider,
+  LongOptions,
+  OpenOptions,
+  Progress,
+  Scope,
+  SecretStore,
+  SecretView,
+  StoredSlot,
+} from 'app-secret-store'
 import { checkStdin } from './descriptors'
 import { EXIT, Failure, failureOf, refused } from './failure'
 import type { Io } from './io'
@@ -224,9 +233,9 @@ function wrong(message: string): Failure {
   return new Failure(EXIT.wrongKey, message, { code: WRONG, hint: 'nothing was changed' })
 }
 
-/** A command is over before either would begin. */
-function background(sweeping: boolean): { sweepIntervalMs?: number; compactIntervalMs?: number } {
-  return sweeping ? {} : { sweepIntervalMs: 0, compactIntervalMs: 0 }
+/** A command is over before sweeping or compacting would begin, and seldom reads a secret twice. */
+function background(sweeping: boolean): Pick<OpenOptions, 'sweepIntervalMs' | 'compactIntervalMs' | 'indexBytes'> {
+  return sweeping ? {} : { sweepIntervalMs: 0, compactIntervalMs: 0, indexBytes: 2 ** 20 }
 }
 
 async function isOccupied(location: string): Promise<boolean> {
