@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { account, rawKey, SecretStore } from '../../../src/index'
+import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
 import { environment, NODE_ARGS, SHELL_COMMAND } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 import { hasTerminals, Terminal } from '../../support/terminal'
@@ -230,6 +230,23 @@ describe.skipIf(process.platform === 'win32').each(WAYS)('run, which %s,', (way)
       await terminal.exitCode
     })
 
+    test('hands the terminal over as it was, after a passphrase was typed', async () => {
+      const store = await SecretStore.open(env['SECRET_STORE'] as string, { key: rawKey(new Uint8Array(32).fill(7)) })
+      await store.addKey(passphrase('gibbon radish tundra', { N: 2 ** 14 }))
+      await store.close()
+      const command = ['sh', '-c', 'stty -a; echo ready; read line; echo "got <$line> $TOKEN"']
+      const terminal = atTerminal('stty -a; exec "$@"', process.execPath, ...NODE_ARGS, 'run', '--', ...command)
+      await terminal.sees('Passphrase')
+      terminal.type('gibbon radish tundra\r')
+      await terminal.sees('ready')
+      terminal.type('a line\r')
+      await terminal.sees('got <a line> example')
+      expect(await terminal.exitCode).toBe(0)
+      const modes = [...terminal.text.matchAll(/speed.*?echoke[^\r\n]*/gs)].map(([text]) => text)
+      expect(modes.length).toBe(2)
+      expect(modes[1]).toBe(modes[0])
+    })
+
     test('is ended with the command when the terminal is closed', async () => {
       const terminal = atTerminal('exec "$@"', process.execPath, ...runArgs('sh', '-c', 'echo ready $$; exec sleep 60'))
       await terminal.sees('ready ')
@@ -268,6 +285,33 @@ describe.skipIf(process.platform === 'win32').each(WAYS)('run, which %s,', (way)
     shell.stdin.end()
     await once(shell, 'close')
   })
+})
+
+test.skipIf(WAYS.length < 2)('a command that run becomes has all that one has which is its child', async () => {
+  const script = [
+    'grep -E "^(Sig[PBIC]|Shd|NoNewPrivs|Seccomp)" /proc/self/status',
+    'grep -h flags /proc/self/fdinfo/[0-9]*',
+    'ls /proc/self/fd',
+    'ulimit -a; umask; pwd; env | sort; echo "$0" "$@"',
+    // It writes nowhere, and is ended by that.
+    `yes | head -1 >/dev/null; echo "\${PIPESTATUS[@]}"`,
+  ].join('; ')
+  const seen = WAYS.map((way) => {
+    const line = `sleep 1 | "$@" 2>&1 | cat`
+    const words = [process.execPath, ...runArgs('bash', '-c', script, 'zero', 'ünï', '', 'a b')]
+    const { NODE_OPTIONS = '', ...more } = { ...env, ...wayEnvironment(way) }
+    const { stdout } = spawnSync(
+      'bash',
+      ['-c', `NODE_OPTIONS='${NODE_OPTIONS}'; export NODE_OPTIONS; ${line}`, 'bash', ...words],
+      {
+        env: environment(more),
+      },
+    )
+    return stdout.toString().replaceAll(/^(?:NODE_OPTIONS|OLDPWD|_|SHLVL)=.*\n/gm, '')
+  })
+  expect(seen[0]).toContain('TOKEN=example')
+  expect(seen[0]).toContain('141 0')
+  expect(seen[1]).toBe(seen[0])
 })
 
 /** `S` is one that sleeps, `T` one that was stopped. */
