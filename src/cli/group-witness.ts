@@ -57,6 +57,8 @@ export class GroupWitness {
     const process = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec cat'], {
       stdio: ['pipe', 'pipe', 'ignore'],
       env: { PATH: globalThis.process.env['PATH'] },
+      // No file system is kept in use by it.
+      cwd: '/',
     })
     process.stdin?.on('error', () => {})
     const ended = new Promise<true>((resolve) => {

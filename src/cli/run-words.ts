@@ -12,18 +12,22 @@ export function checkRunWords(program: Command, argv: readonly string[]): void {
   if (run === undefined) return
   const takesValue = valuesOf([...program.options, ...run.options])
   const operands: number[] = []
+  let greedy: string | undefined
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] as string
-    if (word === '--') return
+    if (word === '--' || (operands.length < 2 && (word === '--help' || word === '-h'))) return
     const isOption = word.startsWith('-') && word !== '-'
     if (isOption && operands.length > 1) throw misplaced(argv, operands[1] as number, word)
     if (isOption) {
       // The value of an option; those of a variadic one go on until the next option.
       const values = word.includes('=') ? 'none' : takesValue(word)
       if (values === 'one') at++
-      else if (values === 'several') while (argv[at + 1] !== undefined && !argv[at + 1]?.startsWith('-')) at++
+      else if (values === 'several') greedy = word
+      if (values === 'several') while (argv[at + 1] !== undefined && !argv[at + 1]?.startsWith('-')) at++
     } else if (operands.push(at) === 1 && word !== 'run') return
   }
+  // Of the words after it, also behind other options, nothing is left for the command.
+  if (greedy !== undefined && operands.length > 0) throw swallowed(greedy)
 }
 
 function valuesOf(options: Command['options']): (word: string) => 'none' | 'one' | 'several' {
@@ -32,6 +36,14 @@ function valuesOf(options: Command['options']): (word: string) => 'none' | 'one'
     if (option === undefined || !option.required) return 'none'
     return option.variadic ? 'several' : 'one'
   }
+}
+
+function swallowed(option: string): Error {
+  const example = `secret-store run ${option} NAME… -- COMMAND`
+  return usage(
+    `run: expected \`--\` before the command, got none: ${option} takes every word up to it`,
+    `type \`${example}\``,
+  )
 }
 
 function misplaced(argv: readonly string[], command: number, word: string): Error {
