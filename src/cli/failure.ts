@@ -25,6 +25,19 @@ export function usage(message: string, hint?: string): Failure {
   return new Failure(EXIT.usage, message, hint === undefined ? {} : { hint })
 }
 
+/**
+ * A secret that is not there, in every command that looks for one. Its code tells a program so, wherever an error of the
+ * store would have one.
+ *
+ * @param place - Where it was looked for, as `Session.place` says it.
+ */
+export function noSecret({ place }: { readonly place: string }, name: string): Failure {
+  return new Failure(EXIT.refused, `there is no secret '${name}' in ${place}`, {
+    code: 'ERR_NO_SECRET',
+    hint: '`secret-store list --all` shows the names; --user, --account and --live say where to look',
+  })
+}
+
 /** Ctrl-C, or another signal that ends the program. */
 export class Interrupted extends Error {
   readonly exitCode: number

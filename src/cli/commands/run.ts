@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 import { environmentOf, isPrefix } from '../environment'
-import { Failure, refused, usage } from '../failure'
+import { Failure, noSecret, refused, usage } from '../failure'
 import type { Io } from '../io'
 import { childStdio, closeInheritable } from '../key-descriptors'
 import type { Session } from '../session'
@@ -51,8 +51,7 @@ async function runCommand(session: Session, command: readonly string[], flags: R
   const wanted = only ?? entries.map(({ name }) => name)
   const secrets = wanted.map((name) => {
     const entry = entries.find((candidate) => candidate.name === name)
-    if (entry === undefined)
-      throw refused(`there is no secret '${name}' in ${session.place}`, '`secret-store list --all` shows the names')
+    if (entry === undefined) throw noSecret(session, name)
     if (typeof entry.payload !== 'string') {
       throw refused(`'${name}' cannot be an environment variable: it is no UTF-8 text`, 'leave it out with --only')
     }

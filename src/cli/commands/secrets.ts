@@ -1,6 +1,6 @@
 import type { DeletedSecret, Secret } from 'app-secret-store'
 import { payloadField, textOf } from '../entries'
-import { refused, usage } from '../failure'
+import { noSecret, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import { printable } from '../printable'
 import { askHidden } from '../prompts'
@@ -106,10 +106,10 @@ async function getSecret(session: Session, name: string): Promise<void> {
   const { io, output, scope } = session
   const view = await session.view()
   const bytes = await view.getBytes({ scope, name })
-  if (bytes === undefined) throw notFound(session, name)
+  if (bytes === undefined) throw noSecret(session, name)
   if (output.json) {
     const secret = await view.find({ scope, name })
-    if (secret === undefined) throw notFound(session, name)
+    if (secret === undefined) throw noSecret(session, name)
     return output.result({ ...secret, ...payloadField(textOf(bytes) ?? bytes) }, () => '')
   }
   await output.write(bytes)
@@ -119,7 +119,7 @@ async function getSecret(session: Session, name: string): Promise<void> {
 async function findSecret(session: Session, name: string): Promise<void> {
   const { output, scope, io } = session
   const secret = await (await session.view()).find({ scope, name })
-  if (secret === undefined) throw notFound(session, name)
+  if (secret === undefined) throw noSecret(session, name)
   await output.result(secret, () => output.table(HEADINGS, [row(secret, io.now())]))
 }
 
@@ -159,15 +159,8 @@ function more({ endingBefore }: ListFlags, data: readonly Secret[]): string {
 async function deleteSecret(session: Session, name: string): Promise<void> {
   const { output, scope } = session
   const deleted: DeletedSecret | undefined = await (await session.view()).delete({ scope, name })
-  if (deleted === undefined) throw notFound(session, name)
+  if (deleted === undefined) throw noSecret(session, name)
   await output.done(deleted, `deleted ${printable(name)} from ${printable(session.place)}`)
-}
-
-function notFound(session: Session, name: string): Error {
-  return refused(
-    `there is no secret '${name}' in ${session.place}`,
-    '`secret-store list --all` shows the names; --user, --account and --live say where to look',
-  )
 }
 
 const HEADINGS = ['NAME', 'ID', 'CREATED', 'EXPIRES']
