@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Io } from '../../../src/cli/io'
 import { ANOTHER_KEY, newKey, openingKey } from '../../../src/cli/keys'
 import { Output } from '../../../src/cli/output'
+import { noSignals } from '../../../src/cli/signals'
 import { temporaryDirectory } from '../../support/stores'
 import { Collected } from './transcript'
 
@@ -22,8 +23,7 @@ const io: Io = {
   stderr: new Collected(),
   env: {},
   now: Date.now,
-  signal: new AbortController().signal,
-  takeSignals: () => () => {},
+  ...noSignals(),
   terminal: () => undefined,
 }
 const output = new Output(io, { json: false, quiet: false })

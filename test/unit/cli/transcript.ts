@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import type { Io } from '../../../src/cli/io'
 import { main } from '../../../src/cli/main'
+import { noSignals } from '../../../src/cli/signals'
 
 /**
  * A transcript is a text of commands and what came of them, run in order in one directory:
@@ -79,8 +80,7 @@ export class Machine {
       stderr,
       env: this.#env,
       now: () => this.#nowMs,
-      signal: new AbortController().signal,
-      takeSignals: () => () => {},
+      ...noSignals(),
       terminal: () => undefined,
     }
     const exitCode = await main(argv, io)
