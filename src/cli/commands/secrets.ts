@@ -1,24 +1,19 @@
-import type { DeletedSecret, Secret } from 'app-secret-store'
+import type { DeletedSecret } from 'app-secret-store'
 import { payloadField, textOf } from '../entries'
 import { noSecret, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import { printable } from '../printable'
 import { askHidden } from '../prompts'
 import type { Session } from '../session'
-import { moment, parseExpiry } from '../times'
-import { type AddCommands, integer, jsonHelp } from './define'
+import { parseExpiry } from '../times'
+import { type AddCommands, jsonHelp } from './define'
+import { addListCommand } from './list'
+import { expiryText, HEADINGS, row } from './rows'
 
 interface SetFlags {
   readonly fromFile?: string
   readonly expires?: string
   readonly trimNewline?: boolean
-}
-
-interface ListFlags {
-  readonly all?: boolean
-  readonly limit?: number
-  readonly startingAfter?: string
-  readonly endingBefore?: string
 }
 
 export const addSecretCommands: AddCommands = (program, run) => {
@@ -49,18 +44,11 @@ export const addSecretCommands: AddCommands = (program, run) => {
     .addHelpText('after', jsonHelp('the secret, without its payload.'))
     .action(run(findSecret))
 
-  program
-    .command('list')
-    .description('show the secrets of a scope, in order of name')
-    .option('--limit <n>', 'so many, 1 to 100 (default: 10)', integer(1, 100))
-    .option('--all', 'every one')
-    .option('--starting-after <id>', 'those after the secret of this id')
-    .option('--ending-before <id>', 'those before the secret of this id')
-    .addHelpText('after', jsonHelp('{"object": "list", "url", "has_more", "data": [secrets without payloads]}.'))
-    .action(run(listSecrets))
+  addListCommand(program, run)
 
   program
     .command('delete')
+    .alias('rm')
     .description('delete a secret (`compact` makes its bytes leave the disk)')
     .argument('<name>')
     .addHelpText('after', jsonHelp('what was deleted, with "deleted": true.'))
@@ -123,55 +111,11 @@ async function findSecret(session: Session, name: string): Promise<void> {
   await output.result(secret, () => output.table(HEADINGS, [row(secret, io.now())]))
 }
 
-async function listSecrets(session: Session, flags: ListFlags): Promise<void> {
-  const { output, scope, io } = session
-  const cursors = [flags.startingAfter, flags.endingBefore].filter((cursor) => cursor !== undefined)
-  if (cursors.length > 1) throw usage('list: expected --starting-after or --ending-before, got both')
-  if (flags.all && (flags.limit !== undefined || cursors.length > 0)) {
-    throw usage('list: expected --all, or --limit and a cursor, got both')
-  }
-  const view = await session.view()
-  const page = flags.all
-    ? { object: 'list', url: '/v1/apps/secrets', has_more: false, data: await all(view.list({ scope })) }
-    : await view.list({
-        scope,
-        ...(flags.limit !== undefined && { limit: flags.limit }),
-        ...(flags.startingAfter !== undefined && { starting_after: flags.startingAfter }),
-        ...(flags.endingBefore !== undefined && { ending_before: flags.endingBefore }),
-      })
-  if (page.data.length > 0 || output.json) {
-    await output.result(page, () =>
-      output.table(
-        HEADINGS,
-        page.data.map((secret) => row(secret, io.now())),
-      ),
-    )
-  } else await output.note(`nothing in ${printable(session.place)}`)
-  if (page.has_more) await output.note(more(flags, page.data))
-}
-
-function more({ endingBefore }: ListFlags, data: readonly Secret[]): string {
-  const [option, id] =
-    endingBefore === undefined ? ['--starting-after', data.at(-1)?.id] : ['--ending-before', data[0]?.id]
-  return `there are more: ${option} ${id}, or --all`
-}
-
 async function deleteSecret(session: Session, name: string): Promise<void> {
   const { output, scope } = session
   const deleted: DeletedSecret | undefined = await (await session.view()).delete({ scope, name })
   if (deleted === undefined) throw noSecret(session, name)
   await output.done(deleted, `deleted ${printable(name)} from ${printable(session.place)}`)
-}
-
-const HEADINGS = ['NAME', 'ID', 'CREATED', 'EXPIRES']
-
-function row(secret: Secret, now: number): string[] {
-  const expires = secret.expires_at === null ? 'never' : moment(secret.expires_at, now)
-  return [secret.name, secret.id, moment(secret.created, now), expires]
-}
-
-function expiryText({ expires_at }: Secret, now: number): string {
-  return expires_at === null ? '' : `, until ${moment(expires_at, now)}`
 }
 
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
