@@ -1,5 +1,5 @@
 import type { DeletedSecret } from 'app-secret-store'
-import { payloadField, textOf } from '../entries'
+import { textOf } from '../entries'
 import { noSecret, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import { printable } from '../printable'
@@ -7,6 +7,7 @@ import { askHidden } from '../prompts'
 import type { Session } from '../session'
 import { parseExpiry } from '../times'
 import { type AddCommands, jsonHelp } from './define'
+import { addGetCommand } from './get'
 import { addListCommand } from './list'
 import { expiryText, HEADINGS, row } from './rows'
 
@@ -30,12 +31,7 @@ export const addSecretCommands: AddCommands = (program, run) => {
     .addHelpText('after', jsonHelp('the secret, without its payload.'))
     .action(run(setSecret))
 
-  program
-    .command('get')
-    .description("write a secret's payload to stdout, as it is")
-    .argument('<name>')
-    .addHelpText('after', jsonHelp('the secret, with "payload", or "payload_base64" if it is not UTF-8.'))
-    .action(run(getSecret))
+  addGetCommand(program, run)
 
   program
     .command('find')
@@ -88,20 +84,6 @@ async function readPayload({ io, options }: Session, name: string, { fromFile }:
 function withoutLineEnd(bytes: Uint8Array): Uint8Array {
   if (bytes.at(-1) !== 0x0a) return bytes
   return bytes.subarray(0, bytes.at(-2) === 0x0d ? -2 : -1)
-}
-
-async function getSecret(session: Session, name: string): Promise<void> {
-  const { io, output, scope } = session
-  const view = await session.view()
-  const bytes = await view.getBytes({ scope, name })
-  if (bytes === undefined) throw noSecret(session, name)
-  if (output.json) {
-    const secret = await view.find({ scope, name })
-    if (secret === undefined) throw noSecret(session, name)
-    return output.result({ ...secret, ...payloadField(textOf(bytes) ?? bytes) }, () => '')
-  }
-  await output.write(bytes)
-  if (io.stdout.isTTY && bytes.at(-1) !== 0x0a) await output.write('\n')
 }
 
 async function findSecret(session: Session, name: string): Promise<void> {
