@@ -1,5 +1,5 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { Interrupted } from './failure'
 import type { Io } from './io'
@@ -11,6 +11,13 @@ export interface Ended {
   readonly code: number
   /** What ended this program meanwhile, too. */
   readonly interrupted: Interrupted | undefined
+}
+
+export interface BesideOptions {
+  readonly env: Record<string, string | undefined>
+  /** Of stdin, stdout and stderr. It has nothing else open. */
+  readonly stdio: readonly Stdio[]
+  readonly windowsVerbatimArguments?: boolean
 }
 
 /** For a program that is told to end and does not. */
@@ -26,7 +33,7 @@ export async function runBeside(
   io: Io,
   file: string,
   args: readonly string[],
-  options: SpawnOptions,
+  options: BesideOptions,
   begun: (child: ChildProcess) => void = () => {},
 ): Promise<Ended> {
   io.signal.throwIfAborted()
@@ -46,7 +53,8 @@ export async function runBeside(
   try {
     const code = await new Promise<number>((resolve) => {
       child = start(file, args, options, (error) => resolve(error.code === 'ENOENT' ? 127 : 126))
-      child?.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))
+      // Once all that it has written is read, too.
+      child?.once('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))
       if (child !== undefined) begun(child)
     })
     return { code, interrupted: interrupted ?? (code === 130 ? new Interrupted() : undefined) }
@@ -66,30 +74,33 @@ function isAtTerminal({ stdin, stdout, stderr }: Io): boolean {
 function start(
   file: string,
   args: readonly string[],
-  options: SpawnOptions,
+  { stdio, ...options }: BesideOptions,
   failed: (error: NodeJS.ErrnoException) => void,
 ): ChildProcess | undefined {
+  const nothing = process.platform === 'linux' ? openSync('/dev/null', 'r+') : undefined
   try {
-    const child = spawn(file, args, options)
+    const all = nothing === undefined ? [...stdio] : withNothingElse(stdio, nothing)
+    const child = spawn(file, args, { ...options, stdio: all })
     child.once('error', failed)
     return child
   } catch (error) {
     failed(error as NodeJS.ErrnoException)
     return undefined
+  } finally {
+    if (nothing !== undefined) closeSync(nothing)
   }
 }
 
 type Stdio = 'inherit' | 'ignore' | 'pipe'
 
 /**
- * The stdio of a child that is to have nothing else open. Files of the store and one that the passphrase was read from are
- * left open by exec on Linux; elsewhere Node starts a child with none but those that it names.
+ * Adds to the stdio of a child nothing in the place of all else that it would have open: files of the store, and one that
+ * the passphrase was read from, are inherited on Linux. Elsewhere Node starts a child with none but those that it names.
  */
-export function nothingElse(stdio: readonly Stdio[]): Stdio[] {
-  if (process.platform !== 'linux') return [...stdio]
-  const last = readdirSync('/proc/self/fd').map(Number).filter(isInherited)
-  const length = Math.max(stdio.length, ...last.map((fd) => fd + 1))
-  return Array.from({ length }, (_, fd) => stdio[fd] ?? 'ignore')
+function withNothingElse(stdio: readonly Stdio[], nothing: number): (Stdio | number)[] {
+  const inherited = readdirSync('/proc/self/fd').map(Number).filter(isInherited)
+  const length = Math.max(stdio.length, ...inherited.map((fd) => fd + 1))
+  return Array.from({ length }, (_, fd) => stdio[fd] ?? nothing)
 }
 
 /** `O_CLOEXEC` of Linux, on every processor that Node runs on. */
