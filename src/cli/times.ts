@@ -11,9 +11,6 @@ const FAULT_HINTS: Readonly<Record<TimeFault, string>> = {
   'no day': 'say the day, too: its first moment in UTC counts',
 }
 
-/** The most seconds that a date of JavaScript reaches. */
-const MOST_SECONDS = 8_640_000_000_000
-
 /** Expiry as people say it → Unix seconds. A date is its first moment in UTC. @throws {Failure} Usage. */
 export function parseExpiry(text: string, nowMs: number): number {
   const seconds = secondsOf(text, nowMs)
@@ -21,8 +18,9 @@ export function parseExpiry(text: string, nowMs: number): number {
     const hint = /^\d{1,5}$/.test(text) ? `for days say ${text}d` : undefined
     throw usage(`--expires: expected a time to come, got '${text}', which is ${moment(seconds, nowMs)}`, hint)
   }
-  if (seconds <= MOST_SECONDS) return seconds
-  throw usage(`--expires: ${FORMS}, got '${shortened(text)}', which is beyond the calendar`)
+  // `NaN` is beyond the calendar.
+  if (seconds <= nowMs / 1000 + HUNDRED_YEARS) return seconds
+  throw usage(`--expires: expected at most 100 years ahead, got '${shortened(text)}'`)
 }
 
 /** @throws {Failure} Usage. */
@@ -51,6 +49,8 @@ function shortened(text: string): string {
 const MINUTE = 60
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
+/** No store takes more. */
+const HUNDRED_YEARS = 100 * 365.25 * DAY
 
 /** Largest first. From two of a unit on it is the one that is said, and for one of it, give or take the slack. */
 const UNITS = [

@@ -44,7 +44,7 @@ function checkWords({ args }: Command): void {
   if (more === undefined) return
   throw usage(
     'set: expected one name and options, got more',
-    "a payload is never an argument: pipe it in, say --from-file, or say neither and be asked; what you typed is in the shell's history now, so delete it there if it was one",
+    "pipe the payload in, or say --from-file, or neither to be asked; if it was typed here, the shell's history has it now: delete it there",
   )
 }
 
