@@ -57,7 +57,9 @@ function commandOf(editor: string, path: string, env: Io['env']): [program: stri
     return [env['ComSpec'] ?? 'cmd.exe', ['/d', '/s', '/c', `"${editor} "${path}""`]]
   }
   const more = isVim(editor, env) ? VIM_KEEPS_NOTHING : []
-  return ['/bin/sh', ['-c', `${editor} "$@"`, editor, ...more, path]]
+  // In the place of the shell, so that a signal for it reaches it; not if there are several commands.
+  const start = /[;&|\n]/.test(editor) ? '' : /^\s*\w+=/.test(editor) ? 'exec env ' : 'exec '
+  return ['/bin/sh', ['-c', `${start}${editor} "$@"`, editor, ...more, path]]
 }
 
 /** No swap file, no file of what was copied and searched, no backup, no undo file, wherever the settings put them. */
