@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join, parse } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { environmentWithoutKeys } from './children'
 import { type Failure, refused, usage } from './failure'
 import { jsonText } from './json'
@@ -118,7 +119,19 @@ export async function copyText(clipboard: Clipboard, env: Environment, text: str
   const hiding = clipboard === WAYLAND && (await canHide(env)) ? ['--sensitive'] : []
   const bytes = Buffer.from(text)
   await runTool([file, ...hiding, ...args], env, clipboard.encoding ? bytes.toString('base64') : bytes)
+  if (X11.includes(clipboard)) await arrival(clipboard, env, bytes)
 }
+
+/** These come back a little before the clipboard is theirs, and somebody may paste at once. */
+async function arrival(clipboard: Clipboard, env: Environment, bytes: Uint8Array): Promise<void> {
+  for (let looks = 0; looks < MOST_LOOKS; looks++) {
+    if ((await pasted(clipboard, env))?.equals(bytes)) return
+    await setTimeout(LOOK_MS)
+  }
+}
+
+const MOST_LOOKS = 20
+const LOOK_MS = 25
 
 /** Newer ones tell managers of a clipboard's history that it is a password. */
 async function canHide(env: Environment): Promise<boolean> {
@@ -218,13 +231,18 @@ export async function startClearing(order: ClearingOrder, env: Environment): Pro
     detached: true,
     windowsHide: true,
     env: environmentWithoutKeys(env),
-    stdio: ['pipe', 'ignore', 'ignore'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
+  // It says when it has the order: from then on the clipboard will be emptied.
   await new Promise<void>((resolve, reject) => {
-    child.once('error', reject)
-    child.stdin.on('error', reject)
-    child.stdin.end(jsonText(order), () => resolve())
+    const failed = (): void => reject(refused('--copy: the process that empties the clipboard cannot be started'))
+    child.once('error', failed)
+    child.once('exit', failed)
+    child.stdout.once('data', () => resolve())
+    child.stdin.on('error', () => {})
+    child.stdin.end(jsonText(order))
   })
+  child.stdout.destroy()
   child.unref()
   return child
 }

@@ -72,7 +72,7 @@ async function copySecret(session: Session, name: string, seconds: number): Prom
   try {
     await copyText(clipboard, io.env, text)
   } catch (error) {
-    clearing?.kill()
+    clearing?.kill('SIGKILL')
     throw error
   }
   const until = seconds === 0 ? '; it stays there' : `, for ${count(seconds, 'second')}`
@@ -97,15 +97,17 @@ async function readText(session: Session, name: string): Promise<{ readonly secr
   return { secret, text }
 }
 
+/** Says so as soon as it has the order. */
 async function clearClipboard({ io }: Session): Promise<void> {
-  const { clearIfSame, parseClearingOrder } = await import('../clipboard')
-  const order = parseClearingOrder(await readStream(io.stdin))
   const ended = new AbortController()
   // At the end of a session, for one, it is emptied at once.
   const giveBack = io.takeSignals((signal) => {
     if (signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGHUP') ended.abort()
   })
   try {
+    const { clearIfSame, parseClearingOrder } = await import('../clipboard')
+    const order = parseClearingOrder(await readStream(io.stdin))
+    io.stdout.write('\n')
     await setTimeout(order.seconds * 1000, undefined, { signal: ended.signal }).catch(() => {})
     await clearIfSame(order, io.env)
   } finally {
