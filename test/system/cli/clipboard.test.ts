@@ -8,6 +8,7 @@ import { environment, run } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 import { hasTerminals, Terminal } from '../../support/terminal'
 
+const PROGRAMS = process.env['SECRET_STORE_TEST_PROGRAMS'] ?? ''
 const PAYLOAD = 'pä$$word-that-nobody-may-see'
 const key = Uint8Array.from({ length: 32 }, (_, index) => index)
 const hasX = ['Xvfb', 'xsel'].every((name) => spawnSync('which', [name]).status === 0)
@@ -36,12 +37,12 @@ const args = (name: string, ...more: string[]): string[] => [
   ...more,
 ]
 
-/** Processes of ours that wait to empty a clipboard, of this test's directory. */
+/** Processes of this run that wait to empty a clipboard. */
 function clearing(): { readonly pid: number; readonly line: string }[] {
   const { stdout } = spawnSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' })
   return stdout
     .split('\n')
-    .filter((line) => line.includes('clear-clipboard'))
+    .filter((line) => line.includes(`${PROGRAMS}/secret-store.mjs clear-clipboard`))
     .map((line) => ({ pid: Number.parseInt(line, 10), line }))
 }
 
@@ -85,9 +86,7 @@ describe.skipIf(!hasX)('the clipboard of X', () => {
 
   // What a test has left waiting.
   afterEach(() => {
-    for (const { pid } of clearing().filter(({ line }) =>
-      line.includes(process.env['SECRET_STORE_TEST_PROGRAMS'] ?? ' '),
-    )) {
+    for (const { pid } of clearing()) {
       process.kill(pid, 'SIGKILL')
     }
   })
@@ -173,7 +172,7 @@ describe.skipIf(!hasX)('the clipboard of X', () => {
 })
 
 const programArgs = (name: string, seconds: string): string[] => [
-  join(process.env['SECRET_STORE_TEST_PROGRAMS'] ?? '', 'secret-store.mjs'),
+  join(PROGRAMS, 'secret-store.mjs'),
   ...args(name, '--clear-after', seconds),
 ]
 
