@@ -45,10 +45,11 @@ describe.skipIf(!hasTerminals)('at a terminal', () => {
   test('a payload is hidden, and shown with a line end', async () => {
     await init()
     const setting = program('set', 'token')
-    await setting.sees('Payload of token')
-    setting.type('s3cret payload\r')
+    // The key first, so that nobody types a payload for a store that does not open.
     await setting.sees('Passphrase')
     setting.type(`${PASSPHRASE}\r`)
+    await setting.sees('Payload of token')
+    setting.type('s3cret payload\r')
     expect(await setting.exitCode).toBe(0)
     expect(setting.text).not.toContain('s3cret')
     expect(setting.text).not.toContain('gibbon')
@@ -71,6 +72,8 @@ describe.skipIf(!hasTerminals)('at a terminal', () => {
       ['-c', `${SHELL_COMMAND} set token; echo "code $?"; read -t 0.5 rest; echo "rest:$rest"`],
       { env },
     )
+    await terminal.sees('Passphrase')
+    terminal.type(`${PASSPHRASE}\r`)
     await terminal.sees('Payload of token')
     for (const piece of pieces) terminal.type(piece)
     await terminal.exitCode
@@ -98,7 +101,7 @@ describe.skipIf(!hasTerminals)('at a terminal', () => {
     )
     await terminal.sees('Passphrase')
     terminal.type(`${PASSPHRASE}\r`)
-    await terminal.sees('set token in the account scope')
+    await terminal.sees('created token in the account scope')
     await terminal.sees('Passphrase', 3)
     terminal.type(`${PASSPHRASE}\r`)
     expect(await terminal.exitCode).toBe(0)
