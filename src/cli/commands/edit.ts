@@ -21,7 +21,9 @@ export const addEditCommand: AddCommands = (program, run) => {
 }
 
 async function editSecret(session: Session, name: string, command: readonly string[]): Promise<void> {
-  const { output, scope } = session
+  const { output, scope, options } = session
+  // Before somebody has typed what then could not be stored.
+  if (options.readOnly) throw usage('edit: expected a store to write to, got --read-only', 'leave --read-only out')
   const view = await session.view()
   const secret = await view.find({ scope, name })
   const before = secret && (await view.getBytes({ scope, name }))

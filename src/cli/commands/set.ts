@@ -54,11 +54,14 @@ async function setSecret(session: Session, name: string, flags: SetFlags): Promi
   if (flags.fromFile === undefined && !io.stdin.isTTY && options.passphraseFd === 0)
     throw usage('stdin: expected the passphrase or the payload, got both', 'use --passphrase-fd 3 3<FILE')
   const expires_at = flags.expires === undefined ? keptExpiry(flags) : parseExpiry(flags.expires, io.now())
-  // Whoever is asked for both is asked for what opens the store first, and told at once if it does not.
-  const view = await session.view()
+  // Whoever is asked for both is asked for the key first, and told at once if it does not open the store. A pipe is read
+  // before: what fills it may have the same store open, or ask for something at the same terminal.
+  const isAsked = flags.fromFile === undefined && io.stdin.isTTY === true
+  const opened = isAsked ? await session.view() : undefined
   const given = await readPayload(session, name, flags)
   const bytes = flags.trimNewline ? withoutLineEnd(given) : given
   if (bytes.length === 0) throw emptyPayload()
+  const view = opened ?? (await session.view())
   const secret = await view.set({ scope, name, payload: textOf(bytes) ?? bytes, expires_at, expand: ['replaced'] })
   if (flags.fromFile === undefined && bytes.at(-1) === 0x0a) await output.note(LINE_END_NOTE)
   await output.done(secret, writtenText(session, secret))
