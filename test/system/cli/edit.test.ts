@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { account, rawKey, SecretStore } from '../../../src/index'
-import { run, start } from '../../support/cli-program'
+import { run, SHELL_COMMAND, start } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 import { hasTerminals, Terminal } from '../../support/terminal'
 
@@ -283,7 +283,7 @@ describe.skipIf(!hasTerminals || vim === undefined)('vim at a terminal', () => {
   const KEEPS_ALL = (folder: string): string =>
     `set backup backupdir=${folder} undofile undodir=${folder} directory=${folder} viminfo='100,<1000,n${folder}/viminfo\n`
 
-  test('is left nothing to keep, and its line end is not the payload’s', async () => {
+  test('is left nothing to keep, and the line end that it adds is left out', async () => {
     const kept = join(directory, 'kept')
     await mkdir(kept)
     await writeFile(join(directory, '.vimrc'), KEEPS_ALL(kept))
@@ -313,6 +313,25 @@ describe.skipIf(!hasTerminals || vim === undefined)('vim at a terminal', () => {
     expect(await terminal.exitCode).toBe(1)
     expect(terminal.text).toContain('nothing was changed')
     expect((await stored()).toString()).toBe(PAYLOAD)
+    expect(await leftovers()).toEqual([])
+  })
+
+  test('is stopped by Ctrl-Z together with the program, and goes on', async () => {
+    const line = ['PS1=', SHELL_COMMAND, ...args()].join(' ')
+    const terminal = new Terminal('bash', ['--norc', '--noprofile', '-i'], { env: { ...env, EDITOR: vim as string } })
+    terminal.type(`${line}; echo "code $?"\r`)
+    await terminal.sees(PAYLOAD)
+    terminal.type('\u001a')
+    await terminal.sees('Stopped')
+    terminal.type('fg\r')
+    await terminal.sees(PAYLOAD, 2)
+    terminal.type('A-changed\u001b')
+    await terminal.sees('-changed')
+    terminal.type(':wq\r')
+    await terminal.sees('replaced token')
+    terminal.type('exit\r')
+    await terminal.exitCode
+    expect((await stored()).toString()).toBe(`${PAYLOAD}-changed`)
     expect(await leftovers()).toEqual([])
   })
 
