@@ -1,4 +1,3 @@
-import { environmentWithoutKeys, runBeside } from '../children'
 import { textOf } from '../entries'
 import { noSecret, refused, usage } from '../failure'
 import { childStdio } from '../key-descriptors'
@@ -78,6 +77,7 @@ async function filtered(
   before: Uint8Array,
 ): Promise<Uint8Array> {
   const { io, options } = session
+  const { environmentWithoutKeys, runBeside } = await import('../children')
   const parts: Buffer[] = []
   let length = 0
   const [, , stderr = 'inherit'] = childStdio(options)

@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
 import type { Listing, ListParams, Secret, SecretList, SecretStore } from 'app-secret-store'
 import { lookElsewhere } from '../elsewhere'
 import { refused, usage } from '../failure'
@@ -35,7 +34,7 @@ async function listSecrets(session: Session, prefix: string | undefined, flags: 
   if (flags.all && (flags.limit !== undefined || cursors.length > 0)) {
     throw usage('list: expected --all, or --limit and a cursor, got both')
   }
-  if (flags.all) limitMemory()
+  if (flags.all) await limitMemory()
   const store = await session.open()
   const params = { scope: session.scope, ...(prefix !== undefined && { prefix }) }
   const list = flags.all ? listAll : listPage
@@ -182,7 +181,8 @@ function jsonWriter({ output }: Session): Writer {
  * Long lists are made of objects that are gone at once, and V8 lets them take 60 MB before it looks. For 200,000 secrets
  * this brings 162 MB down to 128, of which 80 are files that the system has mapped, and costs no time that could be measured.
  */
-function limitMemory(): void {
+async function limitMemory(): Promise<void> {
+  const { setFlagsFromString } = await import('node:v8')
   for (const flag of ['--optimize-for-size', '--max-semi-space-size=2', '--semi-space-growth-factor=1']) {
     setFlagsFromString(flag)
   }
