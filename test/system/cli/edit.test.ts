@@ -302,9 +302,12 @@ describe.skipIf(!hasTerminals || vim === undefined)('vim at a terminal', () => {
   test('survives Ctrl-C, and :cq gives the edit up', async () => {
     const terminal = Terminal.ofProgram(args(), { env: { ...env, EDITOR: vim as string } })
     await terminal.sees(PAYLOAD)
-    terminal.type('\u0003')
-    // It throws away what was typed before it has seen that.
-    await terminal.sees(':qa')
+    // It hears neither while it starts, and throws away what was typed before Ctrl-C: so both are typed until they are heard.
+    const until = async (typed: string, seen: string): Promise<void> => {
+      for (; !terminal.text.includes(seen); await setTimeout(100)) terminal.type(typed)
+    }
+    await until('\u0003', ':qa')
+    await until(':echo "he" . "ard"\r', 'heard')
     terminal.type('A-changed\u001b')
     await terminal.sees('-changed')
     terminal.type(':w\r')
