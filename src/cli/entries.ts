@@ -2,6 +2,7 @@ import { refused, usage } from './failure'
 import { jsonText } from './json'
 import { loaderOf } from './loader-names'
 import { printable } from './printable'
+import { decodeText } from './text'
 
 /** What is imported and exported. */
 export interface Entry {
@@ -15,8 +16,7 @@ export type FileFormat = 'dotenv' | 'json'
 
 /** @param bytes - UTF-8. @throws {Failure} If it is not of that format. No message repeats what is in it. */
 export async function decodeEntries(bytes: Uint8Array, format: FileFormat): Promise<Entry[]> {
-  const text = textOf(bytes)
-  if (text === undefined) throw usage('import: expected UTF-8 text, got something else')
+  const text = decodeText(bytes, 'import')
   const entries = format === 'json' ? decodeJson(text) : await readDotenv(text)
   for (const { name, payload } of entries) {
     if (payload.length === 0) throw usage(`import: expected a payload for '${name}', got an empty one`)
@@ -26,15 +26,6 @@ export async function decodeEntries(bytes: Uint8Array, format: FileFormat): Prom
 
 export async function encodeEntries(entries: readonly Entry[], format: FileFormat): Promise<string> {
   return format === 'json' ? encodeJson(entries) : writeDotenv(entries)
-}
-
-/** The text that bytes are, or `undefined`. */
-export function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return undefined
-  }
 }
 
 /** An object of names and payloads, or a list as `export` and `list --json` write it. */

@@ -91,6 +91,20 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ERR_IO: [EXIT.refused, 'look at the disk: space, permissions, open files; a read-only one is read with --read-only'],
 }
 
+const OF_BACKUPS: Readonly<Partial<Record<SecretStoreErrorCode, string>>> = {
+  ERR_CORRUPT: 'restore another copy of the backup, or an older one; the store that it was made of is as it was',
+  ERR_WRONG_KEY: 'try another key: one that opened the store when the backup was made; nothing was made',
+  ERR_NOT_A_STORE: 'check the path: `secret-store backup` writes backups, `secret-store import` reads other files',
+}
+
+/** What reading a backup fails with, with hints that are about backups. */
+export function ofBackup(error: unknown): unknown {
+  if (error instanceof Interrupted) return error
+  const { message, exitCode, code } = failureOf(error)
+  const hint = OF_BACKUPS[code as SecretStoreErrorCode]
+  return code === undefined || hint === undefined ? error : new Failure(exitCode, message, { code, hint })
+}
+
 /** What is caught, as a failure to show. Messages of the store and of the system hold no secrets. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failure) return error

@@ -3,6 +3,7 @@ import { access, constants, readFile } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { ReadStream } from 'node:tty'
 import { type Failure, refused } from './failure'
+import { type GivenBytes, givenBytes } from './raw-bytes'
 import { processSignals, type Signals } from './signals'
 
 /** The world of one run of the program; a test brings another. */
@@ -11,6 +12,8 @@ export interface Io extends Signals {
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The same and the arguments in bytes, as far as the system tells. */
+  readonly given?: GivenBytes
   /** The clock, in milliseconds since the Unix epoch. */
   now(): number
   /** A terminal to ask somebody at, even where stdin is a pipe; `undefined` if there is nobody. */
@@ -27,6 +30,7 @@ export function processIo(): Io {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
+    given: givenBytes(process.argv.slice(2)),
     now: () => Date.now(),
     terminal() {
       if (!process.stderr.isTTY) return undefined

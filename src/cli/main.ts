@@ -3,7 +3,9 @@ import type { Run } from './commands/define'
 import { BrokenPipe, EXIT, Failure, failureOf, Interrupted, usage } from './failure'
 import type { Io } from './io'
 import { Output } from './output'
+import { expandPaths } from './paths'
 import { buildProgram } from './program'
+import { checkArguments } from './raw-bytes'
 import { type GlobalOptions, Session } from './session'
 
 /**
@@ -18,9 +20,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     return async (...given) => {
       // Commander passes arguments, the command's own options, the command.
       const command = given.at(-1) as Command
+      const args = expandPaths(io, command, given)
       const session = new Session(io, command.optsWithGlobals<GlobalOptions>())
       try {
-        const working = work(session, ...(given.slice(0, -1) as never))
+        const working = work(session, ...(args.slice(0, -1) as never))
         const outcome = await orInterrupted(working, io.signal)
         if (typeof outcome === 'number') exitCode = outcome
       } finally {
@@ -44,6 +47,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   io.stdout.on('error', ignore)
   io.stderr.on('error', ignore)
   try {
+    checkArguments(argv, io.given)
     await program.parseAsync([...argv], { from: 'user' })
     return exitCode
   } catch (error) {

@@ -76,7 +76,11 @@ export class Output {
   /** A bar that says how far something long has come; nothing where stderr is no terminal. */
   async progress(label: string): Promise<Bar> {
     const { stderr } = this.#io
-    if (this.quiet || !stderr.isTTY) return { update() {}, stop() {} }
+    if (this.quiet || !stderr.isTTY) return NO_BAR
+    if (isPlain(this.#io)) {
+      await this.log(`${label}: under way`)
+      return NO_BAR
+    }
     const { default: progress } = await import('cli-progress')
     const bar = new progress.SingleBar({
       stream: stderr as NodeJS.WritableStream,
@@ -112,9 +116,16 @@ export interface Bar {
   stop(): void
 }
 
+const NO_BAR: Bar = { update() {}, stop() {} }
+
+/** Whether lines of text are wanted, and nothing that is drawn over: for dumb terminals and screen readers. */
+function isPlain({ env }: Io): boolean {
+  return env['TERM'] === 'dumb' || Boolean(env['SECRET_STORE_PLAIN'])
+}
+
 /** https://no-color.org: any value but the empty one. */
 function isColoured(stream: { readonly isTTY?: boolean }, io: Io): boolean {
-  return stream.isTTY === true && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb'
+  return stream.isTTY === true && !io.env['NO_COLOR'] && !isPlain(io)
 }
 
 function writeAll(stream: Writable, bytes: string | Uint8Array): Promise<void> {

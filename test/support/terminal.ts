@@ -71,3 +71,17 @@ export class Terminal {
     this.#pty.resize(columns, rows)
   }
 }
+
+/** Somebody types each answer when its question is there. */
+export async function answers(
+  terminal: Terminal,
+  questions: readonly (readonly [string, string | Uint8Array])[],
+): Promise<void> {
+  const asked = new Map<string, number>()
+  for (const [question, answer] of questions) {
+    const times = (asked.get(question) ?? 0) + 1
+    asked.set(question, times)
+    await terminal.sees(question, times)
+    terminal.type(answer)
+  }
+}

@@ -1,8 +1,8 @@
-import { textOf } from '../entries'
 import { noSecret, refused, usage } from '../failure'
 import { childStdio } from '../key-descriptors'
 import { printable } from '../printable'
 import type { Session } from '../session'
+import { textOf } from '../text'
 import { type AddCommands, jsonHelp } from './define'
 import { emptyPayload, withoutLineEnd, writtenText } from './set'
 

@@ -1,11 +1,12 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Secret } from 'app-secret-store'
-import { payloadField, textOf } from '../entries'
+import { payloadField } from '../entries'
 import { noSecret, usage } from '../failure'
 import { readStream } from '../io'
 import { closeInheritable } from '../key-descriptors'
 import { count, printable } from '../printable'
 import type { Session } from '../session'
+import { textOf } from '../text'
 import { type AddCommands, integer, jsonHelp } from './define'
 
 interface GetFlags {

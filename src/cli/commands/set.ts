@@ -1,11 +1,11 @@
 import type { Secret } from 'app-secret-store'
 import type { Command } from 'commander'
-import { textOf } from '../entries'
 import { type Failure, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import { printable } from '../printable'
 import { askHidden } from '../prompts'
 import type { Session } from '../session'
+import { textOf } from '../text'
 import { parseExpiry } from '../times'
 import { type AddCommands, jsonHelp } from './define'
 import { expiryText } from './rows'
@@ -49,10 +49,9 @@ function checkWords({ args }: Command): void {
 }
 
 async function setSecret(session: Session, name: string, flags: SetFlags): Promise<void> {
-  const { io, output, scope, options } = session
+  const { io, output, scope } = session
   if (flags.expires !== undefined && !flags.expiry) throw usage('set: expected --expires or --no-expiry, got both')
-  if (flags.fromFile === undefined && !io.stdin.isTTY && options.passphraseFd === 0)
-    throw usage('stdin: expected the passphrase or the payload, got both', 'use --passphrase-fd 3 3<FILE')
+  if (flags.fromFile === undefined && !io.stdin.isTTY) session.checkStdin('the payload')
   const expires_at = flags.expires === undefined ? keptExpiry(flags) : parseExpiry(flags.expires, io.now())
   // Whoever is asked for both is asked for the key first, and told at once if it does not open the store. A pipe is read
   // before: what fills it may have the same store open, or ask for something at the same terminal.

@@ -2,10 +2,11 @@ import { open, unlink } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { BatchOperation, LongOptions, SecretView } from 'app-secret-store'
 import { syncHandle } from '../../platform/sync'
-import { decodeEntries, type Entry, encodeEntries, type FileFormat, textOf } from '../entries'
+import { decodeEntries, type Entry, encodeEntries, type FileFormat } from '../entries'
 import { refused, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import type { Session } from '../session'
+import { textOf } from '../text'
 import { moment } from '../times'
 import { type AddCommands, choice, jsonHelp } from './define'
 import { all } from './secrets'
@@ -44,9 +45,9 @@ export const addTransferCommands: AddCommands = (program, run) => {
 }
 
 async function importFile(session: Session, file: string, flags: ImportFlags): Promise<void> {
-  const { io, output, options } = session
+  const { io, output } = session
   if (flags.skip && flags.replace) throw usage('import: expected --skip or --replace, got both')
-  if (file === '-' && options.passphraseFd === 0) throw usage('stdin: expected the passphrase or the file, got both')
+  if (file === '-') session.checkStdin('the file')
   const format = flags.format ?? (extname(file).toLowerCase() === '.json' ? 'json' : 'dotenv')
   const entries = await decodeEntries(file === '-' ? await readStream(io.stdin) : await readInput(file), format)
   const view = await session.view()

@@ -44,7 +44,7 @@ const BUILT_IN = [
  * A little more than there is: it is not to grow unnoticed. Some 900 of these are what the bundler needs to share errors,
  * bytes and files with the check of LevelDB's files, which is loaded when a directory is opened.
  */
-const AT_START_BYTES = 34_300
+const AT_START_BYTES = 34_320
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string
@@ -225,7 +225,7 @@ test.each(['keytar', 'keyv', 'unstorage'])(
 
 test('THIRD-PARTY.md has the license of everything that is built in', async () => {
   const carried = carriedPackages(directory)
-  for (const module of ['@hono/node-server', 'commander', '@clack/prompts', 'fast-string-width'])
+  for (const module of ['@hono/node-server', 'commander', 'fast-string-width', 'cli-progress'])
     expect([...carried.keys()]).toContain(module)
   // `node scripts/third-party.mjs` makes it anew.
   expect(await readFile(join(root, 'THIRD-PARTY.md'), 'utf8')).toBe(thirdPartyNotices(carried))
