@@ -10,7 +10,7 @@ import { processSignals, type Signals } from './signals'
 /** The world of one run of the program; a test brings another. */
 export interface Io extends Signals {
   readonly stdin: Terminal
-  readonly stdout: Writable & { readonly isTTY?: boolean }
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
   /** The same and the arguments in bytes, as far as the system tells. */

@@ -5,6 +5,7 @@ import { BrokenPipe, type Failure, refused } from './failure'
 import type { Io } from './io'
 import { jsonText } from './json'
 import { printable } from './printable'
+import type { Cell, TableLayout, TableOptions } from './table'
 
 /** Results on stdout, everything else on stderr. */
 export class Output {
@@ -56,12 +57,25 @@ export class Output {
     await writeAll(this.#io.stderr, `${lines.join('\n')}\n`)
   }
 
-  /** Rows under headings, on a terminal as wide as they are. */
-  async table(headings: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
-    const { default: Table } = await import('cli-table3')
-    const table = new Table({ head: headings.map((heading) => this.#heading(heading)), chars: BARE, style: PLAIN })
-    table.push(...rows.map((row) => row.map(printable)))
-    return `${table.toString().replaceAll(/ +$/gm, '')}\n`
+  /** Rows under headings, as wide as the terminal allows. */
+  async table(headings: readonly string[], rows: readonly (readonly Cell[])[]): Promise<string> {
+    const { tableOf } = await import('./table')
+    return tableOf(headings, rows, this.#tableOptions())
+  }
+
+  /** The same for rows of which these are the first ones. */
+  async tableLayout(headings: readonly string[], first: readonly (readonly Cell[])[]): Promise<TableLayout> {
+    const { TableLayout } = await import('./table')
+    return new TableLayout(headings, first, this.#tableOptions())
+  }
+
+  #tableOptions(): TableOptions {
+    const { stdout } = this.#io
+    return {
+      columns: (stdout.isTTY && stdout.columns) || 0,
+      styled: (heading) =>
+        isColoured(stdout, this.#io) ? styleText('bold', heading, { validateStream: false }) : heading,
+    }
   }
 
   /** A bar that says how far something long has come; nothing where stderr is no terminal. */
@@ -110,10 +124,6 @@ export class Output {
     }
   }
 
-  #heading(text: string): string {
-    return isColoured(this.#io.stdout, this.#io) ? styleText('bold', text, { validateStream: false }) : text
-  }
-
   #styled(style: 'red' | 'cyan', text: string): string {
     return isColoured(this.#io.stderr, this.#io) ? styleText(style, text, { validateStream: false }) : text
   }
@@ -145,10 +155,3 @@ function writeAll(stream: Writable, bytes: string | Uint8Array): Promise<void> {
     })
   })
 }
-
-const PLAIN = { head: [], border: [], 'padding-left': 0, 'padding-right': 2, compact: true }
-const BARE = Object.fromEntries(
-  'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid middle'
-    .split(' ')
-    .map((name) => [name, '']),
-)

@@ -48,6 +48,17 @@ describe('bytes', () => {
     expect([...(await run(keyed('get', 'p'), { env })).stdout]).toEqual([0xff, 0x0a])
   })
 
+  test('go through a pipe from one secret to another of the same store', async () => {
+    await fill({ a: PAYLOAD })
+    const at = `--key-file ${directory}/key`
+    const { code, stderr } = await shell(
+      `set -o pipefail; secret-store get a ${at} | secret-store set b --quiet ${at}`,
+      env,
+    )
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect((await run(keyed('get', 'b'), { env })).stdout.toString()).toBe(PAYLOAD)
+  })
+
   test('go through a pipe from a backup to a store', async () => {
     await fill({ a: PAYLOAD })
     const at = `--key-file ${directory}/key`
