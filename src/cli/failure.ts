@@ -3,17 +3,32 @@ import type { SecretStoreErrorCode } from 'app-secret-store'
 /** What the exit code says (docs/cli.md). */
 export const EXIT = { done: 0, refused: 1, usage: 2, wrongKey: 3, locked: 4, damaged: 5 } as const
 
+/** Several causes of one failure, as far as they are listed. */
+export interface ListedProblems {
+  readonly listed: readonly { readonly message: string; readonly name?: string; readonly line?: number }[]
+  /** How many more there are. */
+  readonly unlisted: number
+}
+
+interface FailureDetails {
+  readonly hint?: string
+  readonly code?: string
+  readonly problems?: ListedProblems
+}
+
 /** An end that is no success: what happened and why, what to do next, and what the shell is told. */
 export class Failure extends Error {
   readonly exitCode: number
   readonly hint: string | undefined
   readonly code: string | undefined
+  readonly problems: ListedProblems | undefined
 
-  constructor(exitCode: number, message: string, more: { readonly hint?: string; readonly code?: string } = {}) {
+  constructor(exitCode: number, message: string, more: FailureDetails = {}) {
     super(message)
     this.exitCode = exitCode
     this.hint = more.hint
     this.code = more.code
+    this.problems = more.problems
   }
 }
 

@@ -2,6 +2,7 @@ import { openSync } from 'node:fs'
 import { access, constants, readFile } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { ReadStream } from 'node:tty'
+import { type Become, become } from './become'
 import { type Failure, refused } from './failure'
 import { type GivenBytes, givenBytes } from './raw-bytes'
 import { processSignals, type Signals } from './signals'
@@ -14,6 +15,8 @@ export interface Io extends Signals {
   readonly env: Readonly<Record<string, string | undefined>>
   /** The same and the arguments in bytes, as far as the system tells. */
   readonly given?: GivenBytes
+  /** Absent where a command is always a child. */
+  readonly become?: Become
   /** The clock, in milliseconds since the Unix epoch. */
   now(): number
   /** A terminal to ask somebody at, even where stdin is a pipe; `undefined` if there is nobody. */
@@ -38,6 +41,7 @@ export function processIo(): Io {
     },
     env: process.env,
     given: givenBytes(process.argv.slice(2)),
+    become,
     now: () => Date.now(),
     terminal() {
       if (!process.stderr.isTTY) return undefined

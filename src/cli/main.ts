@@ -8,6 +8,7 @@ import { Output } from './output'
 import { expandPaths } from './paths'
 import { buildProgram } from './program'
 import { checkArguments } from './raw-bytes'
+import { checkRunWords } from './run-words'
 import { type GlobalOptions, Session } from './session'
 
 /**
@@ -26,7 +27,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       const session = new Session(io, command.optsWithGlobals<GlobalOptions>())
       try {
         const working = work(session, ...(args.slice(0, -1) as never))
-        const outcome = await orInterrupted(working, io.signal)
+        const outcome = await orInterrupted(working, io.signal, () => session.endsInOrder)
         if (typeof outcome === 'number') exitCode = outcome
       } finally {
         await session.close()
@@ -52,6 +53,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   io.stderr.on('error', ignore)
   try {
     checkArguments(argv, io.given)
+    checkRunWords(program, argv)
     await program.parseAsync([...argv], { from: 'user' })
     return exitCode
   } catch (error) {
@@ -64,12 +66,14 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 const USAGE_HINT = '`secret-store --help` shows the commands, `secret-store COMMAND --help` the options'
 
-/** Ctrl-C ends the wait; closing the store then lets a write that was begun finish. */
-async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Ctrl-C ends the wait, unless the work sees to that; closing the store then lets a write that was begun finish. */
+async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal, endsInOrder: () => boolean): Promise<T> {
   if (signal.aborted) throw signal.reason
   let abort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason)
+    abort = () => {
+      if (!endsInOrder()) reject(signal.reason)
+    }
     signal.addEventListener('abort', abort, { once: true })
   })
   try {

@@ -1,6 +1,15 @@
 import { lstat, mkdir, readdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { KeyProvider, LongOptions, Progress, Scope, SecretStore, SecretView, StoredSlot } from 'app-secret-store'
+import type {
+  KeyProvider,
+  LongOptions,
+  OpenOptions,
+  Progress,
+  Scope,
+  SecretStore,
+  SecretView,
+  StoredSlot,
+} from 'app-secret-store'
 import { checkStdin } from './descriptors'
 import { EXIT, Failure, failureOf, refused } from './failure'
 import type { Io } from './io'
@@ -38,6 +47,8 @@ export class Session {
   /** With what the environment adds. */
   readonly options: GlobalOptions
   readonly scope: Scope
+  /** Whether a command that is interrupted ends by itself, with the store still open until then. */
+  endsInOrder = false
   #store: SecretStore | undefined
   #key: OpeningKey | undefined
   #creating: Promise<unknown> | undefined
@@ -53,9 +64,7 @@ export class Session {
 
   /** For messages: which secrets are meant. */
   get place(): string {
-    const { user, account, live } = this.options
-    const scope = user === undefined ? 'the account scope' : `the scope of user '${user}'`
-    return `${scope}${account === undefined ? '' : ` of '${account}'`}${live ? ', live mode' : ''}`
+    return placeText(this.options)
   }
 
   /** What opening, making and restoring a store take. */
@@ -224,9 +233,9 @@ function wrong(message: string): Failure {
   return new Failure(EXIT.wrongKey, message, { code: WRONG, hint: 'nothing was changed' })
 }
 
-/** A command is over before either would begin. */
-function background(sweeping: boolean): { sweepIntervalMs?: number; compactIntervalMs?: number } {
-  return sweeping ? {} : { sweepIntervalMs: 0, compactIntervalMs: 0 }
+/** A command is over before sweeping or compacting would begin, and seldom reads a secret twice. */
+function background(sweeping: boolean): Pick<OpenOptions, 'sweepIntervalMs' | 'compactIntervalMs' | 'indexBytes'> {
+  return sweeping ? {} : { sweepIntervalMs: 0, compactIntervalMs: 0, indexBytes: 2 ** 20 }
 }
 
 async function isOccupied(location: string): Promise<boolean> {
@@ -240,4 +249,10 @@ async function isOccupied(location: string): Promise<boolean> {
       (error) => !isNothing(error),
     )
   }
+}
+
+/** Which secrets are meant, in words. */
+export function placeText({ user, account, live }: Pick<GlobalOptions, 'user' | 'account' | 'live'>): string {
+  const scope = user === undefined ? 'the account scope' : `the scope of user '${user}'`
+  return `${scope}${account === undefined ? '' : ` of '${account}'`}${live ? ', live mode' : ''}`
 }

@@ -20,7 +20,6 @@ const FOR_COMMANDS: readonly NodeJS.Signals[] = [
   'SIGCONT',
   'SIGIO',
   'SIGPWR',
-  'SIGINFO',
 ]
 
 /** Something that has changed how the terminal behaves. */
@@ -101,9 +100,18 @@ export function stopProcess(listener: (signal: NodeJS.Signals) => void): void {
   process.on('SIGTSTP', listener)
 }
 
-/** All signals end with the program's own handling of them, so that one that comes now ends the process. */
-export function forgetSignals(): void {
-  for (const name of [...Object.keys(ENDING), ...FOR_COMMANDS]) process.removeAllListeners(name)
+/** Signals do from now on what they do to a program that listens to none. @returns Undoes it. */
+export function forgetSignals(): () => void {
+  const forgotten = [...Object.keys(ENDING), ...FOR_COMMANDS].map((name) => {
+    const listeners = process.listeners(name as NodeJS.Signals)
+    process.removeAllListeners(name)
+    return { name, listeners }
+  })
+  return () => {
+    for (const { name, listeners } of forgotten) {
+      for (const listener of listeners) process.on(name, listener)
+    }
+  }
 }
 
 function isKnown(name: NodeJS.Signals): boolean {

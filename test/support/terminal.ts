@@ -70,6 +70,11 @@ export class Terminal {
   resize(columns: number, rows = 30): void {
     this.#pty.resize(columns, rows)
   }
+
+  /** As if its window were closed. */
+  close(): void {
+    this.#pty.kill('SIGHUP')
+  }
 }
 
 /** Somebody types each answer when its question is there. */

@@ -42,6 +42,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
     if (error.code === undefined || error instanceof TypeError) throw error
     throw refused(`${host}:${port}: it cannot be listened on (${error.code})`, 'choose another --host or --port')
   })
+  session.endsInOrder = true
   try {
     const ready = { url: server.url, ...(given === undefined && { api_key: key }) }
     const shown = given === undefined ? `, with the key ${key}` : ''
@@ -51,6 +52,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
       io.signal.addEventListener('abort', () => reject(io.signal.reason), { once: true })
     })
   } finally {
+    // Requests that are under way are answered.
     await server.close()
   }
 }

@@ -44,6 +44,7 @@ describe.skipIf(!hasTerminals)('at a terminal', () => {
   test('a payload is hidden, and shown with a line end', async () => {
     await init()
     const setting = program('set', 'token')
+    // The key first, so that nobody types a payload for a store that does not open.
     await setting.sees('Passphrase')
     setting.type(`${PASSPHRASE}\r`)
     await setting.sees('Payload of token')
@@ -99,8 +100,8 @@ describe.skipIf(!hasTerminals)('at a terminal', () => {
     )
     await terminal.sees('Passphrase')
     terminal.type(`${PASSPHRASE}\r`)
-    await terminal.sees('set token in the account scope')
-    await terminal.sees('Passphrase', 2)
+    await terminal.sees('created token in the account scope')
+    await terminal.sees('Passphrase', 3)
     terminal.type(`${PASSPHRASE}\r`)
     expect(await terminal.exitCode).toBe(0)
     expect(terminal.text).toContain('PIPED')

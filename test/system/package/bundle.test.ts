@@ -225,7 +225,8 @@ test.each(['keytar', 'keyv', 'unstorage'])(
 
 test('THIRD-PARTY.md has the license of everything that is built in', async () => {
   const carried = carriedPackages(directory)
-  for (const module of ['@hono/node-server', 'commander', 'cli-progress']) expect([...carried.keys()]).toContain(module)
+  for (const module of ['@hono/node-server', 'commander', 'fast-string-width', 'cli-progress'])
+    expect([...carried.keys()]).toContain(module)
   // `node scripts/third-party.mjs` makes it anew.
   expect(await readFile(join(root, 'THIRD-PARTY.md'), 'utf8')).toBe(thirdPartyNotices(carried))
 })
