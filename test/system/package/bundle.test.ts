@@ -101,7 +101,7 @@ async function reached(entry: string, when: 'at start' | 'ever' = 'ever'): Promi
 
 /** Each once: into how many files the bundler divides what entries share is its own affair. */
 function withoutHashes(files: readonly string[]): string[] {
-  return [...new Set(files.map((file) => file.replace(/^(chunk|care|check-files)-\w+/, '$1')))].sort()
+  return [...new Set(files.map((file) => file.replace(/^(chunk|care|check-files|start)-\w+/, '$1')))].sort()
 }
 
 describe.each(['index.js', 'index.cjs'])('%s', (name) => {
@@ -265,7 +265,7 @@ test('the help of the command line loads nothing that takes long', async () => {
     expect(parts).not.toContain(`NativeModule ${part}`)
   }
   const names = withoutHashes(files.map((file) => basename(file)))
-  expect(names).toEqual(['chunk.cjs', 'cli.cjs', 'hook.cjs'])
+  expect(names).toEqual(['chunk.cjs', 'cli.cjs', 'hook.cjs', 'start.cjs'])
 })
 
 test('nothing else is built', async () => {
