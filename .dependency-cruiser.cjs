@@ -59,7 +59,7 @@ module.exports = {
         pathNot: '^src/(cli/|index\\.ts$|(stripe|os-keyring|migrate)/index\\.ts$|platform/(optional-peer|sync)\\.ts$)',
       },
     },
-    only('cli-libraries-in-cli', '^src/cli/', '(^|/)(commander|ms|env-paths|cli-table3|cli-progress|@clack/)'),
+    only('cli-libraries-in-cli', '^src/cli/', '(^|/)(commander|fast-string-width|cli-progress)'),
     only('dotenv-is-what-tests-compare-with', '^$', '(^|/)dotenv(/|$)'),
     only('keyring-library-in-keyring', '^src/os-keyring/', '@napi-rs/'),
     {

@@ -52,6 +52,42 @@ const requireOnDemand: NonNullable<Options['plugins']>[number] = {
   },
 }
 
+/** The program's `import()`, by `require`, which starts no loader of ES modules. A CommonJS module is its own default. */
+const programOnDemand: NonNullable<Options['plugins']>[number] = {
+  name: 'program-on-demand',
+  renderChunk(code) {
+    const loaded =
+      'Promise.resolve(require($1)).then((m) => (m.__esModule ? m : Object.create(m, { default: { value: m } })))'
+    return {
+      code: code.replaceAll(
+        /\bimport\(("(?:\.\/|app-secret-store)[^"]*")\)/g,
+        `Promise.resolve().then(() => ${loaded})`,
+      ),
+    }
+  },
+}
+
+/**
+ * Parts of Node that take long to load, each loaded when something of it is first used. `--help` and many a command use
+ * none of them.
+ */
+const partsOfNodeOnDemand: NonNullable<Options['esbuildPlugins']>[number] = {
+  name: 'parts-of-node-on-demand',
+  setup(build) {
+    const filter = /^node:(child_process|crypto|fs\/promises|os|readline|timers\/promises|tty)$/
+    build.onResolve({ filter }, ({ path, importer, namespace }) => {
+      // Other packages are loaded on demand themselves.
+      const isAtStart = namespace === 'file' && !/node_modules[\\/](?!commander[\\/])/.test(importer)
+      return isAtStart ? { path, namespace: 'on-demand' } : { path, external: true }
+    })
+    build.onLoad({ filter: /.*/, namespace: 'on-demand' }, async ({ path }) => {
+      const names = Object.keys(await import(path)).filter((name) => name !== 'default')
+      const getter = `Object.defineProperty(exports, name, { enumerable: true, get: () => require('${path}')[name] })`
+      return { contents: `for (const name of '${names.join(' ')}'.split(' ')) ${getter}` }
+    })
+  },
+}
+
 export default defineConfig([
   { ...shared, format: 'esm' },
   // @noble/* and @scure/* are ES modules only, which `require` cannot load in Electron 33: the CommonJS build carries them.
@@ -87,9 +123,10 @@ export default defineConfig([
     dts: true,
   },
   {
-    // The program uses the library as everybody does, by its name, and loads it when a command needs it.
+    // The program uses the library as everybody does, by its name, and loads it when a command needs it. CommonJS, as Node
+    // starts it sooner: scripts call the program often.
     entry: { cli: 'src/cli/bin.ts' },
-    format: 'esm',
+    format: 'cjs',
     outDir: 'dist',
     target: 'node20',
     platform: 'node',
@@ -97,11 +134,12 @@ export default defineConfig([
     minify: true,
     legalComments: 'none',
     removeNodeProtocol: false,
+    shims: true,
     external: [/^app-secret-store/],
     define: { __VERSION__: JSON.stringify(version) },
-    // Some of what is built in is CommonJS, and asks for parts of Node by `require`.
-    banner: {
-      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
+    treeshake: true,
+    esbuildPlugins: [partsOfNodeOnDemand],
+    plugins: [programOnDemand],
+    banner: { js: '#!/usr/bin/env node' },
   },
 ])

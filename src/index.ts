@@ -5,6 +5,7 @@ export type { DamagedFile, RecoveredSecret, RecoveryReport } from './care/recove
 export type { RotationReport } from './care/rekey/rotate'
 export type { StoredScope } from './care/scopes'
 export type { DataKeyStatus, StoreStatus } from './care/status'
+export type { StoredSlot } from './care/stored-slots'
 export type { VerifyProblem, VerifyReport } from './care/verify/report'
 export type { AeadLibrary, AeadUse } from './crypto/aead/aead'
 export type { SlotContext } from './crypto/slot'
@@ -30,6 +31,7 @@ export type {
   TargetParams,
 } from './input/params'
 export type { RecoverOptions, RestoreOptions } from './input/restore-options'
+export type { SlotsOptions } from './input/slots-options'
 export { type PassphraseOptions, passphrase } from './keys/passphrase'
 export type { KeyProvider } from './keys/provider'
 export { type RawKeyOptions, rawKey } from './keys/raw-key'

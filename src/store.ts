@@ -4,6 +4,7 @@ import type { RecoveryReport } from './care/recovery/report'
 import type { RotationReport } from './care/rekey/rotate'
 import type { StoredScope } from './care/scopes'
 import type { StoreStatus } from './care/status'
+import type { StoredSlot } from './care/stored-slots'
 import type { VerifyReport } from './care/verify/report'
 import {
   checkProvider,
@@ -26,6 +27,7 @@ import {
   type RecoverOptions,
   type RestoreOptions,
 } from './input/restore-options'
+import type { SlotsOptions } from './input/slots-options'
 import type { KeyProvider } from './keys/provider'
 import { type KeySlotInfo, slotInfo } from './keys/slot-info'
 import { openLocation, openMemory } from './opening/open'
@@ -64,6 +66,20 @@ export class SecretStore extends SecretView {
    */
   static async open(location: string, options: OpenOptions): Promise<SecretStore> {
     return new SecretStore(await openLocation(checkLocation(location), parseOpenOptions(options)))
+  }
+
+  /**
+   * The key slots of the store in a directory, for choosing a key before it is opened. Only a key vouches for keyring.json,
+   * so nothing but that choice may depend on them.
+   *
+   * @param location - Path of the directory.
+   * @throws {TypeError} On bad options.
+   * @throws {SecretStoreError} `ERR_NOT_FOUND`, `ERR_NOT_A_STORE`, `ERR_CORRUPT`, `ERR_UNSAFE_LOCATION`,
+   *   `ERR_UNSUPPORTED_VERSION`, `ERR_IO`.
+   */
+  static async slots(location: string, options: SlotsOptions = {}): Promise<StoredSlot[]> {
+    const path = checkLocation(location)
+    return (await onDemand()).storedSlots(path, options)
   }
 
   /** A store that is gone when it is closed, under a random key; everything else is the same. For tests. */

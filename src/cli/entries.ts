@@ -1,7 +1,7 @@
-import { refused, usage } from './failure'
+import type { Scope } from 'app-secret-store'
 import { jsonText } from './json'
 import { loaderOf } from './loader-names'
-import { printable } from './printable'
+import type { Problem } from './problems'
 
 /** What is imported and exported. */
 export interface Entry {
@@ -11,77 +11,31 @@ export interface Entry {
   readonly expires_at: number | null
 }
 
+/** Where a secret is, in a file of all scopes. */
+export interface Place {
+  readonly scope: Scope
+  /** A connected account; none for the app's own. */
+  readonly account?: string
+  readonly livemode: boolean
+}
+
 export type FileFormat = 'dotenv' | 'json'
 
-/** @param bytes - UTF-8. @throws {Failure} If it is not of that format. No message repeats what is in it. */
-export async function decodeEntries(bytes: Uint8Array, format: FileFormat): Promise<Entry[]> {
-  const text = textOf(bytes)
-  if (text === undefined) throw usage('import: expected UTF-8 text, got something else')
-  const entries = format === 'json' ? decodeJson(text) : await readDotenv(text)
-  for (const { name, payload } of entries) {
-    if (payload.length === 0) throw usage(`import: expected a payload for '${name}', got an empty one`)
-  }
-  return entries
+/** What an export in JSON begins with, and what it ends with. Between them come its entries. */
+export function jsonFrame(isOfAllScopes: boolean): {
+  readonly head: string
+  readonly tail: string
+  readonly empty: string
+} {
+  const head = `{\n  "object": "list",\n${isOfAllScopes ? '  "all_scopes": true,\n' : ''}  "data": [`
+  return { head, tail: '\n  ]\n}\n', empty: ']\n}\n' }
 }
 
-export async function encodeEntries(entries: readonly Entry[], format: FileFormat): Promise<string> {
-  return format === 'json' ? encodeJson(entries) : writeDotenv(entries)
-}
-
-/** The text that bytes are, or `undefined`. */
-export function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return undefined
-  }
-}
-
-/** An object of names and payloads, or a list as `export` and `list --json` write it. */
-function decodeJson(text: string): Entry[] {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw usage('import: expected JSON, got something else', 'is it dotenv? Say --format dotenv')
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw notEntries()
-  const list = (value as { readonly data?: unknown }).data
-  const entries = Array.isArray(list)
-    ? list.map(decodeEntry)
-    : Object.entries(value).map(([name, payload]) => entryOf(name, payload))
-  const names = new Set<string>()
-  for (const { name } of entries) {
-    if (names.has(name)) throw usage(`import: expected each name once, got '${name}' twice`)
-    names.add(name)
-  }
-  return entries
-}
-
-function decodeEntry(value: unknown): Entry {
-  const { name, payload, payload_base64, expires_at = null } = (value ?? {}) as Record<string, unknown>
-  if (expires_at !== null && typeof expires_at !== 'number') throw notEntries()
-  if (payload_base64 === undefined) return { ...entryOf(name, payload), expires_at }
-  if (typeof payload_base64 !== 'string' || payload !== undefined) throw notEntries()
-  const bytes = Buffer.from(payload_base64, 'base64')
-  if (bytes.toString('base64') !== payload_base64) throw notEntries()
-  return { ...entryOf(name, ''), payload: Uint8Array.from(bytes), expires_at }
-}
-
-function entryOf(name: unknown, payload: unknown): Entry {
-  if (typeof name !== 'string' || typeof payload !== 'string') throw notEntries()
-  return { name, payload, expires_at: null }
-}
-
-function notEntries(): Error {
-  return usage(
-    'import: expected {"NAME": "payload", …}, or {"data": [{"name", "payload" or "payload_base64", "expires_at"}]}, got something else',
-  )
-}
-
-function encodeJson(entries: readonly Entry[]): string {
-  const data = entries.map(({ name, payload, expires_at }) => ({ name, ...payloadField(payload), expires_at }))
-  return `${jsonText({ object: 'list', data }, 2)}\n`
+/** @param index - From 0: how many are before it. */
+export function encodeJsonEntry({ name, payload, expires_at }: Entry, place: Place | undefined, index: number): string {
+  const where = place && { scope: place.scope, account: place.account ?? null, livemode: place.livemode }
+  const value = { name, ...payloadField(payload), expires_at, ...where }
+  return `${index === 0 ? '' : ','}\n${jsonText(value, 2).replaceAll(/^/gm, '    ')}`
 }
 
 /** Bytes have no place in JSON but as base64. */
@@ -90,36 +44,22 @@ export function payloadField(payload: string | Uint8Array): { payload: string } 
   return { payload_base64: Buffer.from(payload).toString('base64') }
 }
 
-/** @throws {Failure} For a line that is no assignment: a secret in it would be lost unnoticed. */
-async function readDotenv(text: string): Promise<Entry[]> {
-  const { decodeDotenv } = await import('app-secret-store/migrate')
-  try {
-    return decodeDotenv(text).map((entry) => ({ ...entry, expires_at: null }))
-  } catch (error) {
-    throw usage(
-      (error as TypeError).message.replace(/^dotenv/, 'import'),
-      'a name has letters, digits, `_`, `.` and `-`; --format json takes every name',
-    )
-  }
-}
+/** What would be wrong with an entry in dotenv: a shell would run code of it, or read something else than dotenv. */
+export type DotenvEncoder = (entry: Entry) => { readonly line: string } | { readonly problem: Problem }
 
-/** @throws {Failure} For what dotenv and a shell would not read as the same, and for a name that runs code in a shell. */
-async function writeDotenv(entries: readonly Entry[]): Promise<string> {
+export async function dotenvEncoder(): Promise<DotenvEncoder> {
   const { encodeDotenv } = await import('app-secret-store/migrate')
-  const lines = entries.map((entry) => {
-    const loader = loaderOf(entry.name)
-    if (loader !== undefined) {
-      throw refused(
-        `export: '${printable(entry.name)}' decides what code runs (${loader}) where a shell reads the file`,
-        'use --format json',
-      )
-    }
+  return (entry) => {
+    const { name } = entry
+    const loader = loaderOf(name)
+    const problem = (why: string) => ({
+      problem: { name, message: `'${name}' ${why}`, hint: 'use --format json' },
+    })
+    if (loader !== undefined) return problem(`decides what code runs (${loader}) where a shell reads the file`)
     try {
-      return encodeDotenv([entry])
+      return { line: encodeDotenv([entry]) }
     } catch {
-      const why = 'cannot be written as dotenv, because of its name or its payload'
-      throw refused(`export: '${printable(entry.name)}' ${why}`, 'use --format json')
+      return problem('cannot be written as dotenv, because of its name or its payload')
     }
-  })
-  return lines.join('')
+  }
 }

@@ -1,5 +1,7 @@
-import { refused, usage } from './failure'
+import { environmentBytes, type SystemLimits, stringBytes } from './environment-size'
+import { type Failure, refused, usage } from './failure'
 import { loaderOf } from './loader-names'
+import { Problems } from './problems'
 
 /**
  * The environment variable a secret becomes: capital letters, with `_` for what is no letter of A to Z and no digit, and
@@ -24,57 +26,148 @@ export interface EnvironmentOptions {
   readonly allowLoaders: boolean
   /** Names that differ in small and capital letters are one, as on Windows. */
   readonly ignoreCase: boolean
+  /** What the system passes on. */
+  readonly limits: SystemLimits
+  /** The words of the command, which count, too. */
+  readonly command: readonly string[]
 }
 
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** What opens the store is not the command's. */
+const OWN = ['SECRET_STORE_PASSPHRASE', 'SECRET_STORE_NEW_PASSPHRASE']
+const CHOOSE = 'choose with --only or --except'
+
 /**
- * The environment of the command of `run`.
- *
- * @throws {Failure} If two secrets are one variable; if, unless `override`, one is in the environment already; and if,
- * unless `allowLoaders`, a program would take code from one.
+ * The environment of the command of `run`. Names come first, then payloads: what is too large by its names alone has no
+ * payload decrypted.
  */
-export function environmentOf(
-  secrets: readonly { readonly name: string; readonly payload: string }[],
-  inherited: Readonly<Record<string, string | undefined>>,
-  { prefix, override, allowLoaders, ignoreCase }: EnvironmentOptions,
-): Record<string, string | undefined> {
-  if (!isPrefix(prefix)) throw usage('--prefix: expected letters of A to Z, digits and `_`, got something else')
-  const environment = { ...inherited }
-  const same = (one: string, other: string): boolean =>
-    ignoreCase ? one.toUpperCase() === other.toUpperCase() : one === other
-  const remove = (variable: string): void => {
-    for (const there of Object.keys(environment)) if (same(there, variable)) delete environment[there]
+export class CommandEnvironment {
+  readonly #options: EnvironmentOptions
+  /** By the name as the system compares it. */
+  readonly #inherited = new Map<string, readonly [variable: string, value: string]>()
+  readonly #made = new Map<string, { readonly name: string; readonly variable: string; value?: string }>()
+  readonly #problems = new Problems()
+  #largest: { readonly name: string; readonly bytes: number }[] = []
+  #bytes: number
+
+  constructor(inherited: Variables, options: EnvironmentOptions) {
+    if (!isPrefix(options.prefix))
+      throw usage('--prefix: expected letters of A to Z, digits and `_`, got something else')
+    this.#options = options
+    for (const [variable, value] of Object.entries(inherited)) {
+      if (value !== undefined) this.#inherited.set(this.#same(variable), [variable, value])
+    }
+    for (const own of OWN) this.#inherited.delete(this.#same(own))
+    const strings = [...options.command, ...Array.from(this.#inherited.values(), (entry) => entry.join('='))]
+    this.#bytes = strings.reduce((sum, text) => sum + environmentBytes(text), 0)
   }
-  // What opens the store is not the child's.
-  for (const own of ['SECRET_STORE_PASSPHRASE', 'SECRET_STORE_NEW_PASSPHRASE']) remove(own)
-  const taken = Object.keys(inherited).filter((variable) => inherited[variable] !== undefined)
-  const from = new Map<string, string>()
-  for (const { name, payload } of secrets) {
+
+  /** A secret that is to be a variable. @throws {Failure} If the names alone are too much for the system. */
+  addName(name: string): void {
+    const { prefix, override, allowLoaders } = this.#options
     const variable = variableName(name, prefix)
-    const other = from.get(variable)
-    if (other !== undefined) {
-      throw refused(
-        `'${other}' and '${name}' would both be ${variable}`,
-        'choose with --only, or name one of them otherwise',
-      )
-    }
+    const same = this.#same(variable)
+    const other = this.#made.get(same)
     const loader = allowLoaders ? undefined : loaderOf(variable)
+    if (other !== undefined) {
+      const message = `'${other.name}' and '${name}' would both be ${variable}`
+      this.#problems.add({ name, message, hint: `${CHOOSE}, or name one of them otherwise` })
+      return
+    }
     if (loader !== undefined) {
-      throw refused(
-        `'${name}' would be ${variable}, which decides what code runs (${loader})`,
-        'leave it out with --only, or use --prefix; to pass it all the same, name it with --only and say --allow-loader-names',
-      )
+      this.#problems.add({
+        name,
+        message: `'${name}' would be ${variable}, which decides what code runs (${loader})`,
+        hint: 'leave it out with --except, or use --prefix; to pass it all the same, name it with --only and say --allow-loader-names',
+      })
+    } else if (!override && this.#inherited.has(same)) {
+      this.#problems.add({
+        name,
+        message: `${variable} is in the environment already, and '${name}' would replace it`,
+        hint: 'allow that with --override, or use --prefix',
+      })
     }
-    if (!override && taken.some((there) => same(there, variable))) {
-      throw refused(
-        `${variable} is in the environment already, and '${name}' would replace it`,
-        'allow that with --override, or use --prefix',
-      )
-    }
-    if (payload.includes('\0'))
-      throw refused(`'${name}' cannot be an environment variable: it holds a NUL`, 'leave it out with --only')
-    from.set(variable, name)
-    remove(variable)
-    environment[variable] = payload
+    this.#made.set(same, { name, variable })
+    // No payload is empty.
+    this.#count(name, variable, 'x')
   }
-  return environment
+
+  /** The secrets whose payloads are wanted. */
+  names(): string[] {
+    return Array.from(this.#made.values(), ({ name }) => name)
+  }
+
+  /** The payload of one of them. @throws {Failure} If all of them are too much for the system. */
+  addPayload(name: string, payload: string | Uint8Array): void {
+    const entry = this.#made.get(this.#same(variableName(name, this.#options.prefix)))
+    if (entry?.name !== name) return
+    const why =
+      typeof payload !== 'string' ? 'it is no UTF-8 text' : payload.includes('\0') ? 'it holds a NUL' : undefined
+    if (why !== undefined || typeof payload !== 'string') {
+      const hint = 'leave it out with --except or --skip-binary'
+      this.#problems.add({ name, message: `'${name}' cannot be an environment variable: ${why}`, hint })
+      return
+    }
+    const most = this.#options.limits.stringBytes
+    const bytes = stringBytes(`${entry.variable}=${payload}`)
+    if (bytes > most) {
+      const message = `'${name}' is too large for a variable: ${grouped(bytes)} bytes, and this system passes on ${grouped(most)}`
+      this.#problems.add({
+        name,
+        message,
+        hint: 'leave it out with --except, and have the command read it with `secret-store get`',
+      })
+      return
+    }
+    entry.value = payload
+    this.#bytes -= environmentBytes(`${entry.variable}=x`)
+    this.#count(name, entry.variable, payload)
+  }
+
+  /** Leaves a secret out whose name was added. */
+  leaveOut(name: string): void {
+    this.#made.delete(this.#same(variableName(name, this.#options.prefix)))
+  }
+
+  /** @throws {Failure} With everything that is in the way. */
+  finish(): Record<string, string> {
+    this.#problems.check((count) => `${count} secrets cannot be variables of the command, which was not run`)
+    const made = [...this.#made].flatMap(([same, { variable, value }]) =>
+      value === undefined ? [] : [{ same, variable, value }],
+    )
+    const replaced = new Set(made.map(({ same }) => same))
+    return Object.fromEntries([
+      ...[...this.#inherited].flatMap(([same, entry]) => (replaced.has(same) ? [] : [entry])),
+      ...made.map(({ variable, value }) => [variable, value]),
+    ])
+  }
+
+  #same(variable: string): string {
+    return this.#options.ignoreCase ? variable.toUpperCase() : variable
+  }
+
+  #count(name: string, variable: string, value: string): void {
+    const bytes = environmentBytes(`${variable}=${value}`)
+    this.#bytes += bytes
+    const { totalBytes } = this.#options.limits
+    const others = this.#largest.filter((large) => large.name !== name)
+    this.#largest = [...others, { name, bytes }].sort((one, other) => other.bytes - one.bytes).slice(0, MOST_BLAMED)
+    if (this.#bytes > totalBytes) throw this.#tooLarge(totalBytes)
+  }
+
+  #tooLarge(most: number): Failure {
+    const blamed = this.#largest.map(({ name, bytes }) => `'${name}' (${grouped(bytes)} bytes)`)
+    return refused(
+      `the secrets are too much for one environment: this system passes on ${grouped(most)} bytes, and ${grouped(this.#made.size)} of them take more; the largest are ${blamed.join(', ')}`,
+      CHOOSE,
+    )
+  }
+}
+
+const MOST_BLAMED = 3
+
+/** `2,088,960`. */
+function grouped(number: number): string {
+  return String(Math.floor(number)).replace(/\B(?=(?:\d{3})+$)/g, ',')
 }

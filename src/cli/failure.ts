@@ -3,17 +3,32 @@ import type { SecretStoreErrorCode } from 'app-secret-store'
 /** What the exit code says (docs/cli.md). */
 export const EXIT = { done: 0, refused: 1, usage: 2, wrongKey: 3, locked: 4, damaged: 5 } as const
 
+/** Several causes of one failure, as far as they are listed. */
+export interface ListedProblems {
+  readonly listed: readonly { readonly message: string; readonly name?: string; readonly line?: number }[]
+  /** How many more there are. */
+  readonly unlisted: number
+}
+
+interface FailureDetails {
+  readonly hint?: string
+  readonly code?: string
+  readonly problems?: ListedProblems
+}
+
 /** An end that is no success: what happened and why, what to do next, and what the shell is told. */
 export class Failure extends Error {
   readonly exitCode: number
   readonly hint: string | undefined
   readonly code: string | undefined
+  readonly problems: ListedProblems | undefined
 
-  constructor(exitCode: number, message: string, more: { readonly hint?: string; readonly code?: string } = {}) {
+  constructor(exitCode: number, message: string, more: FailureDetails = {}) {
     super(message)
     this.exitCode = exitCode
     this.hint = more.hint
     this.code = more.code
+    this.problems = more.problems
   }
 }
 
@@ -23,6 +38,19 @@ export function refused(message: string, hint?: string): Failure {
 
 export function usage(message: string, hint?: string): Failure {
   return new Failure(EXIT.usage, message, hint === undefined ? {} : { hint })
+}
+
+/**
+ * A secret that is not there, in every command that looks for one. Its code tells a program so, wherever an error of the
+ * store would have one.
+ *
+ * @param place - Where it was looked for, as `Session.place` says it.
+ */
+export function noSecret({ place }: { readonly place: string }, name: string): Failure {
+  return new Failure(EXIT.refused, `there is no secret '${name}' in ${place}`, {
+    code: 'ERR_NO_SECRET',
+    hint: '`secret-store list --all` shows the names; --user, --account and --live say where to look',
+  })
 }
 
 /** Ctrl-C, or another signal that ends the program. */
@@ -76,6 +104,20 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ],
   ERR_READ_ONLY: [EXIT.refused, 'leave --read-only out'],
   ERR_IO: [EXIT.refused, 'look at the disk: space, permissions, open files; a read-only one is read with --read-only'],
+}
+
+const OF_BACKUPS: Readonly<Partial<Record<SecretStoreErrorCode, string>>> = {
+  ERR_CORRUPT: 'restore another copy of the backup, or an older one; the store that it was made of is as it was',
+  ERR_WRONG_KEY: 'try another key: one that opened the store when the backup was made; nothing was made',
+  ERR_NOT_A_STORE: 'check the path: `secret-store backup` writes backups, `secret-store import` reads other files',
+}
+
+/** What reading a backup fails with, with hints that are about backups. */
+export function ofBackup(error: unknown): unknown {
+  if (error instanceof Interrupted) return error
+  const { message, exitCode, code } = failureOf(error)
+  const hint = OF_BACKUPS[code as SecretStoreErrorCode]
+  return code === undefined || hint === undefined ? error : new Failure(exitCode, message, { code, hint })
 }
 
 /** What is caught, as a failure to show. Messages of the store and of the system hold no secrets. */

@@ -2,20 +2,23 @@ import { openSync } from 'node:fs'
 import { access, constants, readFile } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { ReadStream } from 'node:tty'
-import { type Failure, Interrupted, refused } from './failure'
+import { type Become, become } from './become'
+import { type Failure, refused } from './failure'
+import { type GivenBytes, givenBytes } from './raw-bytes'
+import { processSignals, type Signals } from './signals'
 
 /** The world of one run of the program; a test brings another. */
-export interface Io {
+export interface Io extends Signals {
   readonly stdin: Terminal
-  readonly stdout: Writable & { readonly isTTY?: boolean }
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The same and the arguments in bytes, as far as the system tells. */
+  readonly given?: GivenBytes
+  /** Absent where a command is always a child. */
+  readonly become?: Become
   /** The clock, in milliseconds since the Unix epoch. */
   now(): number
-  /** Aborted with an `Interrupted` by Ctrl-C and its like. */
-  readonly signal: AbortSignal
-  /** From now on signals are somebody else's affair, such as a child's. @returns Gives them back. */
-  takeSignals(listener: (signal: NodeJS.Signals) => void): () => void
   /** A terminal to ask somebody at, even where stdin is a pipe; `undefined` if there is nobody. */
   terminal(): Terminal | undefined
 }
@@ -23,32 +26,23 @@ export interface Io {
 /** Where somebody types. */
 export type Terminal = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown }
 
-const SIGNALS: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
-
 export function processIo(): Io {
-  const abort = new AbortController()
-  let taken: ((signal: NodeJS.Signals) => void) | undefined
-  for (const [name, exitCode] of Object.entries(SIGNALS)) {
-    process.on(name as NodeJS.Signals, (signal) => {
-      if (taken !== undefined) return taken(signal)
-      // Who insists is let go: what was acknowledged is on disk.
-      if (abort.signal.aborted) process.exit(exitCode)
-      abort.abort(new Interrupted(exitCode))
-    })
-  }
   return {
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    env: process.env,
-    now: () => Date.now(),
-    signal: abort.signal,
-    takeSignals(listener) {
-      taken = listener
-      return () => {
-        taken = undefined
-      }
+    ...processSignals(),
+    // Node makes each when it is first asked for, which takes a while.
+    get stdin() {
+      return process.stdin
     },
+    get stdout() {
+      return process.stdout
+    },
+    get stderr() {
+      return process.stderr
+    },
+    env: process.env,
+    given: givenBytes(process.argv.slice(2)),
+    become,
+    now: () => Date.now(),
     terminal() {
       if (!process.stderr.isTTY) return undefined
       if (process.stdin.isTTY) return process.stdin

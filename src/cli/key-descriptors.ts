@@ -1,11 +1,16 @@
 import { type BigIntStats, closeSync, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import type { KeyFlags } from './keys'
+
+/** What opened the store, as far as it came through a descriptor or a file. */
+interface KeySource {
+  readonly passphraseFd?: number
+  readonly keyFile?: string
+}
 
 /**
  * What a child gets as its stdin, stdout and stderr: ours, and nothing in the place of one over the file or pipe that the
  * key came from. A child could go back to the start of such a file and read the key.
  */
-export function childStdio({ passphraseFd, keyFile }: KeyFlags): ('inherit' | 'ignore')[] {
+export function childStdio({ passphraseFd, keyFile }: KeySource): ('inherit' | 'ignore')[] {
   const sources = [
     ...(passphraseFd === undefined ? [] : [seen(() => fstatSync(passphraseFd, { bigint: true }))]),
     ...(keyFile === undefined ? [] : [seen(() => statSync(keyFile, { bigint: true }))]),
@@ -25,12 +30,18 @@ export function closeInheritable(): void {
   for (const fd of readdirSync('/proc/self/fd').map(Number)) {
     if (fd <= 2) continue
     try {
-      const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]
-      if (flags !== undefined && (Number.parseInt(flags, 8) & CLOSED_BY_EXEC) === 0) closeSync(fd)
+      const flags = descriptorFlags(fd)
+      if (flags !== undefined && (flags & CLOSED_BY_EXEC) === 0) closeSync(fd)
     } catch {
       // The one that the directory was read with is closed by now.
     }
   }
+}
+
+/** The flags that a descriptor was opened with, on Linux. @throws If there is none. */
+export function descriptorFlags(fd: number): number | undefined {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]
+  return flags === undefined ? undefined : Number.parseInt(flags, 8)
 }
 
 /** `O_CLOEXEC` of Linux, on every processor that Node runs on. */

@@ -9,8 +9,9 @@ interface Question {
 
 type Answer = { readonly value: number[] | null } | { readonly message: string }
 
-/** Asks one question. Without its parent it ends, also when it waits at a prompt. */
+/** Asks one question. Without its parent it ends, also when it waits at a prompt. SIGUSR1 opens no debugger in it. */
 const PROGRAM = `
+process.on('SIGUSR1', () => {})
 const { AsyncEntry } = require(process.argv[1])
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 process.once('message', async ({ method, entry, given }) => {

@@ -35,6 +35,31 @@ export async function keyringKey(
   })
 }
 
+/**
+ * The key in the system keyring that a slot of the store names. The slot is not vouched for before a key has opened it:
+ * what comes of another entry opens nothing.
+ */
+export function slotKeyring(io: Io): KeyProvider {
+  let opened: KeyProvider | undefined
+  return {
+    kind: 'os-keyring',
+    get label() {
+      return opened?.label ?? 'system keyring'
+    },
+    async wrap(rootKey, context) {
+      return (opened ?? (await keyringKey(io, undefined, {}))).wrap(rootKey, context)
+    },
+    async unwrap(params, context) {
+      const { service, account } = params
+      if (typeof service !== 'string' || typeof account !== 'string') return null
+      const key = await keyringKey(io, { service, account }, {})
+      const rootKey = await key.unwrap(params, context)
+      if (rootKey !== null) opened = key
+      return rootKey
+    },
+  }
+}
+
 /** The library beside this program, and from no folder above. */
 function installed(): { readonly path: string; readonly library: SystemKeyringLibrary } | undefined {
   try {

@@ -1,22 +1,14 @@
-import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  type Stats,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
-import type { KeyProvider } from 'app-secret-store'
-import { textOf } from './entries'
-import { refused, usage } from './failure'
+import type { KeyProvider, StoredSlot } from 'app-secret-store'
+import { readAll } from './descriptors'
+import { EXIT, Failure, usage } from './failure'
 import type { Io } from './io'
-import { type KeyringEntryName, keyringKey } from './keyring'
+import { readKeyFile } from './key-file'
+import { type KeyringEntryName, keyringKey, slotKeyring } from './keyring'
 import type { Output } from './output'
-import { askHidden, askNewPassphrase } from './prompts'
+import { pathOf } from './paths'
+import { askHidden } from './prompts'
+import { variableOf } from './raw-bytes'
+import { isUtf16, passphraseText, textOf, utf16 } from './text'
 
 /** Where a key comes from. */
 export interface KeyFlags {
@@ -24,6 +16,8 @@ export interface KeyFlags {
   readonly passphraseFd?: number
   /** A file with 32 bytes, as they are, in hexadecimal or in base64. */
   readonly keyFile?: string
+  /** Whether that file is named by `SECRET_STORE_KEY_FILE`. */
+  readonly isKeyFileOfVariable?: boolean
   /** A file to make, with a new key. */
   readonly generateKeyFile?: string
   /** Whether to ask for a recovery code. */
@@ -36,65 +30,137 @@ export interface KeyFlags {
   readonly newKeyring?: boolean
 }
 
-export interface NewKeyOptions {
-  readonly label?: string
-  readonly kdf?: 'scrypt' | 'argon2id'
+/** A key to open a store with. */
+export interface OpeningKey {
+  readonly key: KeyProvider
+  /** The key that versions before 0.10 made of the same text, where that was another. */
+  readonly former?: KeyProvider
+  /** What somebody typed, and can type again. */
+  readonly typed?: 'passphrase' | 'recovery code'
+  /** Where a passphrase is from that nobody typed now, for messages. */
+  readonly from?: string
+  /** What to say if it opens nothing, where more is known than the store says. */
+  readonly wrong?: Failure
 }
 
-const NO_KEY = 'no key was given, and there is no terminal to ask for one at'
-const OPEN_HINT = 'use --passphrase-fd, --key-file, --keyring or SECRET_STORE_PASSPHRASE'
-/** Where a new key comes from, if nobody types it. */
-export interface NewKeySource {
-  /** The environment variable of a passphrase. */
-  readonly variable: string
-  /** For messages: the options. */
-  readonly options: string
+export const NO_KEY = 'no key was given, and there is no terminal to ask for one at'
+const OPEN_HINT = 'use --passphrase-fd, --key-file, --keyring, SECRET_STORE_KEY_FILE or SECRET_STORE_PASSPHRASE'
+export const PASSPHRASE_VARIABLE = 'SECRET_STORE_PASSPHRASE'
+const KEY_FILE_VARIABLE = 'SECRET_STORE_KEY_FILE'
+
+/** The options, with the key file of the environment where no option says where the key is. */
+export function withKeyFile<T extends KeyFlags>(io: Io, flags: T): T {
+  if (openingSources(flags).length > 0) return flags
+  const keyFile = variableOf(io, KEY_FILE_VARIABLE)
+  if (keyFile === undefined) return flags
+  return { ...flags, keyFile: pathOf(io, keyFile, KEY_FILE_VARIABLE), isKeyFileOfVariable: true }
 }
 
-export const FIRST_KEY: NewKeySource = {
-  variable: 'SECRET_STORE_PASSPHRASE',
-  options: '--passphrase-fd, --key-file, --keyring, --generate-key-file',
-}
-export const ANOTHER_KEY: NewKeySource = {
-  variable: 'SECRET_STORE_NEW_PASSPHRASE',
-  options: '--new-passphrase-fd, --new-key-file, --new-keyring, --generate-key-file',
-}
-
-/** The key to open a store with: one of the flags, else the environment, else what somebody types. */
-export async function openingKey(io: Io, output: Output, flags: KeyFlags): Promise<KeyProvider> {
-  checkEntry(flags)
-  const { passphraseFd, keyFile, recovery, keyring } = flags
-  const given = [passphraseFd, keyFile, keyring || undefined, recovery || undefined]
-  checkOne(given, '--passphrase-fd, --key-file, --keyring, --recovery')
-  if (keyring) return keyringKey(io, flags.keyringEntry, {})
-  const { passphrase, rawKey, recoveryCode } = await import('app-secret-store')
-  if (keyFile !== undefined) return rawKey(await readKeyFile(keyFile, output))
-  if (passphraseFd !== undefined) return passphrase(readPassphrase(passphraseFd))
-  if (recovery) return recoveryCode(await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT))
-  const inEnvironment = io.env['SECRET_STORE_PASSPHRASE']
-  if (inEnvironment) return passphrase(inEnvironment)
-  return passphrase(await askHidden(io, 'Passphrase', NO_KEY, OPEN_HINT))
-}
-
-/** A key that a store is to be opened with from now on. A passphrase that is typed is typed twice. */
-export async function newKey(
+/**
+ * The key to open a store with: one of the flags, else the environment, else what somebody types. A store without a
+ * passphrase is not asked for one: what it has is in its slots.
+ *
+ * @param slots - Of the store, as far as they are known.
+ */
+export async function openingKey(
   io: Io,
   output: Output,
   flags: KeyFlags,
-  source: NewKeySource,
-  { label, kdf }: NewKeyOptions,
-): Promise<KeyProvider> {
-  checkOne([flags.passphraseFd, flags.keyFile, flags.keyring || undefined, flags.generateKeyFile], source.options)
-  const labelled = label === undefined ? {} : { label }
-  if (flags.keyring) return keyringKey(io, flags.keyringEntry, labelled)
+  slots: () => Promise<readonly StoredSlot[]>,
+): Promise<OpeningKey> {
+  checkEntry(flags)
+  checkOne(openingSources(flags), '--passphrase-fd, --key-file, --keyring, --recovery')
+  checkVariables(io, flags, PASSPHRASE_VARIABLE)
+  const { passphraseFd, keyFile } = flags
+  if (flags.keyring) return { key: await keyringKey(io, flags.keyringEntry, {}) }
   const { passphrase, rawKey } = await import('app-secret-store')
-  if (flags.generateKeyFile !== undefined) return rawKey(makeKeyFile(flags.generateKeyFile), labelled)
-  if (flags.keyFile !== undefined) return rawKey(await readKeyFile(flags.keyFile, output), labelled)
-  const options = { ...labelled, ...(kdf !== undefined && { kdf }) }
-  if (flags.passphraseFd !== undefined) return passphrase(readPassphrase(flags.passphraseFd), options)
-  const given = io.env[source.variable]
-  if (given) return passphrase(given, options)
-  return passphrase(await askNewPassphrase(io, NO_KEY, `use ${source.options} or ${source.variable}`), options)
+  if (keyFile !== undefined) return { key: rawKey(await readKeyFile(keyFile, output)) }
+  if (passphraseFd !== undefined) return descriptorKey(passphraseFd)
+  if (flags.recovery) return typedRecoveryCode(io)
+  const given = variableOf(io, PASSPHRASE_VARIABLE)
+  if (given !== undefined) {
+    const key = passphrase(notEmpty(passphraseText(given), PASSPHRASE_VARIABLE))
+    const from = PASSPHRASE_VARIABLE
+    return passphraseText(given) === given ? { key, from } : { key, from, former: passphrase(given) }
+  }
+  const kinds = new Set((await slots()).map(({ kind }) => kind))
+  if (kinds.size === 0 || kinds.has('passphrase')) return typedPassphrase(io)
+  if (kinds.has('os-keyring')) return { key: slotKeyring(io) }
+  if (kinds.has('recovery-code') && !kinds.has('raw-key')) return typedRecoveryCode(io)
+  const how = kinds.has('recovery-code') ? 'use --key-file, SECRET_STORE_KEY_FILE or --recovery' : KEY_FILE_HINT
+  throw usage(`no key was given, and this store has no passphrase: it is opened by ${[...kinds].join(', ')}`, how)
+}
+
+const KEY_FILE_HINT = 'use --key-file or SECRET_STORE_KEY_FILE'
+
+async function typedPassphrase(io: Io): Promise<OpeningKey> {
+  const { passphrase } = await import('app-secret-store')
+  const typed = await askHidden(io, 'Passphrase', NO_KEY, OPEN_HINT)
+  return { key: passphrase(notEmpty(passphraseText(typed), 'Passphrase')), typed: 'passphrase' }
+}
+
+/** A code with a typo is a wrong one, too. */
+async function typedRecoveryCode(io: Io): Promise<OpeningKey> {
+  const { recoveryCode } = await import('app-secret-store')
+  for (let tries = 1; ; tries++) {
+    const typed = await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT)
+    try {
+      return { key: recoveryCode(typed), typed: 'recovery code' }
+    } catch (error) {
+      if (tries === MOST_TRIES) throw error
+      io.stderr.write(`${(error as Error).message}\n`)
+    }
+  }
+}
+
+/** How often somebody is asked. */
+export const MOST_TRIES = 3
+
+/**
+ * A passphrase that is not UTF-8 cannot be typed, so no new one is. A store of the library may have one all the same: its
+ * bytes are tried, and what they are is said if they open nothing.
+ */
+async function descriptorKey(fd: number): Promise<OpeningKey> {
+  const { passphrase } = await import('app-secret-store')
+  const label = `--passphrase-fd ${fd}`
+  const read = readAll(fd, label)
+  const bytes = withoutLineEnd(read)
+  if (bytes.length === 0) throw usage(`passphrase: expected it on file descriptor ${fd}, got nothing`)
+  const text = textOf(bytes)
+  if (isUtf16(read)) return { key: passphrase(text ?? bytes), wrong: utf16(label) }
+  if (text === undefined) {
+    const hint = 'save it as UTF-8: what is typed at a prompt is UTF-8, too'
+    const wrong = new Failure(EXIT.wrongKey, `${label}: expected UTF-8, got other bytes, which open nothing`, {
+      hint,
+      code: WRONG,
+    })
+    return { key: passphrase(bytes), wrong }
+  }
+  const key = passphrase(notEmpty(passphraseText(text), label))
+  return { key, from: label, ...(passphraseText(text) !== text && { former: passphrase(text) }) }
+}
+
+export const WRONG = 'ERR_WRONG_KEY'
+
+/** Without the line end that a shell's `echo` puts after it. */
+function withoutLineEnd(bytes: Uint8Array): Uint8Array {
+  if (bytes.at(-1) !== 0x0a) return bytes
+  return bytes.subarray(0, bytes.at(-2) === 0x0d ? -2 : -1)
+}
+
+/** The passphrase of a new key on a descriptor. @throws {Failure} If it is not UTF-8. */
+export function newPassphrase(fd: number, option: string): string {
+  const label = `${option} ${fd}`
+  const bytes = readAll(fd, label)
+  if (isUtf16(bytes)) throw utf16(label)
+  const text = textOf(bytes)
+  if (text === undefined) throw usage(`${label}: expected UTF-8, got other bytes`, 'nobody could type it at a prompt')
+  return notEmpty(passphraseText(text), label)
+}
+
+export function notEmpty(passphrase: string, label: string): string {
+  if (passphrase === '') throw usage(`${label}: expected a passphrase, got nothing`)
+  return passphrase
 }
 
 /** A name of an entry that nobody asks for is a mistake. */
@@ -103,140 +169,17 @@ export function checkEntry({ keyring, newKeyring, keyringEntry }: KeyFlags): voi
   throw usage('--keyring-entry: expected it with --keyring or --new-keyring, got it alone')
 }
 
-function checkOne(flags: readonly unknown[], options: string): void {
-  if (flags.filter((flag) => flag !== undefined).length > 1) throw usage(`key: expected one of ${options}, got several`)
+export function checkOne(given: readonly unknown[], options: string): void {
+  if (given.length > 1) throw usage(`key: expected one of ${options}, got several`)
 }
 
-const MOST_BYTES = 64 * 1024
-
-/** Without the line end that a shell's `echo` puts after it. */
-function readPassphrase(fd: number): string | Uint8Array {
-  const bytes = readAll(fd, `--passphrase-fd ${fd}`)
-  let end = bytes.length
-  if (bytes[end - 1] === 0x0a) end--
-  if (end < bytes.length && bytes[end - 1] === 0x0d) end--
-  if (end === 0) throw usage(`passphrase: expected it on file descriptor ${fd}, got nothing`)
-  // Text is normalised, like one that is typed.
-  return textOf(bytes.subarray(0, end)) ?? bytes.subarray(0, end)
-}
-
-/** What the program was started with: whoever opened it has chosen it. A process substitution is one, too. */
-const DESCRIPTOR = /^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/
-const OTHERS = 0o077
-const OTHERS_WRITE = 0o022
-
-/**
- * A key that others may read is no secret, and a key that others may write is theirs. The rule is OpenSSH's for private
- * keys: our own file is for us alone. Who reads a file of root is for root to say, as with the secrets of a container.
- */
-function checkPrivate(path: string, found: Stats): void {
-  const own = process.getuid?.()
-  if (own === undefined) return
-  const mode = (found.mode & 0o777).toString(8).padStart(4, '0')
-  if (found.uid !== own && found.uid !== 0) {
-    throw refused(
-      `key file ${path}: expected it to belong to you or to root, got another user's`,
-      'copy it to a file of your own with mode 600, or use --key-file /dev/stdin <FILE if you trust its owner',
-    )
-  }
-  if (!found.isFile()) return
-  if (found.uid === own && (found.mode & OTHERS) !== 0) {
-    throw refused(
-      `key file ${path}: expected it to be for you alone, got mode ${mode}`,
-      '`chmod 600` it; if others may have read it, replace the key with `secret-store keys replace`',
-    )
-  }
-  if ((found.mode & OTHERS_WRITE) !== 0) {
-    throw refused(`key file ${path}: expected root alone to write to it, got mode ${mode}`, '`chmod go-w` it, as root')
+/** Two variables that name a key each: neither is more than the other. */
+export function checkVariables(io: Io, { isKeyFileOfVariable }: KeyFlags, variable: string): void {
+  if (isKeyFileOfVariable && io.env[variable]) {
+    throw usage(`key: expected one of ${KEY_FILE_VARIABLE}, ${variable}, got both`, 'unset one, or use an option')
   }
 }
 
-async function readKeyFile(path: string, output: Output): Promise<Uint8Array> {
-  const fd = open(path, 'key file', constants.O_RDONLY)
-  try {
-    const found = fstatSync(fd)
-    if (!DESCRIPTOR.test(path)) checkPrivate(path, found)
-    else if (process.getuid !== undefined && found.isFile() && (found.mode & OTHERS) !== 0) {
-      await output.note(`warning: others on this machine may read ${path}; \`chmod 600\` it`)
-    }
-    const key = decodeKey(Buffer.from(readAll(fd, `key file ${path}`)))
-    if (key === undefined) {
-      throw usage(
-        `key file ${path}: expected 32 bytes, or 32 bytes in hexadecimal or base64, got something else`,
-        'make one with --generate-key-file, or `openssl rand -base64 32`',
-      )
-    }
-    return key
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function decodeKey(bytes: Buffer): Uint8Array | undefined {
-  if (bytes.length === 32) return bytes
-  const text = bytes.toString('latin1').trim()
-  if (/^[\da-f]{64}$/i.test(text)) return Buffer.from(text, 'hex')
-  if (/^[\w+/-]{43}=?$/.test(text)) return Buffer.from(text, 'base64')
-  return undefined
-}
-
-/** 32 random bytes in base64, in a file that was not there, for its owner alone. */
-function makeKeyFile(path: string): Uint8Array {
-  const fd = open(path, 'key file', constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
-  try {
-    checkKeepsModes(path, fstatSync(fd))
-    const key = randomBytes(32)
-    writeSync(fd, `${key.toString('base64')}\n`)
-    fsyncSync(fd)
-    return key
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** Before the key is in it: a file system without modes would show it to others, and have it refused ever after. */
-function checkKeepsModes(path: string, { mode }: Stats): void {
-  if (process.getuid === undefined || (mode & OTHERS) === 0) return
-  unlinkSync(path)
-  throw refused(`key file ${path}: expected a file system that keeps modes, got one without`, 'choose another place')
-}
-
-function open(path: string, label: string, flags: number): number {
-  try {
-    return openSync(path, flags, 0o600)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST')
-      throw refused(`${label} ${path}: there is one already`, 'use it with --key-file, or name another')
-    throw refused(`${label} ${path}: ${code === 'ENOENT' ? 'there is no such file' : code}`)
-  }
-}
-
-function readAll(fd: number, label: string): Uint8Array {
-  const buffer = Buffer.alloc(MOST_BYTES + 1)
-  let length = 0
-  try {
-    for (;;) {
-      const read = readSome(fd, buffer, length)
-      if (read === 0) break
-      length += read
-      if (length > MOST_BYTES) throw usage(`${label}: expected at most ${MOST_BYTES} bytes, got more`)
-    }
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw code === undefined ? error : refused(`${label}: it cannot be read (${code})`)
-  }
-  return Uint8Array.prototype.slice.call(buffer, 0, length)
-}
-
-/** A pipe that its writer has not filled yet may say so, and is asked again. */
-function readSome(fd: number, buffer: Buffer, at: number): number {
-  for (;;) {
-    try {
-      return readSync(fd, buffer, at, buffer.length - at, null)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
-    }
-  }
+function openingSources({ passphraseFd, keyFile, keyring, recovery }: KeyFlags): unknown[] {
+  return [passphraseFd, keyFile, keyring || undefined, recovery || undefined].filter((flag) => flag !== undefined)
 }

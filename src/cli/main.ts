@@ -1,9 +1,14 @@
 import { type Command, CommanderError } from 'commander'
 import type { Run } from './commands/define'
+import { insteadOf } from './commands/help'
 import { BrokenPipe, EXIT, Failure, failureOf, Interrupted, usage } from './failure'
+import { columnsOf, within } from './help'
 import type { Io } from './io'
 import { Output } from './output'
+import { expandPaths } from './paths'
 import { buildProgram } from './program'
+import { checkArguments } from './raw-bytes'
+import { checkRunWords } from './run-words'
 import { type GlobalOptions, Session } from './session'
 
 /**
@@ -18,32 +23,37 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     return async (...given) => {
       // Commander passes arguments, the command's own options, the command.
       const command = given.at(-1) as Command
+      const args = expandPaths(io, command, given)
       const session = new Session(io, command.optsWithGlobals<GlobalOptions>())
       try {
-        const working = work(session, ...(given.slice(0, -1) as never))
-        const outcome = await orInterrupted(working, io.signal)
+        const working = work(session, ...(args.slice(0, -1) as never))
+        const outcome = await orInterrupted(working, io.signal, () => session.endsInOrder)
         if (typeof outcome === 'number') exitCode = outcome
       } finally {
         await session.close()
       }
     }
   }
-  const program = buildProgram(run)
-  for (const command of each(program)) {
-    command.exitOverride().configureOutput({
-      writeOut: (text) => void io.stdout.write(text),
-      writeErr: (text) => void io.stderr.write(text),
+  const columns = columnsOf(io.stdout)
+  const program = buildProgram(run, (root) => {
+    root.exitOverride().configureOutput({
+      getOutHelpWidth: () => columns,
+      getErrHelpWidth: () => columns,
+      writeOut: (text) => void io.stdout.write(within(text, columns)),
+      writeErr: (text) => void io.stderr.write(within(text, columns)),
       // As JSON it is written where all errors are.
-      outputError: (text, write) => {
-        if (!isJson(argv)) write(text)
+      outputError: (text) => {
+        if (!isJson(argv)) io.stderr.write(text)
       },
     })
-  }
+  })
   // What a write has failed with is told to who wrote.
   const ignore = (): void => {}
   io.stdout.on('error', ignore)
   io.stderr.on('error', ignore)
   try {
+    checkArguments(argv, io.given)
+    checkRunWords(program, argv)
     await program.parseAsync([...argv], { from: 'user' })
     return exitCode
   } catch (error) {
@@ -56,12 +66,14 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 const USAGE_HINT = '`secret-store --help` shows the commands, `secret-store COMMAND --help` the options'
 
-/** Ctrl-C ends the wait; closing the store then lets a write that was begun finish. */
-async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Ctrl-C ends the wait, unless the work sees to that; closing the store then lets a write that was begun finish. */
+async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal, endsInOrder: () => boolean): Promise<T> {
   if (signal.aborted) throw signal.reason
   let abort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason)
+    abort = () => {
+      if (!endsInOrder()) reject(signal.reason)
+    }
     signal.addEventListener('abort', abort, { once: true })
   })
   try {
@@ -79,8 +91,9 @@ async function explain(error: unknown, io: Io, argv: readonly string[]): Promise
   try {
     if (error instanceof CommanderError) {
       if (error.code === 'commander.help') return EXIT.usage
-      if (output.json) await output.failure(usage(error.message.replace(/^error: /, ''), USAGE_HINT))
-      else await output.note(`hint: ${USAGE_HINT}`)
+      const hint = hintFor(error)
+      if (output.json) await output.failure(usage(error.message.replace(/^error: /, ''), hint))
+      else await output.note(`hint: ${hint}`)
       return EXIT.usage
     }
     if (error instanceof Interrupted) {
@@ -95,13 +108,14 @@ async function explain(error: unknown, io: Io, argv: readonly string[]): Promise
   }
 }
 
+/** @returns What to type instead, where that is known. */
+function hintFor({ code, message }: CommanderError): string {
+  const [, word = ''] = /'(.*)'/.exec(message) ?? []
+  return (code === 'commander.unknownCommand' && insteadOf(word)) || USAGE_HINT
+}
+
 /** Those before `--`: the others are another command's. */
 function isJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   return argv.slice(0, end === -1 ? argv.length : end).includes('--json')
-}
-
-function* each(command: Command): Generator<Command, void> {
-  yield command
-  for (const child of command.commands) yield* each(child)
 }

@@ -5,6 +5,7 @@ import { BrokenPipe, type Failure, refused } from './failure'
 import type { Io } from './io'
 import { jsonText } from './json'
 import { printable } from './printable'
+import type { Cell, TableLayout, TableOptions } from './table'
 
 /** Results on stdout, everything else on stderr. */
 export class Output {
@@ -43,26 +44,48 @@ export class Output {
     if (!this.quiet) await writeAll(this.#io.stderr, `${line}\n`)
   }
 
-  async failure({ message, hint, code, exitCode }: Failure): Promise<void> {
-    const error = { code: code ?? null, message, hint: hint ?? null, exit_code: exitCode }
+  async failure({ message, hint, code, exitCode, problems }: Failure): Promise<void> {
+    const several = problems && { problems: problems.listed, unlisted: problems.unlisted }
+    const error = { code: code ?? null, message, hint: hint ?? null, exit_code: exitCode, ...several }
     if (this.json) return writeAll(this.#io.stderr, `${jsonText({ error }, 2)}\n`)
     const lines = [`${this.#styled('red', 'error:')} ${printable(message)}`]
-    if (hint !== undefined) lines.push(`${this.#styled('cyan', 'hint:')} ${printable(hint)}`)
+    for (const { line, message } of problems?.listed ?? []) {
+      lines.push(`  ${line === undefined ? '' : `line ${line}: `}${printable(message)}`)
+    }
+    if (problems !== undefined && problems.unlisted > 0) lines.push(`  and ${problems.unlisted} more`)
+    for (const line of hint?.split('\n') ?? []) lines.push(`${this.#styled('cyan', 'hint:')} ${printable(line)}`)
     await writeAll(this.#io.stderr, `${lines.join('\n')}\n`)
   }
 
-  /** Rows under headings, on a terminal as wide as they are. */
-  async table(headings: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
-    const { default: Table } = await import('cli-table3')
-    const table = new Table({ head: headings.map((heading) => this.#heading(heading)), chars: BARE, style: PLAIN })
-    table.push(...rows.map((row) => row.map(printable)))
-    return `${table.toString().replaceAll(/ +$/gm, '')}\n`
+  /** Rows under headings, as wide as the terminal allows. */
+  async table(headings: readonly string[], rows: readonly (readonly Cell[])[]): Promise<string> {
+    const { tableOf } = await import('./table')
+    return tableOf(headings, rows, this.#tableOptions())
+  }
+
+  /** The same for rows of which these are the first ones. */
+  async tableLayout(headings: readonly string[], first: readonly (readonly Cell[])[]): Promise<TableLayout> {
+    const { TableLayout } = await import('./table')
+    return new TableLayout(headings, first, this.#tableOptions())
+  }
+
+  #tableOptions(): TableOptions {
+    const { stdout } = this.#io
+    return {
+      columns: (stdout.isTTY && stdout.columns) || 0,
+      styled: (heading) =>
+        isColoured(stdout, this.#io) ? styleText('bold', heading, { validateStream: false }) : heading,
+    }
   }
 
   /** A bar that says how far something long has come; nothing where stderr is no terminal. */
   async progress(label: string): Promise<Bar> {
     const { stderr } = this.#io
-    if (this.quiet || !stderr.isTTY) return { update() {}, stop() {} }
+    if (this.quiet || !stderr.isTTY) return NO_BAR
+    if (isPlain(this.#io)) {
+      await this.log(`${label}: under way`)
+      return NO_BAR
+    }
     const { default: progress } = await import('cli-progress')
     const bar = new progress.SingleBar({
       stream: stderr as NodeJS.WritableStream,
@@ -72,24 +95,33 @@ export class Output {
     })
     const { now } = this.#io
     const start = now()
-    let started = false
+    let state: 'waiting' | 'shown' | 'hidden' | 'ended' = 'waiting'
+    // It hides the cursor and has the terminal not wrap lines.
+    const hide = (): void => {
+      if (state === 'shown') bar.stop()
+      state = 'hidden'
+    }
+    const left = this.#io.useTerminal({
+      leave: hide,
+      resume() {
+        if (state === 'hidden') state = 'waiting'
+      },
+    })
     return {
       update({ done, total }) {
+        if (state === 'hidden' || state === 'ended') return
         const seconds = (now() - start) / 1000
         const rate = seconds > 0 ? Math.round(done / seconds) : 0
-        if (started) bar.setTotal(total)
+        if (state === 'shown') bar.setTotal(total)
         else bar.start(total, done, { rate })
-        started = true
+        state = 'shown'
         bar.update(done, { rate })
       },
       stop() {
-        if (started) bar.stop()
+        left()
+        state = 'ended'
       },
     }
-  }
-
-  #heading(text: string): string {
-    return isColoured(this.#io.stdout, this.#io) ? styleText('bold', text, { validateStream: false }) : text
   }
 
   #styled(style: 'red' | 'cyan', text: string): string {
@@ -102,9 +134,16 @@ export interface Bar {
   stop(): void
 }
 
+const NO_BAR: Bar = { update() {}, stop() {} }
+
+/** Whether lines of text are wanted, and nothing that is drawn over: for dumb terminals and screen readers. */
+function isPlain({ env }: Io): boolean {
+  return env['TERM'] === 'dumb' || Boolean(env['SECRET_STORE_PLAIN'])
+}
+
 /** https://no-color.org: any value but the empty one. */
 function isColoured(stream: { readonly isTTY?: boolean }, io: Io): boolean {
-  return stream.isTTY === true && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb'
+  return stream.isTTY === true && !io.env['NO_COLOR'] && !isPlain(io)
 }
 
 function writeAll(stream: Writable, bytes: string | Uint8Array): Promise<void> {
@@ -116,10 +155,3 @@ function writeAll(stream: Writable, bytes: string | Uint8Array): Promise<void> {
     })
   })
 }
-
-const PLAIN = { head: [], border: [], 'padding-left': 0, 'padding-right': 2, compact: true }
-const BARE = Object.fromEntries(
-  'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid middle'
-    .split(' ')
-    .map((name) => [name, '']),
-)

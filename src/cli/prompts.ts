@@ -1,90 +1,53 @@
-import { setTimeout } from 'node:timers/promises'
-import { type Failure, Interrupted, usage } from './failure'
-import type { Io, Terminal } from './io'
+import { usage } from './failure'
+import { readHiddenLine, SeveralLines } from './hidden-line'
+import type { Io } from './io'
 import { strengthHint } from './strength'
+import { passphraseText, textOf } from './text'
 
 /**
- * Asks for one line that must not be seen.
+ * Asks for one line that must not be seen. The question is one line of text on every terminal, with nothing for a terminal
+ * to obey: a screen reader reads it once, and it needs no width.
  *
  * @throws {Failure} If there is nobody to ask, saying `otherwise`, or if several lines are pasted.
  * @throws {Interrupted} On Ctrl-C and Ctrl-D.
  */
 export async function askHidden(io: Io, message: string, otherwise: string, hint?: string): Promise<string> {
+  for (;;) {
+    const bytes = await readLine(io, message, otherwise, hint)
+    const text = textOf(bytes)
+    if (text) return text
+    const why = text === undefined ? 'That was not UTF-8: set the terminal to UTF-8' : 'Type something'
+    io.stderr.write(`${why}, or Ctrl-C to stop.\n`)
+  }
+}
+
+async function readLine(io: Io, message: string, otherwise: string, hint?: string): Promise<Uint8Array> {
   const input = io.terminal()
   if (input === undefined) throw usage(otherwise, hint)
-  const { isCancel, password } = await import('@clack/prompts')
-  const stop = new AbortController()
-  const watch = (chunk: Uint8Array | string): void => {
-    const typed = chunk.toString()
-    // Enter is a carriage return; text that comes at once with more after it is pasted.
-    if (/\n|\r[^\r\n]/.test(typed)) stop.abort(severalLines(message))
-    else if (typed.includes(CTRL_D)) stop.abort(new Interrupted())
-  }
-  input.on('data', watch)
-  const release = holdRawMode(input)
+  let asked = false
   try {
-    const answer = await password({
-      message,
-      // Not even how long it is.
-      mask: '',
-      input,
-      output: io.stderr,
-      signal: AbortSignal.any([io.signal, stop.signal]),
-      validate: (value) => (value ? undefined : 'Type something, or Ctrl-C to stop.'),
+    return await readHiddenLine(input, io, () => {
+      asked = true
+      io.stderr.write(`${message}: `)
     })
-    if (stop.signal.aborted) {
-      await discardTyped(input)
-      throw stop.signal.reason
-    }
-    if (isCancel(answer)) throw new Interrupted()
-    return answer
+  } catch (error) {
+    if (!(error instanceof SeveralLines)) throw error
+    const why = `${message}: expected one line, got several; nothing was kept`
+    throw usage(why, 'read several lines from a file or a pipe')
   } finally {
-    input.off('data', watch)
-    release()
+    // Enter was not shown either.
+    if (asked) io.stderr.write('\n')
     if (input !== io.stdin) input.destroy()
   }
 }
 
-const CTRL_D = '\u0004'
-
-function severalLines(message: string): Failure {
-  const hint = 'read several lines from a file or a pipe'
-  return usage(`${message}: expected one line, got several; nothing was kept`, hint)
-}
-
-/** Keeps the terminal from echoing until it is released: the rest of a paste arrives after the prompt has ended. */
-function holdRawMode(input: Terminal): () => void {
-  if (input.setRawMode === undefined) return () => {}
-  const setRawMode = input.setRawMode.bind(input)
-  setRawMode(true)
-  input.setRawMode = (raw) => (raw ? setRawMode(true) : input)
-  return () => {
-    input.setRawMode = setRawMode
-    setRawMode(false)
-  }
-}
-
-/** The rest of what is being pasted is nothing for the shell. */
-async function discardTyped(input: Terminal): Promise<void> {
-  // Counted, not timed: a process that was not let run for a while has not looked whether there is more.
-  let quietTicks = 0
-  const postpone = (): void => {
-    quietTicks = 0
-  }
-  input.on('data', postpone).resume()
-  for (; quietTicks < QUIET_TICKS; quietTicks++) await setTimeout(TICK_MS)
-  input.off('data', postpone).pause()
-}
-
-const TICK_MS = 25
-const QUIET_TICKS = 5
-
 /** Asks for a new passphrase, says how strong it is, and asks again until both are the same. */
 export async function askNewPassphrase(io: Io, otherwise: string, hint: string): Promise<string> {
   for (;;) {
-    const first = await askHidden(io, 'New passphrase', otherwise, hint)
+    const first = passphraseText(await askHidden(io, 'New passphrase', otherwise, hint))
+    if (first === '') continue
     io.stderr.write(`${strengthHint(first)}\n`)
-    if ((await askHidden(io, 'The same again', otherwise, hint)) === first) return first
+    if (passphraseText(await askHidden(io, 'The same again', otherwise, hint)) === first) return first
     io.stderr.write('These were not the same. Once more.\n')
   }
 }

@@ -1,10 +1,23 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { lstat, mkdir, readdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import type { KeyProvider, LongOptions, Progress, Scope, SecretStore, SecretView } from 'app-secret-store'
-import { refused } from './failure'
+import type {
+  KeyProvider,
+  LongOptions,
+  OpenOptions,
+  Progress,
+  Scope,
+  SecretStore,
+  SecretView,
+  StoredSlot,
+} from 'app-secret-store'
+import { checkStdin } from './descriptors'
+import { EXIT, Failure, failureOf, refused } from './failure'
 import type { Io } from './io'
-import { type KeyFlags, openingKey } from './keys'
-import { Output } from './output'
+import { type KeyFlags, MOST_TRIES, type OpeningKey, openingKey, WRONG, withKeyFile } from './keys'
+import { type NewKey, usingNewKey } from './new-key'
+import { type Bar, Output } from './output'
+import { defaultLocation, pathOf } from './paths'
+import { variableOf } from './raw-bytes'
 
 /** The options that every command takes. */
 export interface GlobalOptions extends KeyFlags {
@@ -29,22 +42,29 @@ interface OpenFlags {
 export class Session {
   readonly io: Io
   readonly output: Output
+  /** As they are given. */
+  readonly given: GlobalOptions
+  /** With what the environment adds. */
   readonly options: GlobalOptions
   readonly scope: Scope
+  /** Whether a command that is interrupted ends by itself, with the store still open until then. */
+  endsInOrder = false
   #store: SecretStore | undefined
+  #key: OpeningKey | undefined
+  #creating: Promise<unknown> | undefined
+  #bar: Bar | undefined
 
   constructor(io: Io, options: GlobalOptions) {
     this.io = io
-    this.options = options
+    this.given = options
+    this.options = withKeyFile(io, options)
     this.output = new Output(io, { json: options.json ?? false, quiet: options.quiet ?? false })
     this.scope = options.user === undefined ? { type: 'account' } : { type: 'user', user: options.user }
   }
 
   /** For messages: which secrets are meant. */
   get place(): string {
-    const { user, account, live } = this.options
-    const scope = user === undefined ? 'the account scope' : `the scope of user '${user}'`
-    return `${scope}${account === undefined ? '' : ` of '${account}'`}${live ? ', live mode' : ''}`
+    return placeText(this.options)
   }
 
   /** What opening, making and restoring a store take. */
@@ -54,10 +74,10 @@ export class Session {
 
   /** `--store`, else the environment's, else the one of this user by the convention of the system. */
   async location(): Promise<string> {
-    const given = this.options.store ?? this.io.env['SECRET_STORE']
-    if (given) return resolve(given)
-    const { default: envPaths } = await import('env-paths')
-    return envPaths('secret-store', { suffix: '' }).data
+    const { store } = this.options
+    if (store) return resolve(store)
+    const named = variableOf(this.io, 'SECRET_STORE')
+    return named === undefined ? defaultLocation(this.io) : resolve(pathOf(this.io, named, 'SECRET_STORE'))
   }
 
   /** Where a store can be made. @throws {Failure} If there is something. */
@@ -66,8 +86,17 @@ export class Session {
     if (await isOccupied(location)) {
       throw refused(`there is something at ${location} already`, 'name another place with --store or SECRET_STORE')
     }
-    await mkdir(dirname(location), { recursive: true, mode: 0o700 })
     return location
+  }
+
+  /** Makes the folders above a store that is to be made. */
+  async makeParents(location: string): Promise<void> {
+    await mkdir(dirname(location), { recursive: true, mode: 0o700 }).catch(({ code }: NodeJS.ErrnoException) => {
+      throw refused(
+        `${dirname(location)}: it cannot be made (${code})`,
+        'name another place with --store or SECRET_STORE',
+      )
+    })
   }
 
   /** Where something is. @throws {Failure} If there is nothing. */
@@ -80,33 +109,94 @@ export class Session {
     )
   }
 
-  key(): Promise<KeyProvider> {
-    return openingKey(this.io, this.output, this.options)
+  /** For a command that reads something from stdin. @throws {Failure} If the key is read from there. */
+  checkStdin(what: string): void {
+    checkStdin(this.options, what)
   }
 
-  /** A place without a store is found out before anybody is asked for a key. */
-  async open(key?: KeyProvider, { sweeping = false, damaged = false }: OpenFlags = {}): Promise<SecretStore> {
+  /**
+   * The key, asked for once. A place without a store is found out before.
+   *
+   * @param slots - Of the store, as far as they are known.
+   */
+  async key(slots: () => Promise<StoredSlot[]> = () => this.#slots()): Promise<KeyProvider> {
+    this.#key ??= await openingKey(this.io, this.output, this.options, slots)
+    return this.#key.key
+  }
+
+  async #slots(): Promise<StoredSlot[]> {
     const location = await this.occupiedLocation()
-    const provider = key ?? (await this.key())
     const { SecretStore } = await import('app-secret-store')
-    this.#store = await SecretStore.open(location, {
-      key: provider,
+    // What is wrong with it, opening says.
+    return SecretStore.slots(location, this.safety).catch(() => [])
+  }
+
+  /**
+   * Does work that a wrong key fails before anything is changed. Somebody who has typed the key is asked again, three times
+   * in all.
+   *
+   * @param slots - As in `key`.
+   */
+  async withKey<T>(work: (key: KeyProvider) => Promise<T>, slots?: () => Promise<StoredSlot[]>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      await this.key(slots)
+      const asked = this.#key as OpeningKey
+      try {
+        return await this.#tried(asked, work)
+      } catch (error) {
+        if (failureOf(error).code !== WRONG) throw error
+        if (asked.typed === undefined) throw asked.wrong ?? (await this.#explained(asked, error, slots))
+        if (tries === MOST_TRIES) throw wrong(`wrong ${asked.typed}`)
+        this.#key = undefined
+        this.io.stderr.write(`Wrong ${asked.typed}. Once more.\n`)
+      }
+    }
+  }
+
+  /** Where the store has a passphrase, another one is a wrong one. */
+  async #explained({ from }: OpeningKey, error: unknown, slots = () => this.#slots()): Promise<unknown> {
+    if (from === undefined || !(await slots()).some(({ kind }) => kind === 'passphrase')) return error
+    return wrong(`${from}: wrong passphrase`)
+  }
+
+  /** With the key, or else with the one that earlier versions made of the same text. */
+  async #tried<T>(asked: OpeningKey, work: (key: KeyProvider) => Promise<T>): Promise<T> {
+    try {
+      return await work(asked.key)
+    } catch (error) {
+      if (asked.former === undefined || failureOf(error).code !== WRONG) throw error
+      this.#key = { key: asked.former }
+      return work(asked.former)
+    }
+  }
+
+  /** Opens the store. What somebody is asked for beside the key comes after this. */
+  async open({ sweeping = false, damaged = false }: OpenFlags = {}): Promise<SecretStore> {
+    const location = await this.occupiedLocation()
+    const { SecretStore } = await import('app-secret-store')
+    const options = {
       createIfMissing: false,
       readOnly: this.options.readOnly ?? false,
       ...this.safety,
       now: this.io.now,
       ...background(sweeping),
       ...(damaged && { verify: false }),
-    })
+    }
+    this.#store = await this.withKey((key) => SecretStore.open(location, { key, ...options }))
     return this.#store
   }
 
-  async create(key: () => Promise<KeyProvider>, names: 'plain' | 'sealed'): Promise<SecretStore> {
+  async create(key: () => Promise<NewKey>, names: 'plain' | 'sealed'): Promise<SecretStore> {
     const location = await this.emptyLocation()
-    const provider = await key()
+    const made = await key()
     const { SecretStore } = await import('app-secret-store')
-    const options = { ...this.safety, now: this.io.now, ...background(false) }
-    this.#store = await SecretStore.open(location, { key: provider, names, ...options })
+    const options = { key: made.key, names, ...this.safety, now: this.io.now, ...background(false) }
+    const creating = usingNewKey(made, location, async () => {
+      await this.makeParents(location)
+      return SecretStore.open(location, options)
+    })
+    this.#creating = creating
+    this.#store = await creating
     return this.#store
   }
 
@@ -123,6 +213,7 @@ export class Session {
   /** Does what takes long: shows how far it has come, and ends it on Ctrl-C. */
   async long<T>(label: string, work: (options: Required<LongOptions>) => Promise<T>): Promise<T> {
     const bar = await this.output.progress(label)
+    this.#bar = bar
     try {
       return await work({ onProgress: (progress: Progress) => bar.update(progress), signal: this.io.signal })
     } finally {
@@ -130,22 +221,38 @@ export class Session {
     }
   }
 
+  /** Ends what goes on. After Ctrl-C that may be a bar, which hides the cursor, and a store that is being made. */
   async close(): Promise<void> {
+    this.#bar?.stop()
+    await this.#creating?.catch(() => {})
     await this.#store?.close()
   }
 }
 
-/** A command is over before either would begin. */
-function background(sweeping: boolean): { sweepIntervalMs?: number; compactIntervalMs?: number } {
-  return sweeping ? {} : { sweepIntervalMs: 0, compactIntervalMs: 0 }
+function wrong(message: string): Failure {
+  return new Failure(EXIT.wrongKey, message, { code: WRONG, hint: 'nothing was changed' })
+}
+
+/** A command is over before sweeping or compacting would begin, and seldom reads a secret twice. */
+function background(sweeping: boolean): Pick<OpenOptions, 'sweepIntervalMs' | 'compactIntervalMs' | 'indexBytes'> {
+  return sweeping ? {} : { sweepIntervalMs: 0, compactIntervalMs: 0, indexBytes: 2 ** 20 }
 }
 
 async function isOccupied(location: string): Promise<boolean> {
   try {
     return (await readdir(location)).length > 0
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+  } catch {
     // What is there and is no directory is for the store to judge.
-    return code !== 'ENOENT'
+    const isNothing = ({ code = '' }: NodeJS.ErrnoException): boolean => ['ENOENT', 'ENOTDIR'].includes(code)
+    return lstat(location).then(
+      () => true,
+      (error) => !isNothing(error),
+    )
   }
+}
+
+/** Which secrets are meant, in words. */
+export function placeText({ user, account, live }: Pick<GlobalOptions, 'user' | 'account' | 'live'>): string {
+  const scope = user === undefined ? 'the account scope' : `the scope of user '${user}'`
+  return `${scope}${account === undefined ? '' : ` of '${account}'`}${live ? ', live mode' : ''}`
 }

@@ -49,6 +49,20 @@ export interface DotenvEntry {
   readonly payload: string
 }
 
+/** What a text in the form of dotenv 18 says, line by line. */
+export interface DotenvText {
+  /** In order; a name may be assigned to more than once, and the last time counts. */
+  readonly assignments: readonly DotenvAssignment[]
+  /** The lines that dotenv would pass over, from 1. */
+  readonly unread: readonly number[]
+}
+
+/** An assignment, and where it is. */
+export interface DotenvAssignment extends DotenvEntry {
+  /** The line that it begins in, from 1. */
+  readonly line: number
+}
+
 /** Spaces and a quoted text. A quote after a backslash does not close it, unless no other quote does. */
 const quoted = (quote: string): string => `\\s*${quote}[^${quote}\\\\]*(?:\\\\${quote}?[^${quote}\\\\]*)*${quote}`
 const PAYLOAD = `${quoted("'")}|${quoted('"')}|${quoted('`')}|[^#\\n]+`
@@ -72,16 +86,42 @@ const CLOSING_QUOTE = /['"`](?=$|[\u2028\u2029])/g
  * @throws {TypeError} For a line that dotenv would pass over, without repeating it.
  */
 export function decodeDotenv(text: string): DotenvEntry[] {
+  const { assignments, unread } = inspectDotenv(text)
+  const [line] = unread
+  if (line !== undefined) {
+    const got = `got something else in line ${line}`
+    throw new TypeError(`dotenv: expected NAME=payload, a comment or an empty line, ${got}`)
+  }
+  const payloads = new Map(assignments.map(({ name, payload }) => [name, payload]))
+  return Array.from(payloads, ([name, payload]) => ({ name, payload }))
+}
+
+/** All that a text says, and which lines of it say nothing that dotenv would read. Nothing is thrown. */
+export function inspectDotenv(text: string): DotenvText {
   const lines = text.replaceAll(/\r\n?/g, '\n')
-  const payloads = new Map<string, string>()
-  for (let at = 0; at < lines.length; at = STATEMENT.lastIndex) {
+  const assignments: DotenvAssignment[] = []
+  const unread: number[] = []
+  let line = 1
+  let counted = 0
+  for (let at = 0; at < lines.length; ) {
     STATEMENT.lastIndex = at
     const match = STATEMENT.exec(lines)
-    if (match === null) throw unread(lines, at)
+    const begin = at + lines.slice(at).search(/\S/)
+    for (let end = lines.indexOf('\n', counted); end !== -1 && end < begin; end = lines.indexOf('\n', counted)) {
+      counted = end + 1
+      line++
+    }
+    if (match === null) {
+      unread.push(line)
+      const end = lines.indexOf('\n', begin)
+      at = end === -1 ? lines.length : end
+      continue
+    }
     const [, name, payload = ''] = match
-    if (name !== undefined) payloads.set(name, withoutEscapes(payload.trim()))
+    if (name !== undefined) assignments.push({ name, payload: withoutEscapes(payload.trim()), line })
+    at = STATEMENT.lastIndex
   }
-  return Array.from(payloads, ([name, payload]) => ({ name, payload }))
+  return { assignments, unread }
 }
 
 /** One that a shell can hold, too. Of any other it would make a command. */
@@ -123,11 +163,6 @@ function withoutQuotes(content: string): string {
 function withoutEscapes(payload: string): string {
   const content = withoutQuotes(payload)
   return payload.startsWith('"') ? content.replaceAll('\\n', '\n').replaceAll('\\r', '\r') : content
-}
-
-function unread(text: string, at: number): TypeError {
-  const line = text.slice(0, at + text.slice(at).search(/\S/)).split('\n').length
-  return new TypeError(`dotenv: expected NAME=payload, a comment or an empty line, got something else in line ${line}`)
 }
 
 /**

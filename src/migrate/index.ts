@@ -1,4 +1,13 @@
-export { type DotenvEntry, type DotenvOptions, decodeDotenv, dotenv, encodeDotenv } from './dotenv'
+export {
+  type DotenvAssignment,
+  type DotenvEntry,
+  type DotenvOptions,
+  type DotenvText,
+  decodeDotenv,
+  dotenv,
+  encodeDotenv,
+  inspectDotenv,
+} from './dotenv'
 export { type ElectronStoreLike, type ElectronStoreOptions, electronStore } from './electron-store'
 export { type ImportOptions, importFrom } from './import-from'
 export { type KeytarLike, type KeytarOptions, keytar } from './keytar'

@@ -314,3 +314,25 @@ describe('a change of keys that fails', () => {
     expect((await readdir(location)).sort()).toEqual(['data', 'keyring.json'])
   })
 })
+
+describe('slots', () => {
+  test('are read without a key, with what their providers keep, and without a lock', async () => {
+    const { location, store } = await newStore(testKey(1))
+    const added = await store.addKey(passphrase('p', { ...FLOOR, label: 'on paper' }))
+    const slots = await SecretStore.slots(location)
+    expect(slots.map(({ params: _, ...info }) => info)).toEqual(store.keys())
+    expect(slots[1]).toMatchObject({ ...added, params: { N: 16_384 } })
+    await store.close()
+    expect(await SecretStore.slots(location, { allowUnsafeLocation: false })).toEqual(slots)
+  })
+
+  test('of no store, and of a damaged one, are errors', async () => {
+    const location = await newLocation()
+    expect(await codeOf(() => SecretStore.slots(location))).toBe('ERR_NOT_FOUND')
+    const made = await newStore()
+    await made.store.close()
+    await writeFile(join(made.location, 'keyring.json'), '{}')
+    expect(await codeOf(() => SecretStore.slots(made.location))).toBe('ERR_CORRUPT')
+    await expect(SecretStore.slots(made.location, { unsafe: true } as never)).rejects.toThrow('slots')
+  })
+})

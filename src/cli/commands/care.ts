@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
-import type { RecoveryReport } from 'app-secret-store'
-import { EXIT, usage } from '../failure'
+import type { KeyProvider, RecoveryReport, RestoreReport } from 'app-secret-store'
+import { EXIT, ofBackup, usage } from '../failure'
 import { checkReadable } from '../io'
-import { checkEntry, FIRST_KEY, newKey } from '../keys'
+import { checkEntry } from '../keys'
+import { FIRST_KEY, newKey } from '../new-key'
 import { count, printable } from '../printable'
 import type { Session } from '../session'
 import { moment } from '../times'
@@ -91,10 +92,11 @@ async function recover(session: Session, path: string): Promise<number | undefin
   // What is not there is found out before anybody is asked for a key.
   const location = await session.occupiedLocation()
   const destination = resolve(path)
-  const key = await session.key()
   const { SecretStore } = await import('app-secret-store')
-  const more = { ...session.safety, key, destination }
-  const report = await session.long('recover', (long) => SecretStore.recover(location, { ...long, ...more }))
+  const more = { ...session.safety, destination }
+  const report = await session.withKey((key) =>
+    session.long('recover', (long) => SecretStore.recover(location, { ...long, ...more, key })),
+  )
   await output.result({ store: destination, ...report }, () => recoveredText(report, destination))
   return report.complete ? undefined : EXIT.damaged
 }
@@ -131,7 +133,7 @@ async function init(session: Session, flags: InitFlags): Promise<void> {
     )
   checkEntry(options)
   const { generateKeyFile, ...more } = flags
-  const keyFlags = { ...options, ...(generateKeyFile !== undefined && { generateKeyFile }) }
+  const keyFlags = generateKeyFile === undefined ? options : { ...session.given, generateKeyFile }
   const store = await session.create(() => newKey(io, output, keyFlags, FIRST_KEY, more), flags.names)
   const [slot] = store.keys()
   const location = await session.location()
@@ -168,7 +170,7 @@ async function status(session: Session): Promise<void> {
 
 async function verify(session: Session): Promise<number | undefined> {
   const { output } = session
-  const store = await session.open(undefined, { damaged: true })
+  const store = await session.open({ damaged: true })
   const report = await session.long('verify', (options) => store.verify(options))
   const lines = report.problems.map(({ kind, what, name, message }) => {
     return `${kind} ${what}${name === undefined ? '' : ` of '${printable(name)}'`}: ${printable(message)}\n`
@@ -197,9 +199,8 @@ async function compact(session: Session): Promise<void> {
 
 async function rotate(session: Session, { root = false }: { readonly root?: boolean }): Promise<void> {
   const { output } = session
-  const key = await session.key()
-  const store = await session.open(key)
-  const more = root ? { root, keys: [key] } : {}
+  const store = await session.open()
+  const more = root ? { root, keys: [await session.key()] } : {}
   const report = await session.long('rotate', (options) => store.rotate({ ...options, ...more }))
   const dropped = report.dropped.length === 0 ? '' : `; ${count(report.dropped.length, 'other key')} dropped`
   await output.done(report, `rotated: ${count(report.records, 'record')} under data key ${report.dataKey}${dropped}`)
@@ -220,16 +221,30 @@ async function backup(session: Session, file: string): Promise<void> {
 }
 
 async function restore(session: Session, file: string, flags: { readonly minimum?: string }): Promise<void> {
-  const { io, output, options } = session
-  if (file === '-' && options.passphraseFd === 0) throw usage('stdin: expected the passphrase or the backup, got both')
+  const { io, output } = session
+  if (file === '-') session.checkStdin('the backup')
   // What is not there is found out before anybody is asked for a key.
   if (file !== '-') await checkReadable(file)
   const location = await session.emptyLocation()
-  const key = await session.key()
   const { SecretStore } = await import('app-secret-store')
-  const source = file === '-' ? io.stdin : file
-  const more = { ...session.safety, ...flags, key }
-  const report = await session.long('restore', (long) => SecretStore.restore(source, location, { ...long, ...more }))
+  const restoring = async (key: KeyProvider): Promise<RestoreReport> => {
+    const source = file === '-' ? io.stdin : file
+    const more = { ...session.safety, ...flags, key }
+    await session.makeParents(location)
+    return session.long('restore', (long) => SecretStore.restore(source, location, { ...long, ...more }))
+  }
+  // A stream is read once.
+  const report = await (file === '-'
+    ? session.key(noSlots).then(restoring)
+    : session.withKey(restoring, noSlots)
+  ).catch((error) => {
+    throw ofBackup(error)
+  })
   const text = `restored: ${count(report.records, 'record')}, at ${printable(location)}`
   await output.done({ store: location, ...report }, text)
+}
+
+/** A backup is opened by keys of its own time. */
+async function noSlots(): Promise<never[]> {
+  return []
 }

@@ -1,19 +1,21 @@
 import { Argument } from 'commander'
 import { complete, encodeCompletion } from '../completion/candidates'
-import { completionScript, SHELLS, type Shell } from '../completion/scripts'
+import { completionScript, PLACES, SHELLS, type Shell } from '../completion/scripts'
 import type { Session } from '../session'
 import type { AddCommands } from './define'
 
 export const addCompletionCommands: AddCommands = (program, run) => {
-  program
+  const completion = program
     .command('completion')
-    .description('write a completion script for a shell')
-    .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))
-    .addHelpText(
-      'after',
-      '\nFor bash: source <(secret-store completion bash)\nFor zsh, after compinit: source <(secret-store completion zsh)\nFor fish: secret-store completion fish | source\nFor PowerShell: a file that your profile dot-sources.',
+    .description('write a completion script for a shell, to a file that the shell reads')
+    .addArgument(new Argument('[shell]', 'which one').choices(SHELLS))
+    .addHelpText('after', `\n${SHELLS.map((shell) => [`For ${shell}:`, ...PLACES[shell]].join('\n  $ ')).join('\n')}`)
+    .action(
+      run(async (session: Session, shell: Shell | undefined) => {
+        if (shell === undefined) return completion.help({ error: true })
+        await session.output.write(completionScript(shell))
+      }),
     )
-    .action(run((session: Session, shell: Shell) => session.output.write(completionScript(shell))))
 
   program
     .command('complete', { hidden: true })

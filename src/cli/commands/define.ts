@@ -27,19 +27,24 @@ export function integer(least: number, most: number): (text: string) => number {
 /** The options that every command takes. */
 export function addGlobalOptions(program: Command): void {
   program
+    .optionsGroup('Which store, for all commands:')
     .option('--store <dir>', 'where the store is (default: SECRET_STORE, else the data directory of the system)')
-    .option('--allow-unsafe-location', 'take the place of a store whatever its owners and modes are')
     .option('--read-only', 'write nothing: for read-only disks and copies')
+    .option('--allow-unsafe-location', 'take the place of a store whatever its owners and modes are')
+    .optionsGroup('Which secrets:')
     .option('--user <id>', "the secrets of this user (default: the account's)")
     .option('--account <id>', "a connected account (default: the app's own)")
     .option('--live', 'live mode (default: test mode)')
-    .option('--passphrase-fd <n>', 'read the passphrase from this file descriptor', integer(0, 65_535))
+    .optionsGroup('Which key (default: that of the environment, else a prompt):')
     .option('--key-file <file>', 'a file with 32 random bytes, as they are, in hexadecimal or in base64')
+    .option('--passphrase-fd <n>', 'read the passphrase from this file descriptor', integer(0, 65_535))
     .option('--keyring', 'ask the system keyring for the key')
     .option('--keyring-entry <entry>', 'which one of it, as service/account (default: secret-store/default)', entryName)
     .option('--recovery', 'ask for a recovery code')
+    .optionsGroup('Output:')
     .option('--json', 'write results and errors as JSON')
     .option('--quiet', 'say nothing but what was asked for, and errors')
+    .optionsGroup('Options:')
 }
 
 /** Of a command that makes a key, beside the one that opens the store. */

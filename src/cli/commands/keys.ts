@@ -1,12 +1,13 @@
-import type { KeyProvider, KeySlotInfo } from 'app-secret-store'
-import { ANOTHER_KEY, newKey } from '../keys'
+import type { KeySlotInfo } from 'app-secret-store'
+import { checkDescriptors } from '../descriptors'
+import { ANOTHER_KEY, type NewKey, newKey, usingNewKey } from '../new-key'
 import { printable } from '../printable'
 import type { Session } from '../session'
 import { moment } from '../times'
 import { type AddCommands, addNewKeyOptions, jsonHelp, type NewKeyFlags, newKeyFlags } from './define'
 
 export const addKeysCommands: AddCommands = (program, run) => {
-  const keys = program.command('keys').description('the keys that open the store, one slot each')
+  const keys = program.command('keys').description('the keys that open the store, one slot each').helpCommand(false)
   const slot = '{"id", "kind", "label", "created"}'
 
   keys
@@ -52,8 +53,10 @@ async function listKeys(session: Session): Promise<void> {
 }
 
 async function addKey(session: Session, flags: NewKeyFlags): Promise<void> {
+  checkDescriptors(session.options, newKeyFlags(flags, undefined))
   const store = await session.open()
-  const slot = await store.addKey(await anotherKey(session, flags))
+  const made = await anotherKey(session, flags)
+  const slot = await usingNewKey(made, await session.location(), () => store.addKey(made.key))
   await session.output.done(slot, `added ${described(slot)}`)
 }
 
@@ -63,12 +66,14 @@ async function removeKey(session: Session, id: string): Promise<void> {
 }
 
 async function replaceKey(session: Session, id: string, flags: NewKeyFlags): Promise<void> {
+  checkDescriptors(session.options, newKeyFlags(flags, undefined))
   const store = await session.open()
-  const slot = await store.replaceKey(id, await anotherKey(session, flags))
+  const made = await anotherKey(session, flags)
+  const slot = await usingNewKey(made, await session.location(), () => store.replaceKey(id, made.key))
   await session.output.done(slot, `replaced ${printable(id)} by ${described(slot)}`)
 }
 
-function anotherKey({ io, output, options }: Session, flags: NewKeyFlags): Promise<KeyProvider> {
+function anotherKey({ io, output, options }: Session, flags: NewKeyFlags): Promise<NewKey> {
   return newKey(io, output, newKeyFlags(flags, options.keyringEntry), ANOTHER_KEY, flags)
 }
 

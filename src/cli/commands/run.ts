@@ -1,17 +1,21 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import { constants } from 'node:os'
+import type { Scope, Secret, SecretView } from 'app-secret-store'
 import { InvalidArgumentError } from 'commander'
-import { environmentOf, isPrefix } from '../environment'
-import { Failure, refused, usage } from '../failure'
-import type { Io } from '../io'
-import { childStdio, closeInheritable } from '../key-descriptors'
+import { runCommand } from '../command'
+import { CommandEnvironment, isPrefix } from '../environment'
+import { systemLimits } from '../environment-size'
+import { noSecret, refused, usage } from '../failure'
+import { childStdio } from '../key-descriptors'
+import { count } from '../printable'
+import { changedVariables } from '../raw-bytes'
 import type { Session } from '../session'
+import { textOf } from '../text'
 import type { AddCommands } from './define'
-import { readEntries } from './transfer'
 
 interface RunFlags {
   readonly prefix: string
   readonly only?: readonly string[]
+  readonly except?: readonly string[]
+  readonly skipBinary?: boolean
   readonly override?: boolean
   readonly allowLoaderNames?: boolean
 }
@@ -23,6 +27,8 @@ export const addRunCommand: AddCommands = (program, run) => {
     .argument('<command...>', 'after `--`')
     .option('--prefix <text>', 'in front of every name: letters of A to Z, digits and `_`', prefixOf, '')
     .option('--only <name...>', 'these secrets alone')
+    .option('--except <name...>', 'all secrets but these')
+    .option('--skip-binary', 'leave out what no variable can hold: bytes, and text with a NUL (default: refuse)')
     .option('--override', 'replace variables that are in the environment already (default: refuse)')
     .option(
       '--allow-loader-names',
@@ -32,7 +38,7 @@ export const addRunCommand: AddCommands = (program, run) => {
       'after',
       "\nThe exit code is the command's own, or 128 and the number of the signal that ended it; 127 if there is\nno such command, 126 if it cannot be run.\n--json has no effect on what the command writes.",
     )
-    .action(run(runCommand))
+    .action(run(runWithSecrets))
 }
 
 function prefixOf(text: string): string {
@@ -40,67 +46,74 @@ function prefixOf(text: string): string {
   throw new InvalidArgumentError('Expected letters of A to Z, digits and `_`, and no digit first.')
 }
 
-async function runCommand(session: Session, command: readonly string[], flags: RunFlags): Promise<number> {
-  const { io } = session
-  const { prefix, override = false, only, allowLoaderNames = false } = flags
+async function runWithSecrets(session: Session, command: readonly string[], flags: RunFlags): Promise<number> {
+  const { io, output, options } = session
+  const { prefix, override = false, only, allowLoaderNames = false, skipBinary = false } = flags
   if (allowLoaderNames && only === undefined)
     throw usage('--allow-loader-names: expected it with --only, got it alone', 'name the secrets that you mean')
-  const entries = await readEntries(session, await session.view())
-  // The child may open the store itself.
-  await session.close()
-  const wanted = only ?? entries.map(({ name }) => name)
-  const secrets = wanted.map((name) => {
-    const entry = entries.find((candidate) => candidate.name === name)
-    if (entry === undefined)
-      throw refused(`there is no secret '${name}' in ${session.place}`, '`secret-store list --all` shows the names')
-    if (typeof entry.payload !== 'string') {
-      throw refused(`'${name}' cannot be an environment variable: it is no UTF-8 text`, 'leave it out with --only')
-    }
-    return { name, payload: entry.payload }
-  })
-  const environment = environmentOf(secrets, io.env, {
+  if (only !== undefined && flags.except !== undefined) throw usage('run: expected --only or --except, got both')
+  checkInherited(session)
+  const environment = new CommandEnvironment(io.env, {
     prefix,
     override,
     allowLoaders: allowLoaderNames,
     ignoreCase: process.platform === 'win32',
+    limits: systemLimits(),
+    command,
   })
-  return runChild(io, command, { env: environment, stdio: childStdio(session.options) })
-}
-
-/** As POSIX has them for `env` and its like. */
-const NOT_FOUND = 127
-const NOT_RUN = 126
-
-/** @returns What the shell is told of it. */
-async function runChild(io: Io, [file = '', ...args]: readonly string[], options: SpawnOptions): Promise<number> {
-  io.signal.throwIfAborted()
-  closeInheritable()
-  const child = start(file, args, options)
-  // At a terminal, Ctrl-C reaches the child without us.
-  const giveBack = io.takeSignals((signal) => {
-    if (signal !== 'SIGINT' || !io.stdin.isTTY) child.kill(signal)
-  })
-  try {
-    return await new Promise<number>((resolve, reject) => {
-      child.once('error', (error) => reject(notRun(file, error)))
-      child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))
-    })
-  } finally {
-    giveBack()
+  const view = await session.view()
+  const { scope } = session
+  if (only === undefined) {
+    for await (const { name } of chosenSecrets(session, view, flags.except)) environment.addName(name)
+  } else for (const name of new Set(only)) environment.addName(name)
+  let skipped = 0
+  for (const name of environment.names()) {
+    io.signal.throwIfAborted()
+    const bytes = await view.getBytes({ scope, name })
+    const payload = bytes && (textOf(bytes) ?? bytes)
+    // Listed and expired since, it is not there either.
+    if (payload === undefined && only !== undefined) throw noSecret(session, name)
+    const isBinary = payload !== undefined && (typeof payload !== 'string' || payload.includes('\0'))
+    if (payload === undefined || (isBinary && skipBinary)) environment.leaveOut(name)
+    else environment.addPayload(name, payload)
+    if (isBinary && skipBinary) skipped++
   }
+  // The child may open the store itself.
+  await session.close()
+  const env = environment.finish()
+  if (skipped > 0) await output.note(`note: --skip-binary left out ${count(skipped, 'secret')}`)
+  return runCommand(io, command, { env, stdio: childStdio(options) })
 }
 
-/** @throws {Failure} */
-function start(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-  try {
-    return spawn(file, args, options)
-  } catch (error) {
-    throw notRun(file, error as NodeJS.ErrnoException)
+/** @throws {Failure} If the command would get a variable otherwise than this program did. */
+function checkInherited({ io }: Session): void {
+  const changed = changedVariables(io.env, io.given)
+  if (changed.length === 0) return
+  throw refused(
+    `the command would get other bytes than are in ${changed.slice(0, MOST_NAMED).join(', ')}: it is not UTF-8`,
+    'leave it out with `env -u NAME secret-store run …`, or give it UTF-8',
+  )
+}
+
+const MOST_NAMED = 5
+
+/**
+ * The secrets of a scope, but for those of --except.
+ *
+ * @throws {Failure} If one of those is not there: what is misspelt would be among the others.
+ */
+export async function* chosenSecrets(
+  session: Session,
+  view: SecretView,
+  except: readonly string[] = [],
+  scope: Scope = session.scope,
+): AsyncGenerator<Secret, void, undefined> {
+  const left = new Set(except)
+  const excluded = new Set(except)
+  for await (const secret of view.list({ scope })) {
+    session.io.signal.throwIfAborted()
+    left.delete(secret.name)
+    if (!excluded.has(secret.name)) yield secret
   }
-}
-
-function notRun(file: string, { code, message }: NodeJS.ErrnoException): Failure {
-  if (code === 'ENOENT') return new Failure(NOT_FOUND, `${file}: there is no such command`)
-  const hint = code === 'E2BIG' ? 'the secrets are longer than this system passes on; choose with --only' : undefined
-  return new Failure(NOT_RUN, `${file}: it cannot be run (${code ?? message})`, hint === undefined ? {} : { hint })
+  for (const name of left) throw noSecret(session, name)
 }

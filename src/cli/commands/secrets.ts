@@ -1,46 +1,17 @@
-import type { DeletedSecret, Secret } from 'app-secret-store'
-import { payloadField, textOf } from '../entries'
-import { refused, usage } from '../failure'
-import { readInput, readStream } from '../io'
+import type { DeletedSecret, SecretView } from 'app-secret-store'
+import { noSecret, refused, usage } from '../failure'
 import { printable } from '../printable'
-import { askHidden } from '../prompts'
 import type { Session } from '../session'
-import { moment, parseExpiry } from '../times'
-import { type AddCommands, integer, jsonHelp } from './define'
-
-interface SetFlags {
-  readonly fromFile?: string
-  readonly expires?: string
-  readonly trimNewline?: boolean
-}
-
-interface ListFlags {
-  readonly all?: boolean
-  readonly limit?: number
-  readonly startingAfter?: string
-  readonly endingBefore?: string
-}
+import { type AddCommands, jsonHelp } from './define'
+import { addEditCommand } from './edit'
+import { addGetCommand } from './get'
+import { addListCommand } from './list'
+import { HEADINGS, row } from './rows'
+import { addSetCommand } from './set'
 
 export const addSecretCommands: AddCommands = (program, run) => {
-  program
-    .command('set')
-    .description('create a secret, or replace the one of that name')
-    .argument('<name>', '1 to 5,000 characters')
-    .option('--from-file <file>', 'read the payload from a file (default: stdin, or a prompt at a terminal)')
-    .option(
-      '--expires <when>',
-      '90d, 2027-01-31 (its first moment, UTC), 2027-01-31T09:00:00Z or Unix seconds (default: never)',
-    )
-    .option('--trim-newline', 'leave out one line end at the end of the payload')
-    .addHelpText('after', jsonHelp('the secret, without its payload.'))
-    .action(run(setSecret))
-
-  program
-    .command('get')
-    .description("write a secret's payload to stdout, as it is")
-    .argument('<name>')
-    .addHelpText('after', jsonHelp('the secret, with "payload", or "payload_base64" if it is not UTF-8.'))
-    .action(run(getSecret))
+  addSetCommand(program, run)
+  addGetCommand(program, run)
 
   program
     .command('find')
@@ -49,136 +20,79 @@ export const addSecretCommands: AddCommands = (program, run) => {
     .addHelpText('after', jsonHelp('the secret, without its payload.'))
     .action(run(findSecret))
 
+  addListCommand(program, run)
+  addEditCommand(program, run)
+
   program
-    .command('list')
-    .description('show the secrets of a scope, in order of name')
-    .option('--limit <n>', 'so many, 1 to 100 (default: 10)', integer(1, 100))
-    .option('--all', 'every one')
-    .option('--starting-after <id>', 'those after the secret of this id')
-    .option('--ending-before <id>', 'those before the secret of this id')
-    .addHelpText('after', jsonHelp('{"object": "list", "url", "has_more", "data": [secrets without payloads]}.'))
-    .action(run(listSecrets))
+    .command('mv')
+    .description('give a secret another name: the payload and the expiry move, the id is a new one')
+    .argument('<old>')
+    .argument('<new>')
+    .option('--replace', 'replace the secret that has the new name, and keep its id (default: refuse)')
+    .addHelpText('after', jsonHelp('the secret of the new name, without its payload, and "replaced".'))
+    .action(run(moveSecret))
 
   program
     .command('delete')
+    .alias('rm')
     .description('delete a secret (`compact` makes its bytes leave the disk)')
     .argument('<name>')
     .addHelpText('after', jsonHelp('what was deleted, with "deleted": true.'))
     .action(run(deleteSecret))
 }
 
-async function setSecret(session: Session, name: string, flags: SetFlags): Promise<void> {
-  const { io, output, scope } = session
-  const expiry = flags.expires === undefined ? {} : { expires_at: parseExpiry(flags.expires, io.now()) }
-  const given = await readPayload(session, name, flags)
-  const bytes = flags.trimNewline ? withoutLineEnd(given) : given
-  if (bytes.length === 0)
-    throw usage('payload: expected at least one byte, got none', 'to remove a secret, `secret-store delete`')
-  const view = await session.view()
-  const secret = await view.set({ scope, name, payload: textOf(bytes) ?? bytes, ...expiry })
-  if (flags.fromFile === undefined && bytes.at(-1) === 0x0a) {
-    await output.note('note: the payload ends in a line end, which was kept; --trim-newline leaves it out')
-  }
-  await output.done(secret, `set ${printable(name)} in ${printable(session.place)}${expiryText(secret, io.now())}`)
-}
-
-async function readPayload({ io, options }: Session, name: string, { fromFile }: SetFlags): Promise<Uint8Array> {
-  if (fromFile !== undefined) return readInput(fromFile)
-  if (io.stdin.isTTY) {
-    const text = await askHidden(
-      io,
-      `Payload of ${printable(name)}`,
-      'no payload was given, and there is no terminal to ask at',
-    )
-    return Buffer.from(text)
-  }
-  if (options.passphraseFd === 0)
-    throw usage('stdin: expected the passphrase or the payload, got both', 'use --passphrase-fd 3 3<FILE')
-  return readStream(io.stdin)
-}
-
-function withoutLineEnd(bytes: Uint8Array): Uint8Array {
-  if (bytes.at(-1) !== 0x0a) return bytes
-  return bytes.subarray(0, bytes.at(-2) === 0x0d ? -2 : -1)
-}
-
-async function getSecret(session: Session, name: string): Promise<void> {
-  const { io, output, scope } = session
-  const view = await session.view()
-  const bytes = await view.getBytes({ scope, name })
-  if (bytes === undefined) throw notFound(session, name)
-  if (output.json) {
-    const secret = await view.find({ scope, name })
-    if (secret === undefined) throw notFound(session, name)
-    return output.result({ ...secret, ...payloadField(textOf(bytes) ?? bytes) }, () => '')
-  }
-  await output.write(bytes)
-  if (io.stdout.isTTY && bytes.at(-1) !== 0x0a) await output.write('\n')
-}
-
 async function findSecret(session: Session, name: string): Promise<void> {
   const { output, scope, io } = session
   const secret = await (await session.view()).find({ scope, name })
-  if (secret === undefined) throw notFound(session, name)
+  if (secret === undefined) throw noSecret(session, name)
   await output.result(secret, () => output.table(HEADINGS, [row(secret, io.now())]))
 }
 
-async function listSecrets(session: Session, flags: ListFlags): Promise<void> {
-  const { output, scope, io } = session
-  const cursors = [flags.startingAfter, flags.endingBefore].filter((cursor) => cursor !== undefined)
-  if (cursors.length > 1) throw usage('list: expected --starting-after or --ending-before, got both')
-  if (flags.all && (flags.limit !== undefined || cursors.length > 0)) {
-    throw usage('list: expected --all, or --limit and a cursor, got both')
-  }
-  const view = await session.view()
-  const page = flags.all
-    ? { object: 'list', url: '/v1/apps/secrets', has_more: false, data: await all(view.list({ scope })) }
-    : await view.list({
-        scope,
-        ...(flags.limit !== undefined && { limit: flags.limit }),
-        ...(flags.startingAfter !== undefined && { starting_after: flags.startingAfter }),
-        ...(flags.endingBefore !== undefined && { ending_before: flags.endingBefore }),
-      })
-  if (page.data.length > 0 || output.json) {
-    await output.result(page, () =>
-      output.table(
-        HEADINGS,
-        page.data.map((secret) => row(secret, io.now())),
-      ),
-    )
-  } else await output.note(`nothing in ${printable(session.place)}`)
-  if (page.has_more) await output.note(more(flags, page.data))
+interface MoveFlags {
+  readonly replace?: boolean
 }
 
-function more({ endingBefore }: ListFlags, data: readonly Secret[]): string {
-  const [option, id] =
-    endingBefore === undefined ? ['--starting-after', data.at(-1)?.id] : ['--ending-before', data[0]?.id]
-  return `there are more: ${option} ${id}, or --all`
+/** In one write: at no moment are there both or neither. */
+async function moveSecret(session: Session, old: string, name: string, { replace }: MoveFlags): Promise<void> {
+  const { output, scope } = session
+  if (old === name) throw usage('mv: expected two names, got the same twice')
+  const view = await session.view()
+  const from = await view.find({ scope, name: old })
+  const payload = from && (await storedPayload(view, session, old))
+  if (from === undefined || payload === undefined) throw noSecret(session, old)
+  const there = await view.find({ scope, name })
+  if (there !== undefined && !replace) {
+    throw refused(`there is a secret '${name}' in ${session.place} already`, 'say --replace, or another name')
+  }
+  const [moved] = await view.batch([
+    { type: 'set', scope, name, payload, expires_at: from.expires_at, expand: ['replaced'] },
+    { type: 'delete', scope, name: old },
+  ])
+  const how = there !== undefined ? ', which was replaced' : ''
+  const text = `moved ${printable(old)} to ${printable(name)}${how}, in ${printable(session.place)}`
+  await output.done(moved ?? {}, text)
+}
+
+/** Of the type that it is stored as: text stays text, and bytes stay bytes, even if they are UTF-8. */
+async function storedPayload(
+  view: SecretView,
+  { scope }: Session,
+  name: string,
+): Promise<string | Uint8Array | undefined> {
+  try {
+    return await view.get({ scope, name })
+  } catch (error) {
+    // So the library says that the payload is bytes.
+    if (error instanceof TypeError) return view.getBytes({ scope, name })
+    throw error
+  }
 }
 
 async function deleteSecret(session: Session, name: string): Promise<void> {
   const { output, scope } = session
   const deleted: DeletedSecret | undefined = await (await session.view()).delete({ scope, name })
-  if (deleted === undefined) throw notFound(session, name)
+  if (deleted === undefined) throw noSecret(session, name)
   await output.done(deleted, `deleted ${printable(name)} from ${printable(session.place)}`)
-}
-
-function notFound(session: Session, name: string): Error {
-  return refused(
-    `there is no secret '${name}' in ${session.place}`,
-    '`secret-store list --all` shows the names; --user, --account and --live say where to look',
-  )
-}
-
-const HEADINGS = ['NAME', 'ID', 'CREATED', 'EXPIRES']
-
-function row(secret: Secret, now: number): string[] {
-  const expires = secret.expires_at === null ? 'never' : moment(secret.expires_at, now)
-  return [secret.name, secret.id, moment(secret.created, now), expires]
-}
-
-function expiryText({ expires_at }: Secret, now: number): string {
-  return expires_at === null ? '' : `, until ${moment(expires_at, now)}`
 }
 
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

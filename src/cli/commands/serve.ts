@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { RequestLogEntry } from 'app-secret-store/stripe'
 import { refused } from '../failure'
 import { jsonText } from '../json'
+import { variableOf } from '../raw-bytes'
 import type { Session } from '../session'
 import { type AddCommands, integer, jsonHelp } from './define'
 
@@ -28,10 +29,10 @@ export const addServeCommand: AddCommands = (program, run) => {
 async function serve(session: Session, { port, host, strict = false }: ServeFlags): Promise<void> {
   const { io, output } = session
   const { createStripeApp, listen } = await import('app-secret-store/stripe')
-  const given = io.env['SECRET_STORE_API_KEY'] || undefined
+  const given = variableOf(io, 'SECRET_STORE_API_KEY')
   const mode = session.options.live ? 'live' : 'test'
   const key = given ?? `sk_${mode}_${randomBytes(18).toString('base64url').replace(/[-_]/g, '0')}`
-  const store = await session.open(undefined, { sweeping: true })
+  const store = await session.open({ sweeping: true })
   const onRequest = (entry: RequestLogEntry): void => {
     const line = output.json ? jsonText(entry) : `${entry.method} ${entry.path} ${entry.status}`
     void output.log(line).catch(() => {})
@@ -41,6 +42,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
     if (error.code === undefined || error instanceof TypeError) throw error
     throw refused(`${host}:${port}: it cannot be listened on (${error.code})`, 'choose another --host or --port')
   })
+  session.endsInOrder = true
   try {
     const ready = { url: server.url, ...(given === undefined && { api_key: key }) }
     const shown = given === undefined ? `, with the key ${key}` : ''
@@ -50,6 +52,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
       io.signal.addEventListener('abort', () => reject(io.signal.reason), { once: true })
     })
   } finally {
+    // Requests that are under way are answered.
     await server.close()
   }
 }

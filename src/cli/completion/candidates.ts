@@ -19,6 +19,8 @@ export interface Candidate {
  * backslashes, and nothing in it is expanded.
  */
 export function complete(program: Command, words: readonly string[]): Completion {
+  // `help` takes the words that name a command.
+  if (words[0] === 'help' && words.length > 1) return topics(program, words.slice(1))
   let command = program
   let expecting: Option | undefined
   let positional = 0
@@ -36,7 +38,7 @@ export function complete(program: Command, words: readonly string[]): Completion
       expecting = word.includes('=') ? undefined : valued(command, word)
       continue
     }
-    const child = visible(command).find((candidate) => candidate.name() === word)
+    const child = childOf(command, word)
     if (child === undefined) positional++
     else command = child
   }
@@ -55,9 +57,24 @@ export function complete(program: Command, words: readonly string[]): Completion
   }
   if (current.startsWith('-')) return { candidates: optionsOf(command) }
   const children = visible(command)
-  if (children.length > 0) return { candidates: children.map((child) => candidate(child.name(), child.description())) }
+  if (children.length > 0) return { candidates: children.flatMap(named) }
   if (takesCommand(command)) return { candidates: [candidate('--', 'the command comes after it')] }
   return argument(command, positional)
+}
+
+function topics(program: Command, words: readonly string[]): Completion {
+  let command: Command | undefined = program
+  for (const word of words.slice(0, -1)) command = command && childOf(command, word)
+  return { candidates: command === undefined ? [] : visible(command).flatMap(named) }
+}
+
+function childOf(command: Command, word: string): Command | undefined {
+  return visible(command).find((child) => child.name() === word || child.aliases().includes(word))
+}
+
+/** A command, under each of its names. */
+function named(command: Command): Candidate[] {
+  return [command.name(), ...command.aliases()].map((name) => candidate(name, command.description()))
 }
 
 /** After `--`. */

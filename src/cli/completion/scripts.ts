@@ -2,11 +2,40 @@
 export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const
 export type Shell = (typeof SHELLS)[number]
 
+/** Ways to install the script, each one line of a shell: a file that the shell looks for, or a line of a start-up file. */
+export const PLACES: Readonly<Record<Shell, readonly string[]>> = {
+  bash: [
+    'secret-store completion bash >~/.local/share/bash-completion/completions/secret-store',
+    'source <(secret-store completion bash)  # in ~/.bashrc',
+  ],
+  zsh: [
+    'secret-store completion zsh >~/.zfunc/_secret-store  # with fpath+=~/.zfunc before compinit in ~/.zshrc',
+    'source <(secret-store completion zsh)  # in ~/.zshrc, after compinit',
+  ],
+  fish: [
+    'secret-store completion fish >~/.config/fish/completions/secret-store.fish',
+    'secret-store completion fish | source  # in ~/.config/fish/config.fish',
+  ],
+  powershell: [
+    'secret-store completion powershell >$HOME/secret-store.ps1',
+    '. $HOME/secret-store.ps1  # in the file of $PROFILE, once the first line has made it',
+  ],
+}
+
 // Each script hands the words to `secret-store complete` as arguments, with a dot before each: PowerShell would lose an
 // empty one. No script evaluates them, and none asks its shell to complete a path with `$` or a backtick in it, which
 // shells expand to look it up: a command line that was pasted and is not yet entered must not run.
 
+/** The head comment, which says where the script goes. */
+function headOf(shell: Shell): string {
+  return [
+    `# It goes where ${shell === 'powershell' ? 'these put' : 'one of these puts'} it:`,
+    ...PLACES[shell].map((way) => `#   ${way}`),
+  ].join('\n')
+}
+
 const BASH = `# bash completion of secret-store
+${headOf('bash')}
 _secret_store() {
     local cur=\${COMP_WORDS[COMP_CWORD]} then= line value
     local -a words=("\${COMP_WORDS[@]:1:COMP_CWORD}")
@@ -41,6 +70,7 @@ complete -F _secret_store secret-store
 
 const ZSH = `#compdef secret-store
 # zsh completion of secret-store
+${headOf('zsh')}
 _secret_store() {
     local line next= rest=$PREFIX$SUFFIX
     local -a values shown
@@ -69,6 +99,7 @@ fi
 `
 
 const FISH = `# fish completion of secret-store
+${headOf('fish')}
 function __secret_store_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
@@ -100,6 +131,7 @@ complete -c secret-store -f -a '(__secret_store_complete)'
 `
 
 const POWERSHELL = `# PowerShell completion of secret-store
+${headOf('powershell')}
 Register-ArgumentCompleter -Native -CommandName secret-store -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $words = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -69,6 +69,25 @@ describe.skipIf(NO_SESSION !== undefined)('--keyring', () => {
     )
   })
 
+  test('is asked unbidden where a store has no passphrase, for the entry that its slot names', async () => {
+    const { env, keyFile } = await startWithStore()
+    expect(await done(['get', 'token'], env)).toBe('sk_1')
+    const entry = ['--keyring-entry', 'my/app/laptop']
+    await done(['keys', 'add', '--new-keyring', ...entry], env)
+    const slots = JSON.parse(await done(['keys', 'list', '--json'], env))
+    const [first] = slots.filter(({ kind }: { kind: string }) => kind === 'os-keyring')
+    await done(['keys', 'remove', first.id], env)
+    // The entry of the slot that is left is not the default one.
+    expect(await failure(['get', 'token', '--keyring'], env)).toMatch(/^3 error: key/)
+    expect(await done(['get', 'token'], env)).toBe('sk_1')
+    await done(['rotate', '--root'], env)
+    expect(await done(['get', 'token', '--keyring', ...entry], env)).toBe('sk_1')
+    expect(await failure(['get', 'token', '--key-file', keyFile], env)).toMatch(/^3 error: key/)
+    // With a passphrase, a person may mean that.
+    await done(['keys', 'add', '--new-passphrase-fd', '0'], env, 'gibbon')
+    expect(await failure(['get', 'token'], env)).toMatch(/^2 error: no key was given/)
+  })
+
   test('without its entry tells so, changes nothing, and is healed with another key', async () => {
     const { session, env, location, keyFile } = await startWithStore()
     const user = session.process()

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, rawKey, SecretStore } from '../../../src/index'
@@ -45,6 +46,17 @@ describe('bytes', () => {
     await writeFile(join(directory, 'input'), Buffer.from([0xff, 0x0a]))
     await run(keyed('set', 'p', '--from-file', join(directory, 'input')), { env })
     expect([...(await run(keyed('get', 'p'), { env })).stdout]).toEqual([0xff, 0x0a])
+  })
+
+  test('go through a pipe from one secret to another of the same store', async () => {
+    await fill({ a: PAYLOAD })
+    const at = `--key-file ${directory}/key`
+    const { code, stderr } = await shell(
+      `set -o pipefail; secret-store get a ${at} | secret-store set b --quiet ${at}`,
+      env,
+    )
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect((await run(keyed('get', 'b'), { env })).stdout.toString()).toBe(PAYLOAD)
   })
 
   test('go through a pipe from a backup to a store', async () => {
@@ -136,7 +148,7 @@ describe('run', () => {
     const clash = await run(keyed('run', '--', 'env'), { env })
     expect(clash).toMatchObject({ code: 1 })
     expect(clash.stderr).toBe(
-      "error: 'a-b' and 'a.b' would both be A_B\nhint: choose with --only, or name one of them otherwise\n",
+      "error: 'a-b' and 'a.b' would both be A_B\nhint: choose with --only or --except, or name one of them otherwise\n",
     )
     const only = keyed('run', '--only', 'a.b', '--prefix', 'MY_')
     expect((await run([...only, '--', 'sh', '-c', 'echo $MY_A_B'], { env })).stdout.toString()).toBe('2\n')
@@ -161,7 +173,8 @@ describe('run', () => {
   test('ends as the command does, passes signals on, and leaves the store open to it', async () => {
     await fill({ a: 'x' })
     expect((await run(keyed('run', '--', 'sh', '-c', 'exit 7'), { env })).code).toBe(7)
-    expect((await run(keyed('run', '--', 'sh', '-c', 'kill -KILL $$'), { env })).code).toBe(137)
+    const killed = await shell(`secret-store run --key-file ${directory}/key -- sh -c 'kill -KILL $$'; exit $?`, env)
+    expect(killed.code).toBe(137)
     for (const [signal, code] of [
       ['SIGTERM', 143],
       ['SIGINT', 130],
@@ -170,7 +183,10 @@ describe('run', () => {
       const plain = start(keyed('run', '--', 'sh', '-c', 'echo ready; exec sleep 60'), { env })
       if (plain.child.stdout) await once(plain.child.stdout, 'data')
       plain.child.kill(signal)
-      expect((await plain.outcome).code, signal).toBe(code)
+      await plain.outcome
+      // Where it is the command itself, the signal ends it, which a shell says by that number.
+      const { exitCode, signalCode } = plain.child
+      expect(exitCode ?? 128 + constants.signals[signalCode as NodeJS.Signals], signal).toBe(code)
     }
     const trapping = start(
       keyed('run', '--', 'sh', '-c', 'trap "echo caught; exit 3" TERM; echo ready; while :; do sleep 0.05; done'),
@@ -190,14 +206,13 @@ describe('run', () => {
 
 describe('exit codes', () => {
   test('127 and 126: the command of `run` is not there, or cannot be run', async () => {
-    await fill({ a: 'x', long: 'x'.repeat(3_000_000) })
+    await fill({ a: 'x' })
     const only = ['--only', 'a']
     expect((await run(keyed('run', ...only, '--', 'no-such-command'), { env })).code).toBe(127)
     await writeFile(join(directory, 'plain'), 'no program')
     expect((await run(keyed('run', ...only, '--', join(directory, 'plain')), { env })).code).toBe(126)
-    const tooLong = await run(keyed('run', '--', 'true'), { env })
-    expect(tooLong).toMatchObject({ code: 126 })
-    expect(tooLong.stderr).toMatch(/^error: true: it cannot be run \(E2BIG\)\nhint: .*--only\n$/)
+    const tooLong = await run(keyed('run', ...only, '--', 'true', 'x'.repeat(100_000)), { env })
+    expect(tooLong).toMatchObject({ code: 0, stderr: '' })
   })
 
   test.skipIf(process.platform !== 'linux')('1: the output cannot be written', async () => {

@@ -2,7 +2,7 @@ import { chmod, mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
-import { run, shell } from '../../support/cli-program'
+import { SHELL_COMMAND as NODE, run, shell } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 
 // Hostile names and descriptors: what the command of `run` gets, it must not be able to turn against its user.
@@ -122,5 +122,55 @@ describe.skipIf(process.platform === 'win32')('the command cannot read again wha
       env,
     )
     expect(stdout.toString()).toBe('words\n')
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('a variable that is not UTF-8', () => {
+  test('is refused, because the command would get other bytes, and goes with `env -u`', async () => {
+    await fill({ token: 'payload' })
+    const line = (before: string): string =>
+      `X=$(printf 'caf\\351'); export X; ${before} ${NODE} run --key-file ${directory}/key -- sh -c 'printf %s "$X"'`
+    const refused = await shell(line(''), env)
+    expect(refused.code).toBe(1)
+    expect(refused.stdout.length).toBe(0)
+    expect(refused.stderr).toBe(
+      'error: the command would get other bytes than are in X: it is not UTF-8\n' +
+        'hint: leave it out with `env -u NAME secret-store run …`, or give it UTF-8\n',
+    )
+    expect(await shell(line('env -u X'), env)).toMatchObject({ code: 0, stderr: '' })
+  })
+})
+
+describe('options of the command without `--`', () => {
+  test.each([
+    ['sh -c true', "expected `--` before 'sh', got its option '-c' without"],
+    ['env --json', "expected `--` before 'env', got its option '--json' without"],
+    ['--prefix A_ npm --version', "expected `--` before 'npm', got its option '--version' without"],
+    ['env --key-file other', "expected `--` before 'env', got its option '--key-file' without"],
+  ])('are refused in %s, with what to type', async (words, message) => {
+    await fill({ token: 'payload' })
+    const { code, stderr, stdout } = await shell(`secret-store run --key-file ${directory}/key ${words}`, env)
+    expect(code).toBe(2)
+    expect(stdout.length).toBe(0)
+    expect(stderr).toContain(message)
+    expect(stderr).toContain(` -- ${words.replace(/^--prefix A_ /, '')}`)
+  })
+
+  test('are expected after options that take several words', async () => {
+    await fill({ token: 'payload' })
+    const line = `secret-store run --only token --key-file ${directory}/key printenv TOKEN`
+    const { code, stderr } = await shell(line, env)
+    expect(code).toBe(2)
+    expect(stderr).toBe(
+      'error: run: expected `--` before the command, got none: --only takes every word up to it\n' +
+        'hint: type `secret-store run --only NAME… -- COMMAND`\n',
+    )
+  })
+
+  test('are no matter where there are none', async () => {
+    await fill({ token: 'payload' })
+    const line = `secret-store run --key-file ${directory}/key printenv TOKEN`
+    const { code, stdout, stderr } = await shell(line, env)
+    expect({ code, stderr, stdout: stdout.toString() }).toEqual({ code: 0, stderr: '', stdout: 'payload\n' })
   })
 })

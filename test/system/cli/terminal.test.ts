@@ -2,11 +2,9 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
-import { environment, NODE_ARGS, run, SHELL_COMMAND } from '../../support/cli-program'
+import { run, SHELL_COMMAND } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
-
-const pty = await import('@lydell/node-pty').catch(() => undefined)
-if (pty === undefined) console.warn('skipped: no pseudo-terminal for this platform')
+import { hasTerminals, Terminal } from '../../support/terminal'
 
 const PASSPHRASE = 'gibbon radish tundra'
 
@@ -18,53 +16,9 @@ beforeEach(async () => {
   env = { SECRET_STORE: join(directory, 'store'), HOME: directory, TERM: 'xterm' }
 })
 
-/** Somebody at a terminal. */
-class Terminal {
-  readonly #pty: import('@lydell/node-pty').IPty
-  #text = ''
-  readonly exitCode: Promise<number>
-  #ended = false
-  #changed: () => void = () => {}
+const program = (...args: string[]): Terminal => Terminal.ofProgram(args, { env })
 
-  constructor(file: string, args: readonly string[], more: Record<string, string> = {}) {
-    if (pty === undefined) throw new Error('no pseudo-terminal')
-    this.#pty = pty.spawn(file, [...args], { cols: 120, rows: 30, env: environment({ ...env, ...more }) })
-    this.#pty.onData((text) => {
-      this.#text += text
-      this.#changed()
-    })
-    this.exitCode = new Promise((resolve) => {
-      this.#pty.onExit(({ exitCode }) => {
-        this.#ended = true
-        this.#changed()
-        resolve(exitCode)
-      })
-    })
-  }
-
-  /** All that the terminal was sent. */
-  get text(): string {
-    return this.#text
-  }
-
-  /** Waits until this has appeared so many times. */
-  async sees(wanted: string, times = 1): Promise<void> {
-    while (this.#text.split(wanted).length <= times) {
-      if (this.#ended) throw new Error(`expected '${wanted}', got the end, and before it: ${this.#text}`)
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve
-      })
-    }
-  }
-
-  type(text: string): void {
-    this.#pty.write(text)
-  }
-}
-
-const program = (...args: string[]): Terminal => new Terminal(process.execPath, [...NODE_ARGS, ...args])
-
-describe.skipIf(pty === undefined)('at a terminal', () => {
+describe.skipIf(!hasTerminals)('at a terminal', () => {
   test('a new passphrase is hidden, judged, asked for twice, and again if the two are not the same', async () => {
     const terminal = program('init')
     await terminal.sees('New passphrase')
@@ -73,10 +27,9 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
     await terminal.sees('The same again')
     terminal.type('passwort\r')
     await terminal.sees('These were not the same. Once more.')
-    // A question appears once more when it has been answered.
-    await terminal.sees('New passphrase', 3)
+    await terminal.sees('New passphrase', 2)
     terminal.type(`${PASSPHRASE}\r`)
-    await terminal.sees('The same again', 3)
+    await terminal.sees('The same again', 2)
     terminal.type(`${PASSPHRASE}\r`)
     expect(await terminal.exitCode).toBe(0)
     expect(terminal.text).toContain('made a store at')
@@ -91,10 +44,11 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
   test('a payload is hidden, and shown with a line end', async () => {
     await init()
     const setting = program('set', 'token')
-    await setting.sees('Payload of token')
-    setting.type('s3cret payload\r')
+    // The key first, so that nobody types a payload for a store that does not open.
     await setting.sees('Passphrase')
     setting.type(`${PASSPHRASE}\r`)
+    await setting.sees('Payload of token')
+    setting.type('s3cret payload\r')
     expect(await setting.exitCode).toBe(0)
     expect(setting.text).not.toContain('s3cret')
     expect(setting.text).not.toContain('gibbon')
@@ -112,10 +66,13 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
     ['with a line end alone first', ['line one\n', 'line two\r']],
   ])('several lines pasted as a payload, %s: refused, and none of them is kept or shown', async (_, pieces) => {
     await init()
-    const terminal = new Terminal('bash', [
-      '-c',
-      `${SHELL_COMMAND} set token; echo "code $?"; read -t 0.5 rest; echo "rest:$rest"`,
-    ])
+    const terminal = new Terminal(
+      'bash',
+      ['-c', `${SHELL_COMMAND} set token; echo "code $?"; read -t 0.5 rest; echo "rest:$rest"`],
+      { env },
+    )
+    await terminal.sees('Passphrase')
+    terminal.type(`${PASSPHRASE}\r`)
     await terminal.sees('Payload of token')
     for (const piece of pieces) terminal.type(piece)
     await terminal.exitCode
@@ -136,25 +93,18 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
 
   test('the passphrase is asked for at the terminal when stdin is a pipe', async () => {
     await init()
-    const terminal = new Terminal('sh', [
-      '-c',
-      `printf piped | ${SHELL_COMMAND} set token && ${SHELL_COMMAND} get token | tr a-z A-Z`,
-    ])
+    const terminal = new Terminal(
+      'sh',
+      ['-c', `printf piped | ${SHELL_COMMAND} set token && ${SHELL_COMMAND} get token | tr a-z A-Z`],
+      { env },
+    )
     await terminal.sees('Passphrase')
     terminal.type(`${PASSPHRASE}\r`)
-    await terminal.sees('set token in the account scope')
+    await terminal.sees('created token in the account scope')
     await terminal.sees('Passphrase', 3)
     terminal.type(`${PASSPHRASE}\r`)
     expect(await terminal.exitCode).toBe(0)
     expect(terminal.text).toContain('PIPED')
-  })
-
-  test('a wrong passphrase is 3', async () => {
-    await init()
-    const terminal = program('list')
-    await terminal.sees('Passphrase')
-    terminal.type('wrong\r')
-    expect(await terminal.exitCode).toBe(3)
   })
 
   test('Ctrl-C at a prompt is 130, and nothing is made', async () => {
@@ -227,7 +177,7 @@ describe.skipIf(pty === undefined)('at a terminal', () => {
     const plain = program('list')
     expect(await plain.exitCode).toBe(1)
     expect(plain.text).toContain(colour)
-    const without = new Terminal(process.execPath, [...NODE_ARGS, 'list'], { NO_COLOR: '1' })
+    const without = Terminal.ofProgram(['list'], { env: { ...env, NO_COLOR: '1' } })
     expect(await without.exitCode).toBe(1)
     expect(without.text).not.toContain('\u001b[')
     expect((await run(['list'], { env })).stderr).not.toContain('\u001b[')

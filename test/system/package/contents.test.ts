@@ -47,9 +47,17 @@ test('the package has every file that package.json names', () => {
 test('the package has the built files, the documents and the licenses, and nothing else', () => {
   const texts = packed.filter((path) => !/^(dist|docs)\//.test(path))
   expect([...texts].sort()).toEqual(
-    ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'THIRD-PARTY.md', 'package.json'].sort(),
+    [
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'THIRD-PARTY.md',
+      'man/secret-store.1',
+      'package.json',
+    ].sort(),
   )
-  expect(packed.filter((path) => path.startsWith('docs/') && !/\.(md|png)$/.test(path))).toEqual([])
+  expect(packed.filter((path) => path.startsWith('docs/') && !/\.(md|png|svg)$/.test(path))).toEqual([])
   expect(packed.filter((path) => path.startsWith('dist/') && !/\.(js|cjs|d\.ts|d\.cts)$/.test(path))).toEqual([])
 })
 
@@ -67,7 +75,8 @@ test('package.json says what a publication needs', () => {
   expect(manifest).toMatchObject({
     name: 'app-secret-store',
     license: 'MIT',
-    bin: { 'secret-store': 'dist/cli.js' },
+    bin: { 'secret-store': 'dist/cli.cjs' },
+    man: ['./man/secret-store.1'],
     publishConfig: { access: 'public', provenance: true },
   })
   expect(manifest.version).toMatch(/^\d+\.\d+\.\d+$/)

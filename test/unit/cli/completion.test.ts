@@ -15,6 +15,23 @@ describe('what may stand at the cursor', () => {
     expect(values('keys', '')).toEqual(expect.arrayContaining(['list', 'add', 'remove', 'replace', 'recovery']))
   })
 
+  test('the commands that there is help of', () => {
+    expect(values('help', '')).toEqual(expect.arrayContaining(['set', 'keys', 'help']))
+    expect(values('help', 'keys', '')).toEqual(['list', 'add', 'remove', 'replace', 'recovery'])
+    expect(values('help', 'nothing', '')).toEqual([])
+    expect(values('help', 'set', '')).toEqual([])
+  })
+
+  test('other names of commands, as the command itself', () => {
+    const aliased = buildProgram(() => async () => {})
+    aliased.commands.find((command) => command.name() === 'import')?.alias('load')
+    const found = complete(aliased, ['']).candidates.filter(({ value }) => value === 'import' || value === 'load')
+    expect(found.map(({ value }) => value)).toEqual(['import', 'load'])
+    expect(found[0]?.description).toBe(found[1]?.description)
+    expect(complete(aliased, ['load', '--format', ''])).toEqual(complete(aliased, ['import', '--format', '']))
+    expect(complete(aliased, ['load', ''])).toEqual({ candidates: [], more: 'files' })
+  })
+
   test('options of the command, of its parents and of all commands', () => {
     expect(values('list', '--')).toEqual(expect.arrayContaining(['--all', '--limit', '--help', '--store', '--json']))
     expect(values('keys', 'add', '-')).toEqual(expect.arrayContaining(['--kdf', '--passphrase-fd']))
@@ -74,7 +91,7 @@ describe('what may stand at the cursor', () => {
 })
 
 test.each(SHELLS)('the script for %s evaluates no text', (shell) => {
-  const script = completionScript(shell)
+  const script = completionScript(shell).replaceAll(/^#.*$/gm, '')
   expect(script).not.toMatch(/\b(?:eval|iex|Invoke-Expression|Invoke-Command|ScriptBlock\]::Create|source)\b/i)
   expect(script).not.toMatch(/\bcompgen -W|\$\{\(e\)|\bsh -c\b|\$\{[^}]*@P\}/)
 })

@@ -4,9 +4,9 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'dotenv'
 import { describe, expect, test } from 'vitest'
-import { encodeEntries } from '../../../src/cli/entries'
 import { Failure } from '../../../src/cli/failure'
 import { encodeDotenv } from '../../../src/migrate/dotenv'
+import { encodeEntries } from '../../support/encoded-entries'
 import { temporaryDirectory } from '../../support/stores'
 
 // A dotenv file is read by dotenv, and sourced by shells: both must read the same, and run nothing.

@@ -1,7 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { decodeEntries, type Entry, encodeEntries } from '../../../src/cli/entries'
+import type { Entry } from '../../../src/cli/entries'
 import { Failure } from '../../../src/cli/failure'
+import { decodeEntries, encodeEntries } from '../../support/encoded-entries'
 import { atLength } from '../../support/lengths'
 
 const decode = (text: string, format: 'dotenv' | 'json' = 'dotenv'): Promise<Entry[]> =>
@@ -111,7 +112,7 @@ describe('an import of dotenv', () => {
     ['a quote that is never closed', 'A="one\ntwo\nB=3', 2],
     ['what stands behind a payload of several lines', 'A="one\ntwo"\nthree\n', 3],
   ])('refuses %s, by its line, and repeats nothing of it', async (_, text, line) => {
-    await expect(decode(text)).rejects.toThrow(new RegExp(`in line ${line}$`))
+    await expect(decode(text)).rejects.toThrow(new RegExp(`^line ${line}: `))
     await expect(decode(text)).rejects.not.toThrow(/KEY|nonsense|three/)
   })
 

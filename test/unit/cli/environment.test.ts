@@ -1,19 +1,118 @@
 import { describe, expect, test } from 'vitest'
-import { environmentOf } from '../../../src/cli/environment'
+import { CommandEnvironment } from '../../../src/cli/environment'
+import { Failure } from '../../../src/cli/failure'
 import { LOADERS, loaderOf } from '../../../src/cli/loader-names'
 
-type Options = Partial<Parameters<typeof environmentOf>[2]>
+type Options = Partial<ConstructorParameters<typeof CommandEnvironment>[1]>
 
-function made(names: readonly string[], inherited: Record<string, string> = {}, options: Options = {}): unknown {
-  const secrets = names.map((name) => ({ name, payload: `payload of ${name}` }))
-  return environmentOf(secrets, inherited, {
+const SIZELESS = { stringBytes: Number.POSITIVE_INFINITY, totalBytes: Number.POSITIVE_INFINITY }
+
+/** The environment of a command, with these secrets. */
+function environmentOf(
+  secrets: Readonly<Record<string, string | Uint8Array>>,
+  inherited: Record<string, string> = {},
+  options: Options = {},
+): Record<string, string> {
+  const environment = new CommandEnvironment(inherited, {
     prefix: '',
     override: false,
     allowLoaders: false,
     ignoreCase: false,
+    limits: SIZELESS,
+    command: ['true'],
     ...options,
   })
+  for (const name of Object.keys(secrets)) environment.addName(name)
+  for (const [name, payload] of Object.entries(secrets)) environment.addPayload(name, payload)
+  return environment.finish()
 }
+
+function made(names: readonly string[], inherited: Record<string, string> = {}, options: Options = {}): unknown {
+  return environmentOf(Object.fromEntries(names.map((name) => [name, `payload of ${name}`])), inherited, options)
+}
+
+/** What is wrong, with all that is listed. */
+function refusal(work: () => unknown): Failure {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof Failure) return error
+    throw error
+  }
+  throw new Error('expected a failure, got none')
+}
+
+describe('everything that is wrong', () => {
+  test('is told of at once', () => {
+    const { message, hint, problems } = refusal(() =>
+      environmentOf(
+        { 'a-b': '1', 'a.b': '2', path: '/', there: '3', nul: 'a\0b', bytes: Uint8Array.of(0xff), fine: '4' },
+        { THERE: 'x' },
+      ),
+    )
+    expect(message).toBe('5 secrets cannot be variables of the command, which was not run')
+    expect(problems?.listed.map(({ name }) => name)).toEqual(['a.b', 'path', 'there', 'nul', 'bytes'])
+    expect(problems?.unlisted).toBe(0)
+    expect(hint).toContain('--except')
+  })
+
+  test('is listed up to a bound, and counted beyond', () => {
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`nul${n}`, '\0']))
+    const { message, problems } = refusal(() => environmentOf(many))
+    expect(message).toContain('50 secrets')
+    expect(problems?.listed.length).toBe(20)
+    expect(problems?.unlisted).toBe(30)
+  })
+
+  test('holds no payload', () => {
+    const { message, hint, problems } = refusal(() =>
+      environmentOf(
+        { nul: 's3cret\0', large: 's3cret'.repeat(100) },
+        {},
+        { limits: { ...SIZELESS, stringBytes: 100 } },
+      ),
+    )
+    expect(JSON.stringify([message, hint, problems])).not.toContain('s3cret')
+  })
+})
+
+describe('what is too large', () => {
+  test('is refused by its names alone, before a payload is asked for', () => {
+    const environment = new CommandEnvironment(
+      { HOME: '/' },
+      {
+        prefix: '',
+        override: false,
+        allowLoaders: false,
+        ignoreCase: false,
+        limits: { ...SIZELESS, totalBytes: 1000 },
+        command: ['true'],
+      },
+    )
+    let added = 0
+    const { message } = refusal(() => {
+      for (; added < 1000; added++) environment.addName(`name-${added}`)
+    })
+    expect(added).toBeLessThan(60)
+    expect(message).toContain('this system passes on 1,000 bytes')
+  })
+
+  test('is refused with the names that are to blame, the largest first', () => {
+    const secrets = { small: 'x', huge: 'x'.repeat(600), large: 'x'.repeat(500), tiny: 'x' }
+    const { message } = refusal(() => environmentOf(secrets, {}, { limits: { ...SIZELESS, totalBytes: 1000 } }))
+    expect(message).toMatch(/the largest are 'huge' \(614 bytes\), 'large' \(515 bytes\), '\w+' \(\d+ bytes\)$/)
+  })
+
+  test('is told of by name where it is one string', () => {
+    const { message } = refusal(() =>
+      environmentOf({ big: 'x'.repeat(97) }, {}, { limits: { ...SIZELESS, stringBytes: 100 } }),
+    )
+    expect(message).toBe("'big' is too large for a variable: 102 bytes, and this system passes on 100")
+    expect(environmentOf({ big: 'x'.repeat(95) }, {}, { limits: { ...SIZELESS, stringBytes: 100 } })).toEqual({
+      BIG: 'x'.repeat(95),
+    })
+  })
+})
 
 describe('a variable that programs take code from', () => {
   test.each([

@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Io } from '../../../src/cli/io'
-import { ANOTHER_KEY, newKey, openingKey } from '../../../src/cli/keys'
+import { openingKey } from '../../../src/cli/keys'
+import { ANOTHER_KEY, newKey } from '../../../src/cli/new-key'
 import { Output } from '../../../src/cli/output'
+import { noSignals } from '../../../src/cli/signals'
 import { temporaryDirectory } from '../../support/stores'
 import { Collected } from './transcript'
 
@@ -22,11 +24,12 @@ const io: Io = {
   stderr: new Collected(),
   env: {},
   now: Date.now,
-  signal: new AbortController().signal,
-  takeSignals: () => () => {},
+  ...noSignals(),
   terminal: () => undefined,
 }
 const output = new Output(io, { json: false, quiet: false })
+
+const noSlots = async (): Promise<never[]> => []
 
 async function keyFile(mode: number, uid?: number): Promise<string> {
   const path = join(await temporaryDirectory(), 'key')
@@ -39,13 +42,13 @@ async function keyFile(mode: number, uid?: number): Promise<string> {
 /** As the key that opens a store, and as one that a store is to be opened with. */
 async function expectRefused(path: string, why: string): Promise<void> {
   const refusal = { exitCode: 1, message: expect.stringContaining(why), hint: expect.any(String) }
-  await expect(openingKey(io, output, { keyFile: path })).rejects.toMatchObject(refusal)
+  await expect(openingKey(io, output, { keyFile: path }, noSlots)).rejects.toMatchObject(refusal)
   await expect(newKey(io, output, { keyFile: path }, ANOTHER_KEY, {})).rejects.toMatchObject(refusal)
 }
 
 async function expectTaken(path: string): Promise<void> {
-  expect(await openingKey(io, output, { keyFile: path })).toMatchObject({ kind: 'raw-key' })
-  expect(await newKey(io, output, { keyFile: path }, ANOTHER_KEY, {})).toMatchObject({ kind: 'raw-key' })
+  expect(await openingKey(io, output, { keyFile: path }, noSlots)).toMatchObject({ key: { kind: 'raw-key' } })
+  expect(await newKey(io, output, { keyFile: path }, ANOTHER_KEY, {})).toMatchObject({ key: { kind: 'raw-key' } })
 }
 
 /** From here on, the process is no longer root's. What root may read it still reads. */

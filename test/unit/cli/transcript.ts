@@ -3,16 +3,17 @@ import { dirname, join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import type { Io } from '../../../src/cli/io'
 import { main } from '../../../src/cli/main'
+import { noSignals } from '../../../src/cli/signals'
 
 /**
  * A transcript is a text of commands and what came of them, run in order in one directory:
  *
  *     # words about what follows
  *     = NAME=value        an environment variable, from here on
- *     + FILE text         a file with this text, `\n` for line ends
+ *     + FILE text         a file with this text, `\n` for line ends and `\xff` for a byte
  *     @ SECONDS           moves the clock
  *     $ secret-store …    a command; DIR is the directory; quotes as in a shell
- *     < text              its stdin, with a line end; `<< text` without one
+ *     < text              its stdin, with a line end; `<< text` without one; `\xff` is a byte
  *     > text              what it wrote to stdout; `>> text` without a line end
  *     ! text              what it wrote to stderr
  *     ? 1                 its exit code, if it is not 0
@@ -58,13 +59,13 @@ export class Machine {
       const given = this.#here(line.slice(2))
       if (line.startsWith('@')) this.#nowMs += 1000 * Number(given)
       else if (line.startsWith('=')) {
-        const [name = '', value = ''] = given.split(/=(.*)/)
+        const [name = '', value = ''] = given.split(/=(.*)/s)
         this.#env[name] = value
       } else {
         const [name = '', text = ''] = given.split(/ (.*)/)
         const path = join(this.directory, name)
         await mkdir(dirname(path), { recursive: true })
-        await writeFile(path, text.replaceAll('\\n', '\n'), { mode: 0o600 })
+        await writeFile(path, bytesOf(text.replaceAll('\\n', '\n')), { mode: 0o600 })
       }
     }
   }
@@ -74,13 +75,12 @@ export class Machine {
     const [, ...argv] = words(this.#here(command))
     const [stdout, stderr] = [new Collected(), new Collected()]
     const io: Io = {
-      stdin: Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]),
+      stdin: Readable.from(stdin === '' ? [] : [bytesOf(stdin)]),
       stdout,
       stderr,
       env: this.#env,
       now: () => this.#nowMs,
-      signal: new AbortController().signal,
-      takeSignals: () => () => {},
+      ...noSignals(),
       terminal: () => undefined,
     }
     const exitCode = await main(argv, io)
@@ -102,6 +102,12 @@ export class Machine {
       .replace(/(?<=^> sealed by +)\S.*/gm, '<which libraries>')
       .replace(/\b(?:[A-Z0-9]{5}-){7}[A-Z0-9]{5}\b/g, '<recovery code>')
   }
+}
+
+/** Text as it is, but for `\xff`, which is one byte. */
+function bytesOf(text: string): Buffer {
+  const parts = text.split(/\\x([\da-f]{2})/)
+  return Buffer.concat(parts.map((part, index) => Buffer.from(part, index % 2 === 0 ? 'utf8' : 'hex')))
 }
 
 function lines(sign: string, text: string): string {

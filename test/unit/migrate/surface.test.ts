@@ -8,6 +8,7 @@ test('app-secret-store/migrate exports these and no others', () => {
     'electronStore',
     'encodeDotenv',
     'importFrom',
+    'inspectDotenv',
     'keytar',
     'safeStorageFiles',
   ])

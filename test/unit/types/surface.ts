@@ -25,6 +25,8 @@ import type {
   SetParams,
   SlotContext,
   SlotParams,
+  SlotsOptions,
+  StoredSlot,
   TargetParams,
   VerifyProblem,
   VerifyReport,
@@ -105,6 +107,7 @@ export async function verbs(store: SecretStore, view: SecretView): Promise<void>
   same<void>()(await store.compact())
   const report = await store.verify()
   same<VerifyReport>()(report)
+  same<StoredSlot[]>()(await SecretStore.slots('a', { allowUnsafeLocation: true } satisfies SlotsOptions))
   const recovered = await SecretStore.recover('a', { key: rawKey(new Uint8Array(32)), destination: 'b' })
   same<RecoveryReport>()(recovered)
   same<readonly RecoveredSecret[]>()(recovered.lost)

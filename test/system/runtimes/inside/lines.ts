@@ -10,7 +10,7 @@ import { openStore, temporaryDirectory } from '../../../support/stores'
 import { RUN } from './started'
 
 const PACKAGE = dirname(createRequire(import.meta.url).resolve('app-secret-store/package.json'))
-const PROGRAM = join(PACKAGE, 'dist', 'cli.js')
+const PROGRAM = join(PACKAGE, 'dist', 'cli.cjs')
 const KEY = Buffer.alloc(32, 7)
 
 interface Ended {
