@@ -8,8 +8,9 @@ import { SecretStoreError } from '../errors'
 import { DATA_DIRECTORY } from '../format/constants'
 import type { KeyProvider } from '../keys/provider'
 import { unlock } from '../keys/unlock'
+import { newEndpoint, removeStaleSocket } from '../platform/endpoints'
 import { joinPath } from '../platform/files'
-import { connectLocally, listenLocally, newEndpoint } from '../platform/local-socket'
+import { listenLocally } from '../platform/local-socket'
 import { isLockedByAnybody } from '../platform/locks-of-others'
 import { thisProcess } from '../platform/this-process'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
@@ -18,12 +19,13 @@ import { readOwner, removeOwner, writeOwner } from '../storage/directory/owner-j
 import type { Engine } from '../storage/engine'
 import { LOCK_FILE } from '../storage/level/library'
 import { Connection } from '../storage/sharing/connection'
-import { meetFollower, meetOwner } from '../storage/sharing/handshake'
+import { meetFollower } from '../storage/sharing/handshake'
 import { GRACE_MS } from '../storage/sharing/named-locks'
 import { Owner } from '../storage/sharing/owner'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
 import { Session } from '../storage/sharing/session'
 import { type Role, type RoleEvents, SharedEngine } from '../storage/sharing/shared-engine'
+import { checkOfThisMachine, type Reached, reachOwner } from './reach-owner'
 
 const HANDSHAKE_MS = 2000
 const ANSWER_MS = 30_000
@@ -44,6 +46,7 @@ export interface ShareOptions {
 
 /** The files of a store, held by one of the processes that share it. */
 export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
+  await checkOfThisMachine(options.location)
   return new SharedEngine({
     seek: (events) => seek(options, events),
     session: new Session(options.keyring),
@@ -57,42 +60,37 @@ async function seek(options: ShareOptions, events: RoleEvents): Promise<Role> {
   const { location, waitMs } = options
   const start = performance.now()
   for (;;) {
-    const remote = await follow(options, events)
-    if (remote !== undefined) return { kind: 'follower', remote }
-    const role = await hold(options, events)
+    const { keyring } = options
+    const contextAt = (endpoint: string): ChannelContext => ({ key: keyring.channelKey(), endpoint })
+    const reached = await reachOwner({ location, contextAt, aead: keyring.aead, timeoutMs: HANDSHAKE_MS })
+    if (reached.kind === 'owner') return { kind: 'follower', remote: follow(reached, events) }
+    const role = reached.kind === 'this process' ? undefined : await hold(options, events)
     if (role !== undefined) return role
-    if (performance.now() - start > waitMs) throw notShared(location)
+    if (performance.now() - start > waitMs) throw notShared(location, reached)
     await pause()
   }
 }
 
-/** @returns `undefined` if nobody is reached. */
-async function follow(options: ShareOptions, events: RoleEvents): Promise<RemoteOwner | undefined> {
-  const { location, keyring } = options
-  const found = await readOwner(location.directory)
-  if (found === undefined || found.machine !== thisProcess().machine) return undefined
-  const wire = await connectLocally(found.endpoint, HANDSHAKE_MS).catch(() => undefined)
-  if (wire === undefined) return undefined
-  const met = await meetOwner(wire, channelContext(keyring, found.endpoint), keyring.aead, HANDSHAKE_MS).catch(
-    () => undefined,
-  )
-  if (met === undefined) return undefined
+function follow({ wire, seal, early }: Extract<Reached, { kind: 'owner' }>, events: RoleEvents): RemoteOwner {
   let connection: Connection
   const remote = new RemoteOwner(
     () => connection,
     (item) => events.onCommit(item),
     () => events.onEnd(),
   )
-  connection = new Connection(wire, met.seal, met.early, remote.onMessage, remote.onEnd)
+  connection = new Connection(wire, seal, early, remote.onMessage, remote.onEnd)
   return remote
 }
 
 /** @returns `undefined` if somebody else holds the files. */
 async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | undefined> {
   const { location, keyring, openFiles } = options
-  const takesOver = (await readOwner(location.directory)) !== undefined
+  const former = await readOwner(location.directory)
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
   if (isLockedByAnybody(joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE))) return undefined
+  const endpoint = await newEndpoint(toBase64url(systemRandom(16))).catch((cause: unknown) => {
+    throw noSocket(cause)
+  })
   const files = await openFiles().catch((error: unknown) => {
     if (codeOf(error) === 'ERR_LOCKED') return undefined
     throw error
@@ -104,11 +102,11 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
       () => events.onEnd(),
       () => events.onEnd(),
     )
-  const owner = new Owner(engine, end, takesOver ? GRACE_MS : 0)
-  const endpoint = newEndpoint(toBase64url(systemRandom(16)))
+  const owner = new Owner(engine, end, former === undefined ? 0 : GRACE_MS)
   const connections = new Set<Connection>()
   const listener = await listenLocally(endpoint, MOST_CONNECTIONS, (wire) => {
-    meetFollower(wire, channelContext(keyring, endpoint), keyring.aead, HANDSHAKE_MS).then(
+    const context = (): ChannelContext => ({ key: keyring.channelKey(), endpoint })
+    meetFollower(wire, { context, aead: keyring.aead, timeoutMs: HANDSHAKE_MS }).then(
       ({ seal, early }) => {
         let connection: Connection
         const served = owner.serve(() => connection)
@@ -124,9 +122,7 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   }).catch(async (error) => {
     await engine.close()
     release()
-    throw new SecretStoreError('ERR_IO', 'sharing: expected to listen for other processes, got a refusal', {
-      cause: error,
-    })
+    throw noSocket(error)
   })
   let leaving: Promise<void> | undefined
   const leave = (): Promise<void> => {
@@ -147,8 +143,14 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
     })()
     return leaving
   }
-  await removeStagedKeyring(location)
-  await writeOwner(location.directory, { endpoint, ...thisProcess() })
+  try {
+    await removeStagedKeyring(location)
+    await writeOwner(location.directory, { endpoint, ...thisProcess() })
+    if (former !== undefined) await removeStaleSocket(former.endpoint)
+  } catch (error) {
+    await leave()
+    throw error
+  }
   // Who had the root key that was replaced has to prove itself anew.
   let rootId = keyring.rootId
   owner.onKeyring = () =>
@@ -161,10 +163,6 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
       () => {},
     )
   return { kind: 'owner', owner, engine, leave }
-}
-
-function channelContext(keyring: Keyring, endpoint: string): ChannelContext {
-  return { key: keyring.channelKey(), endpoint }
 }
 
 /** @param given - Read from the location, if nobody sent it. @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`. */
@@ -192,11 +190,17 @@ async function adopt(
   keyringStorage.bytes = bytes
 }
 
-function notShared({ directory }: Location): SecretStoreError {
-  return new SecretStoreError(
-    'ERR_LOCKED',
-    `store: expected nobody to hold it but processes that share it, got an opener of ${directory}`,
-  )
+function notShared({ directory }: Location, reached: Reached): SecretStoreError {
+  const expected = 'store: expected nobody to hold it but processes that share it'
+  const why = 'why' in reached ? ` (${reached.why})` : ''
+  return new SecretStoreError('ERR_LOCKED', `${expected}, got an opener of ${directory}${why}`)
+}
+
+function noSocket(cause: unknown): SecretStoreError {
+  const { message } = cause as Error
+  return new SecretStoreError('ERR_IO', `sharing: expected to listen for other processes, got a refusal: ${message}`, {
+    cause,
+  })
 }
 
 async function pause(): Promise<void> {

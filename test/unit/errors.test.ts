@@ -5,11 +5,15 @@ import { SecretCache } from '../../src/cache/index'
 import { account, SecretStore, SecretStoreError, type SecretStoreErrorCode, user } from '../../src/index'
 import { osKeyring } from '../../src/os-keyring/index'
 import { MemoryEngine } from '../../src/storage/memory-engine'
+import { Owner } from '../../src/storage/sharing/owner'
 import { failNextWrite } from '../support/engine-writes'
 import { FakeKeyring, failed } from '../support/fake-keyring'
 import { fromRoot } from '../support/paths'
 import { copyStore, newLocation, openStore, temporaryDirectory, testKey } from '../support/stores'
 import { turnOfLoop } from '../support/waiting'
+
+/** For so long a process waits for the answer of the one that holds the files. */
+const ANSWER_MS = 30_000
 
 const target = { scope: account, name: 'n' }
 
@@ -85,6 +89,23 @@ const PRODUCERS: Readonly<Record<Exclude<SecretStoreErrorCode, 'ERR_NO_SYNC'>, (
       await compacting
     }
     return undefined
+  },
+  ERR_OUTCOME_UNKNOWN: async () => {
+    const location = await newLocation()
+    await openStore(location, { shared: true })
+    const follower = await openStore(location, { shared: true })
+    const commit = vi.spyOn(Owner.prototype, 'commit').mockReturnValue(new Promise(() => {}))
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const setting = follower.set({ ...target, payload: 'p' })
+      setting.catch(() => {})
+      while (commit.mock.calls.length === 0) await turnOfLoop()
+      vi.advanceTimersByTime(ANSWER_MS)
+      return await setting
+    } finally {
+      vi.useRealTimers()
+      commit.mockRestore()
+    }
   },
   ERR_ACCESS_DENIED: async () =>
     SecretStore.memory()

@@ -211,21 +211,23 @@ export class Owner {
           return { type: 'value', value: utf8(JSON.stringify(this.peers)) }
       }
     }
+    const failure = (error: unknown): Answer => ({
+      type: 'error',
+      code: codeOf(error) ?? 'ERR_IO',
+      message: String((error as Error).message),
+    })
     return {
       onMessage: (message) => {
         const { id, request } = decodeRequest(message)
+        const give = (given: Answer): void => {
+          // What fails because this is the end is for the next owner to answer.
+          if (!this.#isOver) send().send(encodeAnswer(id, given))
+        }
         answer(request)
-          .catch(
-            (error): Answer => ({
-              type: 'error',
-              code: codeOf(error) ?? 'ERR_IO',
-              message: String((error as Error).message),
-            }),
-          )
-          .then((given) => {
-            // What fails because this is the end is for the next owner to answer.
-            if (!this.#isOver) send().send(encodeAnswer(id, given))
-          })
+          .catch(failure)
+          .then(give)
+          // An answer may be too long to be sent.
+          .catch((error) => give(failure(error)))
       },
       onEnd: () => {
         isOver = true
