@@ -15,6 +15,7 @@ const EXCHANGE_MODULES = [
   'test/unit/care/rekey/*.test.ts',
   'test/unit/errors.test.ts',
   'test/unit/cli/transcripts.test.ts',
+  'test/unit/platform/file-systems.test.ts',
   'test/unit/keys/keys.test.ts',
   'test/unit/os-keyring/os-keyring.test.ts',
 ]
