@@ -17,6 +17,7 @@ const EXCHANGE_MODULES = [
   'test/unit/cli/transcripts.test.ts',
   'test/unit/platform/file-systems.test.ts',
   'test/unit/keys/keys.test.ts',
+  'test/unit/opening/reach-owner.test.ts',
   'test/unit/os-keyring/os-keyring.test.ts',
 ]
 const included = (folders: readonly string[]): string[] => folders.map((folder) => `test/${folder}/**/*.test.ts`)

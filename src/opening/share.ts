@@ -30,6 +30,7 @@ import { checkOfThisMachine, type Reached, reachOwner } from './reach-owner'
 const HANDSHAKE_MS = 2000
 const ANSWER_MS = 30_000
 const MOST_CONNECTIONS = 512
+const TURNS_OF_AN_END = 10
 /** Between two looks at who holds the files. */
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [2, 30]
 
@@ -128,9 +129,8 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   const leave = (): Promise<void> => {
     leaving ??= (async () => {
       owner.end()
-      // Some may be about to end.
-      await turnOfLoop()
-      await turnOfLoop()
+      // Some may be about to end: the end of the other side takes some turns to arrive.
+      for (let turns = 0; turns < 2 || (turns < TURNS_OF_AN_END && connections.size > 0); turns++) await turnOfLoop()
       // Those who follow come back with their locks: the next owner is to know that there was one.
       if (connections.size === 0) await removeOwner(location.directory).catch(() => {})
       await listener.close()
