@@ -31,6 +31,7 @@ const HANDSHAKE_MS = 2000
 const ANSWER_MS = 30_000
 const MOST_CONNECTIONS = 512
 const TURNS_OF_AN_END = 10
+const TURNS_OF_A_CHANGE = 10_000
 /** Between two looks at who holds the files. */
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [2, 30]
 
@@ -105,10 +106,14 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
     )
   const owner = new Owner(engine, end, former === undefined ? 0 : GRACE_MS)
   const connections = new Set<Connection>()
+  /** Whether keyring.json is under a root key that this process has not taken over yet. */
+  let isReplacing = false
   const listener = await listenLocally(endpoint, MOST_CONNECTIONS, (wire) => {
+    if (isReplacing) return wire.end()
     const context = (): ChannelContext => ({ key: keyring.channelKey(), endpoint })
     meetFollower(wire, { context, aead: keyring.aead, timeoutMs: HANDSHAKE_MS }).then(
       ({ seal, early }) => {
+        if (isReplacing) return wire.end()
         let connection: Connection
         const served = owner.serve(() => connection)
         const onEnd = (): void => {
@@ -151,17 +156,22 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
     await leave()
     throw error
   }
-  // Who had the root key that was replaced has to prove itself anew.
-  let rootId = keyring.rootId
-  owner.onKeyring = () =>
-    void events.adopted().then(
-      () => {
-        if (equal(rootId, keyring.rootId)) return
-        rootId = keyring.rootId
-        for (const connection of connections) connection.finish()
-      },
-      () => {},
-    )
+  // Who had the root key that was replaced has to prove itself anew, and is heard no more before that.
+  owner.onKeyring = (bytes) => {
+    const former = keyring.rootId
+    const replacing = keyring.lendRootKey(async (rootKey) => {
+      if (isUnder(rootKey, bytes)) return
+      isReplacing = true
+      for (const connection of connections) connection.deafen()
+      await events.adopted()
+      // This process's own change is over some turns later.
+      for (let turns = 0; turns < TURNS_OF_A_CHANGE && equal(former, keyring.rootId); turns++) await turnOfLoop()
+      isReplacing = false
+      for (const connection of connections) connection.finish()
+    })
+    // If this process has no key of the new one, it leaves, and ends them all.
+    replacing.catch(() => {})
+  }
   return { kind: 'owner', owner, engine, leave }
 }
 
@@ -171,7 +181,8 @@ async function adopt(
   given: Uint8Array | undefined,
 ): Promise<void> {
   const bytes = given ?? (await readKeyring(location))
-  if (equal(bytes, keyringStorage.bytes)) return
+  // An owner has put those in place itself that another process sent, and has their keys not yet.
+  if (given === undefined && equal(bytes, keyringStorage.bytes)) return
   const unverified = readKeyringFile(bytes)
   const isAdopted = await keyring.lendRootKey((rootKey) => {
     try {
@@ -188,6 +199,16 @@ async function adopt(
     rootKey.fill(0)
   }
   keyringStorage.bytes = bytes
+}
+
+/** Whether a keyring.json has the MAC of this root key. */
+function isUnder(rootKey: Uint8Array, bytes: Uint8Array): boolean {
+  try {
+    verifyKeyringFile(readKeyringFile(bytes), rootKey)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function notShared({ directory }: Location, reached: Reached): SecretStoreError {

@@ -25,12 +25,20 @@ const FORMER = testKey(8)
 const NEW = testKey(9)
 const SECRET = { scope: account, name: 'n' }
 const TIMEOUT_MS = 60_000
+const NONE = new Uint8Array()
 
 /** The keys that whoever has this key finds in the directory. */
 async function keyringOf(location: string): Promise<Keyring> {
   const unverified = readKeyringFile(await readFile(join(location, 'keyring.json')))
   const { rootKey } = await findSlot(unverified.file, FORMER)
   return new Keyring(verifyKeyringFile(unverified, rootKey), rootKey, systemRandom)
+}
+
+/** Whether keyring.json is still under the root key that was found then. */
+async function isUnderFormer(former: Keyring, location: string): Promise<boolean> {
+  const unverified = readKeyringFile(await readFile(join(location, 'keyring.json')))
+  const code = await codeOf(() => former.lendRootKey((rootKey) => verifyKeyringFile(unverified, rootKey)))
+  return code === 'no error'
 }
 
 /** A store that is shared, open here as its owner, and another process that has opened it by a key of its own. */
@@ -106,6 +114,55 @@ describe('after rotate({ root: true })', () => {
     await owner.set({ ...SECRET, payload: 'after' })
     expect(feed.length).toBe(heard)
     expect(await codeOf(() => intrude(location, former))).toBe('ERR_LOCKED')
+    expect((await owner.verify()).ok).toBe(true)
+  })
+
+  test('another process that replaces the root key cuts off the same, and those with a slot go on', async () => {
+    const { location, owner, other } = await shared()
+    const former = await keyringOf(location)
+    const third = await openStore(location, { shared: true })
+    const { remote, ends } = await intrude(location, former)
+    await third.rotate({ root: true, keys: [GOOD] })
+    await eventually(() => expect(ends.count).toBe(1))
+    expect(await codeOf(() => remote.turn())).toBe(String(new OwnerLost()))
+    await owner.set({ ...SECRET, payload: 'of the owner' })
+    expect(await third.get(SECRET)).toBe('of the owner')
+    await third.set({ ...SECRET, payload: 'of the third' })
+    expect(await owner.get(SECRET)).toBe('of the third')
+    expect(await other.ask({ do: 'get', name: 'n' })).toMatchObject({ error: 'ERR_WRONG_KEY' })
+    expect((await owner.verify()).ok).toBe(true)
+  })
+
+  test('requests that it keeps sending write nothing from the moment at which the new keyring.json is there', async () => {
+    const { location, owner } = await shared()
+    const former = await keyringOf(location)
+    const { remote, ends } = await intrude(location, former)
+    // A turn at a time, and whatever head is there: all that it can delete is deleted.
+    let written = 0
+    const attack = async (): Promise<void> => {
+      for (;;) {
+        const head = await remote.turn()
+        const record = (await remote.scanKeys({ ...RECORD_ROWS, limit: 1 }))[0]
+        if (head === undefined || record === undefined) return
+        const isReplaced = !(await isUnderFormer(former, location))
+        // Before that it is a holder of the key as others are: it only has its turns.
+        if (!isReplaced) await remote.pass()
+        else if (
+          await remote.commit({
+            expectedHead: head,
+            changes: [{ type: 'del', key: record }],
+            note: NONE,
+            keyring: undefined,
+          })
+        )
+          written++
+      }
+    }
+    const attacking = attack().catch((error) => error)
+    await owner.rotate({ root: true, keys: [GOOD] })
+    expect(await attacking).toBeInstanceOf(OwnerLost)
+    expect([written, ends.count]).toEqual([0, 1])
+    expect(await owner.get(SECRET)).toBe('p')
     expect((await owner.verify()).ok).toBe(true)
   })
 

@@ -51,8 +51,10 @@ export class Connection {
   /** Of a message whose last frame has not come. */
   #message: Uint8Array[] = []
   #messageBytes = 0
-  /** Whether messages go out and come in. */
+  /** Whether messages go out. */
   #isOpen = true
+  /** Whether they come in. */
+  #isHearing = true
 
   /**
    * @param early - What had arrived after the handshake.
@@ -74,7 +76,7 @@ export class Connection {
     this.#mostMessageBytes = mostMessageBytes
     const take = (): void => {
       try {
-        while (this.#isOpen) {
+        while (this.#isHearing) {
           const message = this.#next()
           if (message === undefined) return
           onMessage(message)
@@ -84,11 +86,12 @@ export class Connection {
       }
     }
     wire.onBytes((bytes) => {
-      if (!this.#isOpen) return
+      if (!this.#isHearing) return
       this.#received.push(bytes)
       take()
     })
     wire.onEnd(() => {
+      this.deafen()
       this.#isOpen = false
       seal.wipe()
       onEnd()
@@ -121,13 +124,20 @@ export class Connection {
     this.#wire.keepAlive(isKept)
   }
 
-  /** Takes no message any more, and ends when what was sent has been taken. */
+  /** Takes no message any more. What was asked by now is still answered. */
+  deafen(): void {
+    this.#isHearing = false
+  }
+
+  /** Takes and sends no message any more, and ends when what was sent has been taken. */
   finish(): void {
+    this.deafen()
     this.#isOpen = false
     this.#wire.finish()
   }
 
   end(): void {
+    this.deafen()
     this.#isOpen = false
     this.#wire.end()
   }

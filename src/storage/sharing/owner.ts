@@ -45,8 +45,8 @@ export class Owner {
   /** When each writer that is no owner has committed last, by its session's key. */
   readonly #sessions = new Map<string, number>()
   readonly #since = performance.now()
-  /** Called after each commit that has changed keyring.json. */
-  onKeyring: () => void = () => {}
+  /** Called after each commit that has changed keyring.json, before anybody else writes. */
+  onKeyring: (keyring: Uint8Array) => void = () => {}
   #commits = 0
   #isOver = false
 
@@ -110,7 +110,7 @@ export class Owner {
       })
       const next = await this.#engine.get(HEAD_ROW)
       this.#tell(writer, { number: ++this.#commits, head: next as Uint8Array, note, keyring })
-      if (keyring !== undefined) this.onKeyring()
+      if (keyring !== undefined) this.onKeyring(keyring)
       return true
     } finally {
       await batch.close()

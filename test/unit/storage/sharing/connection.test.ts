@@ -226,3 +226,12 @@ test('whoever has ended before somebody listened is told as well', async () => {
   await turnOfLoop()
   expect(end.ends).toBe(1)
 })
+
+test('whoever is not heard any more is still answered', async () => {
+  const { seal, at, owner } = handled()
+  at.receive(seal.seal(whole('asked before')))
+  owner.connection.deafen()
+  at.receive(seal.seal(whole('asked after')))
+  owner.connection.send(utf8('answer'))
+  expect([owner.messages.length, at.sent.length, at.isEnded]).toEqual([1, 1, false])
+})
