@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { account, type SecretStore } from 'app-secret-store'
+import { account, type KeyProvider, type SecretStore } from 'app-secret-store'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { nobleAead } from '../../src/crypto/aead/noble'
 import { Keyring, readKeyringFile, verifyKeyringFile } from '../../src/crypto/keyring'
@@ -13,7 +13,7 @@ import { type Met, meetOwner } from '../../src/storage/sharing/handshake'
 import { OwnerLost, RemoteOwner } from '../../src/storage/sharing/remote-owner'
 import { newStore, ownerOf, type Sharer, sharerOf, socketsFolder } from '../support/sharing'
 import { codeOf, openStore, testKey } from '../support/stores'
-import { eventually } from '../support/waiting'
+import { eventually, newGate, turnOfLoop } from '../support/waiting'
 
 /**
  * A process that had a key of a store that is shared, and has it no more: one that keeps to the rules, and one that keeps the
@@ -42,10 +42,12 @@ async function isUnderFormer(former: Keyring, location: string): Promise<boolean
 }
 
 /** A store that is shared, open here as its owner, and another process that has opened it by a key of its own. */
-async function shared(): Promise<{ readonly location: string; readonly owner: SecretStore; readonly other: Sharer }> {
+async function shared(
+  key: KeyProvider = GOOD,
+): Promise<{ readonly location: string; readonly owner: SecretStore; readonly other: Sharer }> {
   await socketsFolder()
   const location = await newStore()
-  const owner = await openStore(location, { shared: true })
+  const owner = await openStore(location, { key, shared: true })
   await owner.set({ ...SECRET, payload: 'p' })
   await owner.addKey(FORMER)
   const other = await sharerOf(location, { key: 8 })
@@ -134,32 +136,43 @@ describe('after rotate({ root: true })', () => {
   })
 
   test('requests that it keeps sending write nothing from the moment at which the new keyring.json is there', async () => {
-    const { location, owner } = await shared()
+    // The owner takes its time to find out which key of its own opens the new keyring.json.
+    const gate = newGate()
+    let isSlow = false
+    const slow: KeyProvider = {
+      ...GOOD,
+      unwrap: async (params, context) => {
+        if (isSlow) await gate.opened
+        return GOOD.unwrap(params, context)
+      },
+    }
+    const { location, owner } = await shared(slow)
     const former = await keyringOf(location)
+    const third = await openStore(location, { shared: true })
     const { remote, ends } = await intrude(location, former)
-    // A turn at a time, and whatever head is there: all that it can delete is deleted.
+    isSlow = true
+    // A turn at a time, and whatever head is there: all that it can delete is deleted. Before the replacement it is a holder
+    // of the key as others are, and only has its turns.
     let written = 0
     const attack = async (): Promise<void> => {
       for (;;) {
-        const head = await remote.turn()
+        const expectedHead = await remote.turn()
         const record = (await remote.scanKeys({ ...RECORD_ROWS, limit: 1 }))[0]
-        if (head === undefined || record === undefined) return
-        const isReplaced = !(await isUnderFormer(former, location))
-        // Before that it is a holder of the key as others are: it only has its turns.
-        if (!isReplaced) await remote.pass()
-        else if (
-          await remote.commit({
-            expectedHead: head,
-            changes: [{ type: 'del', key: record }],
-            note: NONE,
-            keyring: undefined,
-          })
-        )
-          written++
+        if (record === undefined) return
+        const changes = [{ type: 'del' as const, key: record }]
+        if (await isUnderFormer(former, location)) await remote.pass()
+        else if (await remote.commit({ expectedHead, changes, note: NONE, keyring: undefined })) written++
       }
     }
     const attacking = attack().catch((error) => error)
-    await owner.rotate({ root: true, keys: [GOOD] })
+    const rotating = third.rotate({ root: true, keys: [GOOD] })
+    await eventually(async () => expect(await isUnderFormer(former, location)).toBe(false))
+    for (let turns = 0; turns < 200; turns++) await turnOfLoop()
+    expect([written, ends.count]).toEqual([0, 0])
+    // Nor does another connection by the former key help.
+    expect(await codeOf(() => intrude(location, former))).toBe('ERR_LOCKED')
+    gate.open()
+    await rotating
     expect(await attacking).toBeInstanceOf(OwnerLost)
     expect([written, ends.count]).toEqual([0, 1])
     expect(await owner.get(SECRET)).toBe('p')
