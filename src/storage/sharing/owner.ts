@@ -70,6 +70,7 @@ export class Owner {
   /** From now on nobody is answered. */
   end(): void {
     this.#isOver = true
+    this.locks.end()
   }
 
   get commits(): number {

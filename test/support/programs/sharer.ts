@@ -16,6 +16,30 @@ const WAIT_MS = 60_000
 
 let store: SecretStore | undefined
 
+const timers: (NodeJS.Timeout & { readonly _destroyed?: boolean })[] = []
+
+/** Has every timer kept, to look at it later. */
+function watchTimers(): void {
+  for (const name of ['setTimeout', 'setInterval'] as const) {
+    const begin = globalThis[name] as (...args: unknown[]) => NodeJS.Timeout
+    const watched = (...args: unknown[]): NodeJS.Timeout => {
+      const timer = begin(...args)
+      timers.push(timer)
+      return timer
+    }
+    Object.assign(globalThis, { [name]: watched })
+  }
+}
+
+/** The sockets, pipes and timers that there are, those that keep no process alive as well. */
+function handles(): string[] {
+  // Node has those from when they are first used.
+  void [process.stdout, process.stderr]
+  const { libuv } = process.report.getReport() as unknown as { libuv: { type: string }[] }
+  const sockets = libuv.flatMap(({ type }) => (['pipe', 'tcp'].includes(type) ? [type] : []))
+  return [...sockets, ...timers.flatMap(({ _destroyed }) => (_destroyed ? [] : ['timer']))]
+}
+
 function open(location: string, key = 7, shared = true): Promise<SecretStore> {
   const timers = { sweepIntervalMs: 0, compactIntervalMs: 0 }
   return SecretStore.open(location, { key: rawKey(new Uint8Array(32).fill(key)), shared, waitMs: WAIT_MS, ...timers })
@@ -50,14 +74,16 @@ if (process.send !== undefined && mode === 'run') {
   process.once('disconnect', () => process.exit())
 }
 if (mode === 'once' || mode === 'closed') {
-  const before = process.getActiveResourcesInfo()
+  watchTimers()
+  const before = handles()
   const opened = await open(location)
   await opened.set({ scope: account, name: `of-${process.pid}`, payload: 'p' })
   if (mode === 'closed') {
     await opened.close()
-    // What was closed is gone at the next turn of the loop.
-    await new Promise((resolve) => setImmediate(resolve))
+    // What was closed is gone at the next turns of the loop.
+    for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve))
   }
-  const left = process.getActiveResourcesInfo().filter((name) => !before.includes(name))
+  const left = handles()
+  for (const name of before) if (left.includes(name)) left.splice(left.indexOf(name), 1)
   process.stdout.write(`${JSON.stringify(left)}\n`)
 }
