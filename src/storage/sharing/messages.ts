@@ -48,7 +48,8 @@ export interface FeedItem {
   readonly keyring: Uint8Array | undefined
 }
 
-const REQUESTS = [
+/** A type is the place in its list, from 0. */
+export const REQUESTS = [
   'get',
   'getMany',
   'scan',
@@ -61,8 +62,7 @@ const REQUESTS = [
   'unlock',
   'meet',
 ] as const
-/** A type is the place in its list, from 0. */
-const ANSWERS = ['value', 'values', 'rows', 'done', 'error'] as const
+export const ANSWERS = ['value', 'values', 'rows', 'done', 'error'] as const
 /** Where an answer has its type, a commit of the feed has this. */
 const FEED = 255
 

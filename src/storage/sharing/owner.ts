@@ -1,5 +1,6 @@
 import { equal, mapKey, utf8 } from '../../base/bytes'
 import { codeOf } from '../../base/thrown'
+import { thisProcess } from '../../platform/this-process'
 import { addTo, type Engine, type Peer } from '../engine'
 import { HEAD_ROW } from '../keyspace'
 import type { Connection } from './connection'
@@ -60,7 +61,7 @@ export class Owner {
 
   /** Everybody who is there. */
   get peers(): readonly Peer[] {
-    return [...this.#writers].map(({ pid }) => ({ pid: pid ?? 0, owner: pid === undefined }))
+    return [...this.#writers].map(({ pid }) => ({ pid: pid ?? thisProcess().pid, owner: pid === undefined }))
   }
 
   get isOver(): boolean {
