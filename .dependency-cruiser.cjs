@@ -33,7 +33,10 @@ const onDemand = [
   '^src/storage/level/(files/|lock\\.ts$)',
   '^src/storage/((tally|write-alone|keyspace-inverse)\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
-  '^src/platform/(new-files|folders)\\.ts$',
+  '^src/platform/(new-files|folders|local-socket|endpoints|file-systems)\\.ts$',
+  // Of several processes on one store.
+  '^src/storage/(sharing/(shared-engine|owner|remote-owner|connection|handshake)|directory/owner-json)\\.ts$',
+  '^src/opening/(share|reach-owner|when-free)\\.ts$',
 ]
 
 /** @type {import('dependency-cruiser').IConfiguration} */

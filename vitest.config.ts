@@ -15,7 +15,9 @@ const EXCHANGE_MODULES = [
   'test/unit/care/rekey/*.test.ts',
   'test/unit/errors.test.ts',
   'test/unit/cli/transcripts.test.ts',
+  'test/unit/platform/file-systems.test.ts',
   'test/unit/keys/keys.test.ts',
+  'test/unit/opening/reach-owner.test.ts',
   'test/unit/os-keyring/os-keyring.test.ts',
 ]
 const included = (folders: readonly string[]): string[] => folders.map((folder) => `test/${folder}/**/*.test.ts`)

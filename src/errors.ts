@@ -21,11 +21,14 @@ export type SecretStoreErrorCode =
   | 'ERR_CLOSED'
   /** The store was opened with `readOnly`. */
   | 'ERR_READ_ONLY'
-  /** A synchronous read met a compaction; the asynchronous one waits and succeeds. */
+  /**
+   * A synchronous read met a compaction; the asynchronous one waits and succeeds. Or the process that holds the files of a
+   * store that is shared did not answer in time.
+   */
   | 'ERR_BUSY'
-  /** The answer to a write was lost, and nobody could tell in time whether it took effect. */
+  /** Of a store that is shared: the answer to a write was lost, and nobody could tell in time whether it took effect. */
   | 'ERR_OUTCOME_UNKNOWN'
-  /** The engine below has no synchronous reads. */
+  /** The engine below has no synchronous reads, or another process holds the files. */
   | 'ERR_NO_SYNC'
   /** A view was asked for a scope outside what it may see. */
   | 'ERR_ACCESS_DENIED'
@@ -41,9 +44,9 @@ export type SecretStoreErrorCode =
   | 'ERR_LAST_KEY'
   /** The location is a file, or a directory with something else in it; or the file is no backup of a store. */
   | 'ERR_NOT_A_STORE'
-  /** The location is a symbolic link, belongs to somebody else, or others may write to it. */
+  /** The location is a symbolic link, belongs to somebody else, or others may write to it; or it is shared over a network. */
   | 'ERR_UNSAFE_LOCATION'
-  /** Written by a newer version of the format. */
+  /** Written by a newer version of the format, or shared by a process that speaks another version. */
   | 'ERR_UNSUPPORTED_VERSION'
   /** The file system refused: permission, space, file handles. */
   | 'ERR_IO'

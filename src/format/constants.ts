@@ -109,6 +109,8 @@ export const CHANNEL = {
   lengthBytes: 4,
   /** Of plaintext; a longer message takes several. */
   mostFrameBytes: 262_144,
+  /** A payload of 1 GiB, and what stands around it. */
+  mostMessageBytes: 1_090_519_040,
 } as const
 
 /** Of a key that is derived, and what for. */
@@ -143,8 +145,10 @@ export const KEYRING_FILE = 'keyring.json'
 export const STAGED_KEYRING_FILE = 'keyring.json.new'
 /** Of a session row's key, random. */
 export const SESSION_BYTES = 16
-/** Who holds the files of a store that is shared. */
+/** Who holds the files of a store that is shared, and where it is written before it gets its name. */
 export const OWNER_FILE = 'owner.json'
+export const STAGED_OWNER_FILE = 'owner.json.new'
+export const MAX_OWNER_BYTES = 4096
 export const DATA_DIRECTORY = 'data'
 export const MAX_KEYRING_BYTES: number = 256 * 1024
 export const MAX_SLOTS = 32

@@ -8,8 +8,9 @@ import { SecretStoreError } from '../errors'
 import { DATA_DIRECTORY } from '../format/constants'
 import type { KeyProvider } from '../keys/provider'
 import { unlock } from '../keys/unlock'
+import { newEndpoint, removeStaleSocket } from '../platform/endpoints'
 import { joinPath } from '../platform/files'
-import { connectLocally, listenLocally, newEndpoint } from '../platform/local-socket'
+import { listenLocally } from '../platform/local-socket'
 import { isLockedByAnybody } from '../platform/locks-of-others'
 import { thisProcess } from '../platform/this-process'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
@@ -18,16 +19,19 @@ import { readOwner, removeOwner, writeOwner } from '../storage/directory/owner-j
 import type { Engine } from '../storage/engine'
 import { LOCK_FILE } from '../storage/level/library'
 import { Connection } from '../storage/sharing/connection'
-import { meetFollower, meetOwner } from '../storage/sharing/handshake'
+import { meetFollower } from '../storage/sharing/handshake'
 import { GRACE_MS } from '../storage/sharing/named-locks'
 import { Owner } from '../storage/sharing/owner'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
 import { Session } from '../storage/sharing/session'
 import { type Role, type RoleEvents, SharedEngine } from '../storage/sharing/shared-engine'
+import { checkOfThisMachine, type Reached, reachOwner } from './reach-owner'
 
 const HANDSHAKE_MS = 2000
 const ANSWER_MS = 30_000
 const MOST_CONNECTIONS = 512
+const TURNS_OF_AN_END = 10
+const TURNS_OF_A_CHANGE = 10_000
 /** Between two looks at who holds the files. */
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [2, 30]
 
@@ -44,6 +48,7 @@ export interface ShareOptions {
 
 /** The files of a store, held by one of the processes that share it. */
 export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
+  await checkOfThisMachine(options.location)
   return new SharedEngine({
     seek: (events) => seek(options, events),
     session: new Session(options.keyring),
@@ -57,42 +62,37 @@ async function seek(options: ShareOptions, events: RoleEvents): Promise<Role> {
   const { location, waitMs } = options
   const start = performance.now()
   for (;;) {
-    const remote = await follow(options, events)
-    if (remote !== undefined) return { kind: 'follower', remote }
-    const role = await hold(options, events)
+    const { keyring } = options
+    const contextAt = (endpoint: string): ChannelContext => ({ key: keyring.channelKey(), endpoint })
+    const reached = await reachOwner({ location, contextAt, aead: keyring.aead, timeoutMs: HANDSHAKE_MS })
+    if (reached.kind === 'owner') return { kind: 'follower', remote: follow(reached, events) }
+    const role = reached.kind === 'this process' ? undefined : await hold(options, events)
     if (role !== undefined) return role
-    if (performance.now() - start > waitMs) throw notShared(location)
+    if (performance.now() - start > waitMs) throw notShared(location, reached)
     await pause()
   }
 }
 
-/** @returns `undefined` if nobody is reached. */
-async function follow(options: ShareOptions, events: RoleEvents): Promise<RemoteOwner | undefined> {
-  const { location, keyring } = options
-  const found = await readOwner(location.directory)
-  if (found === undefined || found.machine !== thisProcess().machine) return undefined
-  const wire = await connectLocally(found.endpoint, HANDSHAKE_MS).catch(() => undefined)
-  if (wire === undefined) return undefined
-  const met = await meetOwner(wire, channelContext(keyring, found.endpoint), keyring.aead, HANDSHAKE_MS).catch(
-    () => undefined,
-  )
-  if (met === undefined) return undefined
+function follow({ wire, seal, early }: Extract<Reached, { kind: 'owner' }>, events: RoleEvents): RemoteOwner {
   let connection: Connection
   const remote = new RemoteOwner(
     () => connection,
     (item) => events.onCommit(item),
     () => events.onEnd(),
   )
-  connection = new Connection(wire, met.seal, met.early, remote.onMessage, remote.onEnd)
+  connection = new Connection(wire, seal, early, remote.onMessage, remote.onEnd)
   return remote
 }
 
 /** @returns `undefined` if somebody else holds the files. */
 async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | undefined> {
   const { location, keyring, openFiles } = options
-  const takesOver = (await readOwner(location.directory)) !== undefined
+  const former = await readOwner(location.directory)
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
   if (isLockedByAnybody(joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE))) return undefined
+  const endpoint = await newEndpoint(toBase64url(systemRandom(16))).catch((cause: unknown) => {
+    throw noSocket(cause)
+  })
   const files = await openFiles().catch((error: unknown) => {
     if (codeOf(error) === 'ERR_LOCKED') return undefined
     throw error
@@ -104,12 +104,16 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
       () => events.onEnd(),
       () => events.onEnd(),
     )
-  const owner = new Owner(engine, end, takesOver ? GRACE_MS : 0)
-  const endpoint = newEndpoint(toBase64url(systemRandom(16)))
+  const owner = new Owner(engine, end, former === undefined ? 0 : GRACE_MS)
   const connections = new Set<Connection>()
+  /** Whether keyring.json is under a root key that this process has not taken over yet. */
+  let isReplacing = false
   const listener = await listenLocally(endpoint, MOST_CONNECTIONS, (wire) => {
-    meetFollower(wire, channelContext(keyring, endpoint), keyring.aead, HANDSHAKE_MS).then(
+    if (isReplacing) return wire.end()
+    const context = (): ChannelContext => ({ key: keyring.channelKey(), endpoint })
+    meetFollower(wire, { context, aead: keyring.aead, timeoutMs: HANDSHAKE_MS }).then(
       ({ seal, early }) => {
+        if (isReplacing) return wire.end()
         let connection: Connection
         const served = owner.serve(() => connection)
         const onEnd = (): void => {
@@ -124,17 +128,14 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
   }).catch(async (error) => {
     await engine.close()
     release()
-    throw new SecretStoreError('ERR_IO', 'sharing: expected to listen for other processes, got a refusal', {
-      cause: error,
-    })
+    throw noSocket(error)
   })
   let leaving: Promise<void> | undefined
   const leave = (): Promise<void> => {
     leaving ??= (async () => {
       owner.end()
-      // Some may be about to end.
-      await turnOfLoop()
-      await turnOfLoop()
+      // Some may be about to end: the end of the other side takes some turns to arrive.
+      for (let turns = 0; turns < 2 || (turns < TURNS_OF_AN_END && connections.size > 0); turns++) await turnOfLoop()
       // Those who follow come back with their locks: the next owner is to know that there was one.
       if (connections.size === 0) await removeOwner(location.directory).catch(() => {})
       await listener.close()
@@ -147,24 +148,31 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
     })()
     return leaving
   }
-  await removeStagedKeyring(location)
-  await writeOwner(location.directory, { endpoint, ...thisProcess() })
-  // Who had the root key that was replaced has to prove itself anew.
-  let rootId = keyring.rootId
-  owner.onKeyring = () =>
-    void events.adopted().then(
-      () => {
-        if (equal(rootId, keyring.rootId)) return
-        rootId = keyring.rootId
-        for (const connection of connections) connection.finish()
-      },
-      () => {},
-    )
+  try {
+    await removeStagedKeyring(location)
+    await writeOwner(location.directory, { endpoint, ...thisProcess() })
+    if (former !== undefined) await removeStaleSocket(former.endpoint)
+  } catch (error) {
+    await leave()
+    throw error
+  }
+  // Who had the root key that was replaced has to prove itself anew, and is heard no more before that.
+  owner.onKeyring = (bytes) => {
+    const former = keyring.rootId
+    const replacing = keyring.lendRootKey(async (rootKey) => {
+      if (isUnder(rootKey, bytes)) return
+      isReplacing = true
+      for (const connection of connections) connection.deafen()
+      await events.adopted()
+      // This process's own change is over some turns later.
+      for (let turns = 0; turns < TURNS_OF_A_CHANGE && equal(former, keyring.rootId); turns++) await turnOfLoop()
+      isReplacing = false
+      for (const connection of connections) connection.finish()
+    })
+    // If this process has no key of the new one, it leaves, and ends them all.
+    replacing.catch(() => {})
+  }
   return { kind: 'owner', owner, engine, leave }
-}
-
-function channelContext(keyring: Keyring, endpoint: string): ChannelContext {
-  return { key: keyring.channelKey(), endpoint }
 }
 
 /** @param given - Read from the location, if nobody sent it. @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`. */
@@ -173,7 +181,8 @@ async function adopt(
   given: Uint8Array | undefined,
 ): Promise<void> {
   const bytes = given ?? (await readKeyring(location))
-  if (equal(bytes, keyringStorage.bytes)) return
+  // An owner has put those in place itself that another process sent, and has their keys not yet.
+  if (given === undefined && equal(bytes, keyringStorage.bytes)) return
   const unverified = readKeyringFile(bytes)
   const isAdopted = await keyring.lendRootKey((rootKey) => {
     try {
@@ -192,11 +201,27 @@ async function adopt(
   keyringStorage.bytes = bytes
 }
 
-function notShared({ directory }: Location): SecretStoreError {
-  return new SecretStoreError(
-    'ERR_LOCKED',
-    `store: expected nobody to hold it but processes that share it, got an opener of ${directory}`,
-  )
+/** Whether a keyring.json has the MAC of this root key. */
+function isUnder(rootKey: Uint8Array, bytes: Uint8Array): boolean {
+  try {
+    verifyKeyringFile(readKeyringFile(bytes), rootKey)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function notShared({ directory }: Location, reached: Reached): SecretStoreError {
+  const expected = 'store: expected nobody to hold it but processes that share it'
+  const why = 'why' in reached ? ` (${reached.why})` : ''
+  return new SecretStoreError('ERR_LOCKED', `${expected}, got an opener of ${directory}${why}`)
+}
+
+function noSocket(cause: unknown): SecretStoreError {
+  const { message } = cause as Error
+  return new SecretStoreError('ERR_IO', `sharing: expected to listen for other processes, got a refusal: ${message}`, {
+    cause,
+  })
 }
 
 async function pause(): Promise<void> {

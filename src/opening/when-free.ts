@@ -6,11 +6,12 @@ const LOOK_MS = 25
 const MOST_PAUSE_MS = 1000
 
 /**
- * Opens files that somebody else may have open, as soon as they are free. Where the system tells who holds a lock (Linux,
+ * Opens files that another process may have open, as soon as they are free. Where the system tells who holds a lock (Linux,
  * Windows), nothing is opened before: a refused opening of LevelDB empties the LOG of whoever holds it, in which it tells of
  * damage. Elsewhere it is tried again at growing intervals.
  *
- * @param lock - Path of LevelDB's LOCK.
+ * @param lock - Path of LevelDB's LOCK, which is not opened.
+ * @param waitMs - After so long it is not waited for any more; the last attempt comes then.
  * @throws {SecretStoreError} `ERR_LOCKED` after `waitMs`.
  */
 export async function whenFree<T>(lock: string, waitMs: number, open: () => Promise<T>): Promise<T> {
@@ -25,7 +26,7 @@ export async function whenFree<T>(lock: string, waitMs: number, open: () => Prom
     } catch (error) {
       if (codeOf(error) !== 'ERR_LOCKED' || performance.now() >= end) throw error
     }
-    await pause(pauseMs)
+    await pause(Math.min(pauseMs, Math.max(0, end - performance.now())))
   }
 }
 

@@ -1,44 +1,61 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { codeOf } from '../base/thrown'
+import { isEndpoint } from './endpoints'
 
-/** One end of a connection between two processes of this machine. It keeps no process alive. */
+/** One end of a connection between two processes of this machine. It keeps no process alive unless told to. */
 export interface Wire {
   /** Bytes that were sent and that the other end has not taken. */
   readonly waitingBytes: number
   send(bytes: Uint8Array): void
   /** Ends it at once; `onEnd` is called all the same. */
   end(): void
-  /** Ends it when the other end has taken what was sent. */
+  /** Takes nothing any more, and ends it when the other end has taken what was sent, or after 2 seconds. */
   finish(): void
   /** In the place of the listener before it. */
   onBytes(listener: (bytes: Uint8Array) => void): void
-  /** Called once. */
+  /** Called once, also if the end was before. */
   onEnd(listener: () => void): void
   /** Whether the process waits for it. */
   keepAlive(isKept: boolean): void
 }
 
+/** Where other processes are taken in. It keeps no process alive. */
 export interface Listener {
   readonly endpoint: string
-  /** Takes in nobody any more, and removes the socket. */
+  /** Takes in nobody any more, ends every connection that it has taken in, and removes the socket. */
   close(): Promise<void>
 }
+
+const FINISH_MS = 2000
+/** Nothing more is taken from an end that has not taken so much of what it was sent. */
+const MOST_UNTAKEN_BYTES: number = 16 * 1024 * 1024
 
 /**
  * Listens where `newEndpoint` says.
  *
  * @param mostConnections - More are ended at once.
+ * @param onWire - Called with each connection; what it does not take in stays within the system's own buffers.
+ * @throws Node's errors.
  */
 export function listenLocally(
   endpoint: string,
   mostConnections: number,
   onWire: (wire: Wire) => void,
 ): Promise<Listener> {
-  const server = createServer((socket) => onWire(wireOf(socket)))
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    // Who asks and does not listen has what he asked for pile up here.
+    socket.on('data', () => {
+      if (socket.writableLength <= MOST_UNTAKEN_BYTES) return
+      socket.pause()
+      socket.once('drain', () => socket.resume())
+    })
+    onWire(wireOf(socket))
+  })
   server.maxConnections = mostConnections
   return new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -49,17 +66,30 @@ export function listenLocally(
       server.unref()
       const close = async (): Promise<void> => {
         server.close()
+        for (const socket of sockets) socket.destroy()
         if (process.platform !== 'win32') await rm(endpoint, { force: true })
       }
-      resolve({ endpoint, close })
+      try {
+        // Its folder protects it already.
+        if (process.platform !== 'win32') chmodSync(endpoint, 0o600)
+        resolve({ endpoint, close })
+      } catch (error) {
+        close().finally(() => reject(error))
+      }
     })
   })
 }
 
-/** @returns `undefined` if nobody listens there. */
+/**
+ * @param endpoint - From a file, as somebody has written it.
+ * @returns `undefined` if nobody listens there, or if no process that shares a store would.
+ * @throws Node's errors, and one if it takes longer than `timeoutMs`.
+ */
 export function connectLocally(endpoint: string, timeoutMs: number): Promise<Wire | undefined> {
+  if (!isEndpoint(endpoint)) return Promise.resolve(undefined)
   return new Promise((resolve, reject) => {
-    const socket = connect(endpoint)
+    // As an object: a text alone may be a port to Node.
+    const socket = connect({ path: endpoint })
     const timer = setTimeout(() => settle(new Error('connect: expected an answer in time, got none')), timeoutMs)
     const settle = (error?: Error): void => {
       clearTimeout(timer)
@@ -77,13 +107,19 @@ export function connectLocally(endpoint: string, timeoutMs: number): Promise<Wir
 }
 
 /** There is no such socket, or nobody listens at it. */
-const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'])
+const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'])
 
 function wireOf(socket: Socket): Wire {
+  let onBytes: (bytes: Uint8Array) => void = () => {}
+  let timer: NodeJS.Timeout | undefined
+  let isClosed = false
   socket.setNoDelay?.(true)
   socket.on('error', () => socket.destroy())
+  socket.once('close', () => {
+    isClosed = true
+    clearTimeout(timer)
+  })
   socket.unref()
-  let onBytes: (bytes: Uint8Array) => void = () => {}
   socket.on('data', (bytes) => onBytes(bytes))
   return {
     get waitingBytes() {
@@ -91,55 +127,16 @@ function wireOf(socket: Socket): Wire {
     },
     send: (bytes) => void socket.write(bytes),
     end: () => void socket.destroy(),
-    finish: () => void socket.end(),
+    finish() {
+      onBytes = () => {}
+      timer ??= setTimeout(() => socket.destroy(), FINISH_MS).unref()
+      socket.destroySoon()
+    },
     onBytes(listener) {
       onBytes = listener
     },
-    onEnd: (listener) => void socket.once('close', listener),
+    // A write that fails at once ends it before anybody could say that he wants to know.
+    onEnd: (listener) => void (isClosed ? queueMicrotask(listener) : socket.once('close', listener)),
     keepAlive: (isKept) => void (isKept ? socket.ref() : socket.unref()),
   }
-}
-
-/** Linux has room for 108 bytes and macOS for 104, and Node 20 and 22 cut a longer path without a word. */
-const MOST_PATH_BYTES = 100
-
-/**
- * A place to listen at that nobody else has, in a folder that is this user's alone: a new socket is open to everybody, so
- * that the folder has to protect it. A pipe of Windows can be read by everybody; its name is random, and the handshake does
- * the rest.
- *
- * @param name - Random, of letters, digits, `-` and `_`.
- * @throws {Error} If there is no such folder.
- */
-export function newEndpoint(name: string): string {
-  if (process.platform === 'win32') return `\\\\.\\pipe\\secret-store-${name}`
-  const uid = process.getuid?.() ?? 0
-  const runtime = process.env['XDG_RUNTIME_DIR']
-  const folders = [...(runtime ? [join(runtime, 'secret-store')] : []), join(tmpdir(), `secret-store-${uid}`)]
-  if (tmpdir() !== '/tmp') folders.push(join('/tmp', `secret-store-${uid}`))
-  const reasons: string[] = []
-  for (const folder of folders) {
-    const path = join(folder, name)
-    const reason =
-      Buffer.byteLength(path) > MOST_PATH_BYTES
-        ? `its path is longer than ${MOST_PATH_BYTES} bytes`
-        : claim(folder, uid)
-    if (reason === undefined) return path
-    reasons.push(`${folder}: ${reason}`)
-  }
-  throw new Error(`socket: expected a folder of this user's own for it, got none (${reasons.join('; ')})`)
-}
-
-/** @returns Why it is no folder of this user's own, if it is not. */
-function claim(folder: string, uid: number): string | undefined {
-  try {
-    mkdirSync(folder, { mode: 0o700 })
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') return codeOf(error) ?? 'it cannot be made'
-  }
-  const found = lstatSync(folder)
-  if (!found.isDirectory()) return 'it is no folder'
-  if (found.uid !== uid) return 'it belongs to another user'
-  if ((found.mode & 0o077) !== 0) chmodSync(folder, 0o700)
-  return undefined
 }

@@ -12,14 +12,17 @@ import { unwrapRootKey, wrapRootKey } from '../../src/crypto/slot'
 import { decodeCheckpoint } from '../../src/format/checkpoint'
 import {
   ARGON2ID,
+  CHANNEL,
   DATA_DIRECTORY,
   ENVELOPE_HEADER_BYTES,
   ID_PREFIX,
   KEY_BYTES,
   KEYRING_FILE,
   LABEL,
+  OWNER_FILE,
   SCRYPT,
   STAGED_KEYRING_FILE,
+  STAGED_OWNER_FILE,
   TAG_BYTES,
 } from '../../src/format/constants'
 import { RowContext, SetElement } from '../../src/format/envelope'
@@ -31,9 +34,11 @@ import { nextHead } from '../../src/storage/head'
 import { expiryRow, HEAD_ROW, idRow, keyspace, payloadRow, type RowKey } from '../../src/storage/keyspace'
 import type { Replacement, WrittenRecord } from '../../src/storage/records'
 import { openPayload, openRecord, type SealedRecord, sealRecord } from '../../src/storage/records'
+import { ANSWERS, REQUESTS } from '../../src/storage/sharing/messages'
 import { formerToken } from '../support/former-checkpoint'
 import { fromRoot } from '../support/paths'
 import { rootedExample } from '../support/rooted-example'
+import { sharedExample } from '../support/shared-example'
 
 /**
  * docs/format.md §13 is a store with every byte of it. Here it is computed by the library and compared with the page, so
@@ -140,6 +145,8 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
     random,
   })
 
+  const shared = sharedExample({ file, rootKey, headValue })
+
   const macOf = (key: string): Uint8Array =>
     fromBase64url(JSON.parse(new TextDecoder().decode(keyringJson))[key]) as Uint8Array
   return {
@@ -199,12 +206,14 @@ async function example(): Promise<{ readonly hex: Record<string, Uint8Array>; re
       'sealed-scope-prefix': sealedNames.scope(SMALL.record.address.partition, SMALL.record.address.scope),
       'sealed-row-key': sealedNames.record(SMALL.record.address).bytes,
       ...rooted.hex,
+      ...shared.hex,
     },
     text: {
       'keyring.json': new TextDecoder().decode(keyringJson),
       'checkpoint-token': `${token}\n`,
       'second-keyring.json': rooted.json,
       token: `${rooted.token}\n`,
+      'owner.json': shared.json,
     },
   }
 }
@@ -282,6 +291,20 @@ describe('docs/format.md', () => {
     for (const [length, padded] of lengths) expect([length, padmeLength(length)]).toEqual([length, padded])
   })
 
+  test('§16: the numbers of a channel, and the types of its messages, are those of the library', () => {
+    const section = page.slice(page.indexOf('## 16.'))
+    const { mostFrameBytes, mostMessageBytes, nonceBytes, proofBytes, helloBytes } = CHANNEL
+    for (const number of [mostFrameBytes, mostMessageBytes, mostFrameBytes + TAG_BYTES])
+      expect(section).toContain(number.toLocaleString('en'))
+    expect([nonceBytes, proofBytes, helloBytes]).toEqual([32, 32, 38])
+    const rows = [...section.matchAll(/^\| `([\da-f]{2})` +\| (\w+) +\| (request|answer|feed) /gm)]
+    expect(rows.map(([, type, name, kind]) => `${kind} ${type} ${name}`)).toEqual([
+      ...REQUESTS.map((name, type) => `request ${hexOf(Uint8Array.of(type))} ${name}`),
+      ...ANSWERS.map((name, type) => `answer ${hexOf(Uint8Array.of(type))} ${name}`),
+      'feed ff commit',
+    ])
+  })
+
   test('§3: the table of labels is complete', () => {
     const onPage = new Set(page.match(/secret-store\/v[13]\/[a-z-]+/g))
     expect(onPage).toEqual(new Set(Object.values(LABEL)))
@@ -320,6 +343,8 @@ describe('docs/format.md', () => {
 test.each([
   [KEYRING_FILE, 'keyring.json'],
   [STAGED_KEYRING_FILE, 'keyring.json.new'],
+  [OWNER_FILE, 'owner.json'],
+  [STAGED_OWNER_FILE, 'owner.json.new'],
   [`${DATA_DIRECTORY}/`, 'data/'],
   [ID_PREFIX, 'appsecret_'],
 ])('the page names %s, as it is on disk', (name, expected) => {

@@ -1,39 +1,49 @@
-import { fromUtf8, toBase64url, utf8 } from '../../base/bytes'
-import { systemRandom } from '../../crypto/random'
-import { CHANNEL, OWNER_FILE } from '../../format/constants'
+import { fromUtf8, utf8 } from '../../base/bytes'
+import { CHANNEL, MAX_OWNER_BYTES, OWNER_FILE, STAGED_OWNER_FILE } from '../../format/constants'
 import { joinPath, readRegularFile, removeFile, status } from '../../platform/files'
 import { replaceFile, writeNewFile } from '../../platform/new-files'
 import { system } from './system-errors'
 
-/** Who holds the files of a store that is shared (docs/format.md §16). */
+/** Who holds the files of a store that is shared, and where it listens (docs/format.md §16.1). */
 export interface OwnerFile {
+  /** The version of what is spoken there. */
   readonly protocol: number
   readonly endpoint: string
   readonly pid: number
+  /** As `thisProcess` has it. */
   readonly machine: string
 }
 
-const MOST_BYTES = 4096
-
-/** @returns `undefined` if there is none that can be read: it is a hint, and nothing depends on it. */
+/**
+ * Reads owner.json. It is a hint, and nothing that is secret or lasting depends on it: LevelDB's lock says who may open the
+ * files, and the handshake who listens.
+ *
+ * @returns `undefined` if there is none, or one that this user has not written, others may write to, is no regular file, is
+ *   longer than 4 KiB, or says something else.
+ */
 export async function readOwner(directory: string): Promise<OwnerFile | undefined> {
   return system('location', async () => {
     const path = joinPath(directory, OWNER_FILE)
     const found = await status(path)
-    if (found.kind !== 'file' || found.writableByOthers) return undefined
-    const bytes = await readRegularFile(path, MOST_BYTES)
-    return bytes && decode(bytes)
+    if (found.kind !== 'file' || found.foreign || found.writableByOthers) return undefined
+    const bytes = await readRegularFile(path, MAX_OWNER_BYTES)
+    return bytes && bytes.length <= MAX_OWNER_BYTES ? decode(bytes) : undefined
   })
 }
 
-/** In the place of the one that is there. */
-export async function writeOwner(directory: string, owner: Omit<OwnerFile, 'protocol'>): Promise<void> {
+/** In the place of the one that is there. For the holder of LevelDB's lock alone. */
+export async function writeOwner(
+  directory: string,
+  { endpoint, pid, machine }: Omit<OwnerFile, 'protocol'>,
+): Promise<void> {
   await system('location', async () => {
-    const path = joinPath(directory, OWNER_FILE)
-    const staged = `${path}.${toBase64url(systemRandom(9))}`
-    await writeNewFile(staged, utf8(`${JSON.stringify({ protocol: CHANNEL.version, ...owner }, null, 2)}\n`))
+    const staged = joinPath(directory, STAGED_OWNER_FILE)
+    // Of a process that died in the middle of it.
+    await removeFile(staged)
+    const owner: OwnerFile = { protocol: CHANNEL.version, endpoint, pid, machine }
+    await writeNewFile(staged, utf8(`${JSON.stringify(owner, null, 2)}\n`))
     try {
-      await replaceFile(staged, path)
+      await replaceFile(staged, joinPath(directory, OWNER_FILE))
     } catch (error) {
       await removeFile(staged).catch(() => {})
       throw error
@@ -41,6 +51,7 @@ export async function writeOwner(directory: string, owner: Omit<OwnerFile, 'prot
   })
 }
 
+/** For the holder of LevelDB's lock alone. */
 export async function removeOwner(directory: string): Promise<void> {
   await system('location', () => removeFile(joinPath(directory, OWNER_FILE)))
 }
@@ -48,9 +59,14 @@ export async function removeOwner(directory: string): Promise<void> {
 function decode(bytes: Uint8Array): OwnerFile | undefined {
   try {
     const { protocol, endpoint, pid, machine } = JSON.parse(fromUtf8(bytes)) as Record<string, unknown>
-    if (typeof protocol !== 'number' || typeof endpoint !== 'string' || typeof machine !== 'string') return undefined
-    return typeof pid === 'number' ? { protocol, endpoint, pid, machine } : undefined
+    if (!isCount(protocol) || !isCount(pid)) return undefined
+    if (typeof endpoint !== 'string' || typeof machine !== 'string') return undefined
+    return { protocol, endpoint, pid, machine }
   } catch {
     return undefined
   }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0
 }

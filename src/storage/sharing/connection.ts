@@ -1,14 +1,13 @@
 import { concat, concatAll } from '../../base/bytes'
 import { type ChannelSeal, frameBytes } from '../../crypto/channel'
-import { corrupt } from '../../errors'
+import { corrupt, SecretStoreError } from '../../errors'
 import { CHANNEL } from '../../format/constants'
 import type { Wire } from '../../platform/local-socket'
 
 /** The last frame of a message begins with 1, those before it with 0. */
 const [MORE, LAST] = [0, 1]
+/** What a frame has of a message; all but the last have as much. */
 const PIECE_BYTES: number = CHANNEL.mostFrameBytes - 1
-/** A record has at most 1 GiB of payload. */
-const MOST_MESSAGE_BYTES: number = 2 ** 30 + 2 ** 24
 
 /** Cuts what arrives into pieces of given lengths. */
 export class Pieces {
@@ -43,18 +42,25 @@ export class Pieces {
   }
 }
 
-/** Messages over a wire, sealed. Whatever is wrong with what arrives ends it. */
+/** Messages over a wire, sealed. Whatever is wrong with what arrives ends it, without a word to the other end. */
 export class Connection {
   readonly #wire: Wire
   readonly #seal: ChannelSeal
   readonly #received: Pieces
+  readonly #mostMessageBytes: number
+  /** Of a message whose last frame has not come. */
   #message: Uint8Array[] = []
   #messageBytes = 0
-  #ended = false
+  /** Whether messages go out. */
+  #isOpen = true
+  /** Whether they come in. */
+  #isHearing = true
 
   /**
-   * @param early - What had arrived behind the handshake.
+   * @param early - What had arrived after the handshake.
    * @param onMessage - What it throws ends the connection.
+   * @param onEnd - Called once.
+   * @param mostMessageBytes - Of a longer message nothing is kept, and none is sent.
    */
   constructor(
     wire: Wire,
@@ -62,37 +68,49 @@ export class Connection {
     early: Pieces,
     onMessage: (message: Uint8Array) => void,
     onEnd: () => void,
+    mostMessageBytes: number = CHANNEL.mostMessageBytes,
   ) {
     this.#wire = wire
     this.#seal = seal
     this.#received = early
+    this.#mostMessageBytes = mostMessageBytes
     const take = (): void => {
       try {
-        for (let message = this.#next(); message !== undefined && !this.#ended; message = this.#next())
+        while (this.#isHearing) {
+          const message = this.#next()
+          if (message === undefined) return
           onMessage(message)
+        }
       } catch {
         this.end()
       }
     }
     wire.onBytes((bytes) => {
-      if (this.#ended) return
+      if (!this.#isHearing) return
       this.#received.push(bytes)
       take()
     })
     wire.onEnd(() => {
-      this.#ended = true
+      this.deafen()
+      this.#isOpen = false
       seal.wipe()
       onEnd()
     })
     queueMicrotask(take)
   }
 
+  /** Bytes that were sent and that the other end has not taken. */
   get waitingBytes(): number {
     return this.#wire.waitingBytes
   }
 
+  /** @throws {SecretStoreError} `ERR_IO` if the message is longer than the other end would take. */
   send(message: Uint8Array): void {
-    if (this.#ended) return
+    if (!this.#isOpen) return
+    if (message.length > this.#mostMessageBytes) {
+      const expected = `sharing: expected at most ${this.#mostMessageBytes} bytes for another process`
+      throw new SecretStoreError('ERR_IO', `${expected}, got ${message.length}`)
+    }
     for (let start = 0; ; start += PIECE_BYTES) {
       const isLast = start + PIECE_BYTES >= message.length
       const piece = message.subarray(start, start + PIECE_BYTES)
@@ -101,21 +119,30 @@ export class Connection {
     }
   }
 
+  /** Whether the process waits for what the other end sends. */
   keepAlive(isKept: boolean): void {
     this.#wire.keepAlive(isKept)
   }
 
-  /** Ends it when what was sent has been taken. */
+  /** Takes no message any more. What was asked by now is still answered. */
+  deafen(): void {
+    this.#isHearing = false
+  }
+
+  /** Takes and sends no message any more, and ends when what was sent has been taken. */
   finish(): void {
+    this.deafen()
+    this.#isOpen = false
     this.#wire.finish()
   }
 
   end(): void {
-    this.#ended = true
+    this.deafen()
+    this.#isOpen = false
     this.#wire.end()
   }
 
-  /** @throws {SecretStoreError} `ERR_CORRUPT`. */
+  /** The next whole message, if it is there. @throws {SecretStoreError} `ERR_CORRUPT`. */
   #next(): Uint8Array | undefined {
     for (;;) {
       const prefix = this.#received.peek(CHANNEL.lengthBytes)
@@ -123,11 +150,14 @@ export class Connection {
       if (frame === undefined) return undefined
       const plaintext = this.#seal.open(frame)
       const piece = plaintext.subarray(1)
+      const isLast = plaintext[0] === LAST
+      if (!isLast && (plaintext[0] !== MORE || piece.length !== PIECE_BYTES))
+        throw corrupt('channel: expected a whole frame or the last one, got neither')
       this.#message.push(piece)
       this.#messageBytes += piece.length
-      if (this.#messageBytes > MOST_MESSAGE_BYTES)
-        throw corrupt('channel: expected a message of bounded length, got more')
-      if (plaintext[0] !== LAST) continue
+      if (this.#messageBytes > this.#mostMessageBytes)
+        throw corrupt('channel: expected a message of bounded length, got a longer one')
+      if (!isLast) continue
       const message = this.#message.length === 1 ? piece : concatAll(this.#message)
       this.#message = []
       this.#messageBytes = 0

@@ -2,7 +2,10 @@ import { ByteReader, ByteWriter } from '../../base/byte-codec'
 import { corrupt, SecretStoreError, type SecretStoreErrorCode } from '../../errors'
 import type { Change, Range, Row } from '../engine'
 
-/** What two processes that share a store say to one another (docs/format.md §16). */
+/**
+ * What two processes that share a store say to one another, byte by byte (docs/format.md §16.5). What `decode…` accepts is
+ * exactly what `encode…` writes.
+ */
 
 /** A commit: all of it or nothing, if the head is still the one that it was planned on. */
 export interface CommitRequest {
@@ -45,7 +48,8 @@ export interface FeedItem {
   readonly keyring: Uint8Array | undefined
 }
 
-const REQUESTS = [
+/** A type is the place in its list, from 0. */
+export const REQUESTS = [
   'get',
   'getMany',
   'scan',
@@ -58,10 +62,11 @@ const REQUESTS = [
   'unlock',
   'meet',
 ] as const
-const ANSWERS = ['value', 'values', 'rows', 'done', 'error'] as const
+export const ANSWERS = ['value', 'values', 'rows', 'done', 'error'] as const
 /** Where an answer has its type, a commit of the feed has this. */
 const FEED = 255
 
+/** @param id - Comes back in the answer; below 2^32. */
 export function encodeRequest(id: number, request: Request): Uint8Array {
   const writer = new ByteWriter(256).u8(REQUESTS.indexOf(request.type)).u32(id)
   switch (request.type) {
@@ -101,7 +106,7 @@ export function decodeRequest(message: Uint8Array): { readonly id: number; reado
         return { id, request: { type, keys: readList(reader, readBytes) } }
       case 'scan':
       case 'scanKeys': {
-        const [gte, lt, limit, reverse] = [readBytes(reader), readBytes(reader), reader.u32(), reader.u8() === 1]
+        const [gte, lt, limit, reverse] = [readBytes(reader), readBytes(reader), reader.u32(), readFlag(reader)]
         return { id, request: { type, range: { gte, lt, limit, reverse } } }
       }
       case 'commit': {
@@ -110,7 +115,7 @@ export function decodeRequest(message: Uint8Array): { readonly id: number; reado
         return { id, request: { type, expectedHead, changes, note, keyring } }
       }
       case 'lock': {
-        const again = reader.u8() === 1
+        const again = readFlag(reader)
         return { id, request: { type, again, name: reader.text16() } }
       }
       case 'unlock':
@@ -125,6 +130,7 @@ export function decodeRequest(message: Uint8Array): { readonly id: number; reado
   })
 }
 
+/** @param id - Of the request. */
 export function encodeAnswer(id: number, answer: Answer): Uint8Array {
   const writer = new ByteWriter(256).u8(ANSWERS.indexOf(answer.type)).u32(id)
   switch (answer.type) {
@@ -137,15 +143,19 @@ export function encodeAnswer(id: number, answer: Answer): Uint8Array {
     case 'done':
       return writer.u8(Number(answer.isDone)).bytes()
     case 'error':
-      return writer.text16(answer.code).text16(answer.message).bytes()
+      return writer.text16(answer.code).text16(answer.message.slice(0, MOST_ERROR_CHARACTERS)).bytes()
   }
 }
+
+/** Of LevelDB and the system, with paths in it perhaps. */
+const MOST_ERROR_CHARACTERS = 2000
 
 export function encodeFeedItem({ number, head, note, keyring }: FeedItem): Uint8Array {
   const writer = new ByteWriter(256).u8(FEED).u64(number)
   return optional(bytes32(bytes32(writer, head), note), keyring).bytes()
 }
 
+/** What a follower receives. */
 export type FromOwner = { readonly id: number; readonly answer: Answer } | { readonly feed: FeedItem }
 
 /** @throws {SecretStoreError} `ERR_CORRUPT`. */
@@ -169,7 +179,7 @@ export function decodeFromOwner(message: Uint8Array): FromOwner {
           answer: { type, rows: readList(reader, (from) => ({ key: readBytes(from), value: readBytes(from) })) },
         }
       case 'done':
-        return { id, answer: { type, isDone: reader.u8() === 1 } }
+        return { id, answer: { type, isDone: readFlag(reader) } }
       case 'error':
         return { id, answer: { type, code: reader.text16(), message: reader.text16() } }
       default:
@@ -178,14 +188,17 @@ export function decodeFromOwner(message: Uint8Array): FromOwner {
   })
 }
 
-/** What an owner's failure is in the process that asked. */
+/** What an owner's failure is in the process that asked. A code that is none of this library's is `ERR_IO`. */
 export function errorOf({ code, message }: Extract<Answer, { readonly type: 'error' }>): SecretStoreError {
-  return new SecretStoreError(code as SecretStoreErrorCode, message)
+  return new SecretStoreError(code.startsWith('ERR_') ? (code as SecretStoreErrorCode) : 'ERR_IO', message)
 }
 
 function decoding<T>(message: Uint8Array, read: (reader: ByteReader) => T): T {
   try {
-    return read(new ByteReader(message))
+    const reader = new ByteReader(message)
+    const found = read(reader)
+    if (reader.offset !== message.length) throw new RangeError('message: expected its end, got more')
+    return found
   } catch (cause) {
     throw corrupt('channel: expected a message of its protocol, got other bytes', cause)
   }
@@ -200,12 +213,18 @@ function readBytes(reader: ByteReader): Uint8Array {
   return reader.raw(reader.u32()).slice()
 }
 
+function readFlag(reader: ByteReader): boolean {
+  const flag = reader.u8()
+  if (flag > 1) throw new RangeError('flag: expected 0 or 1, got more')
+  return flag === 1
+}
+
 function optional(writer: ByteWriter, bytes: Uint8Array | undefined): ByteWriter {
   return bytes === undefined ? writer.u8(0) : bytes32(writer.u8(1), bytes)
 }
 
 function readOptional(reader: ByteReader): Uint8Array | undefined {
-  return reader.u8() === 1 ? readBytes(reader) : undefined
+  return readFlag(reader) ? readBytes(reader) : undefined
 }
 
 function list<T>(writer: ByteWriter, items: readonly T[], write: (writer: ByteWriter, item: T) => void): ByteWriter {
@@ -226,7 +245,7 @@ function writeChange(writer: ByteWriter, change: Change): void {
 }
 
 function readChange(reader: ByteReader): Change {
-  const isPut = reader.u8() === 1
+  const isPut = readFlag(reader)
   const key = readBytes(reader)
   return isPut ? { type: 'put', key, value: readBytes(reader) } : { type: 'del', key }
 }

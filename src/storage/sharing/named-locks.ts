@@ -16,15 +16,21 @@ export class NamedLocks {
   readonly #held = new Map<string, object>()
   readonly #waiting = new Map<string, Waiting[]>()
   #isGracious: boolean
+  readonly #grace: NodeJS.Timeout | undefined
 
   /** @param graceMs - 0 for an owner that nobody was before. */
   constructor(graceMs: number) {
     this.#isGracious = graceMs > 0
     if (!this.#isGracious) return
-    setTimeout(() => {
+    this.#grace = setTimeout(() => {
       this.#isGracious = false
       for (const name of this.#waiting.keys()) this.#grantNext(name)
     }, graceMs).unref()
+  }
+
+  /** Nothing is granted any more by the time that has passed. */
+  end(): void {
+    clearTimeout(this.#grace)
   }
 
   /** @param again - It was held under the owner before. */

@@ -1,5 +1,6 @@
 import { equal, mapKey, utf8 } from '../../base/bytes'
 import { codeOf } from '../../base/thrown'
+import { thisProcess } from '../../platform/this-process'
 import { addTo, type Engine, type Peer } from '../engine'
 import { HEAD_ROW } from '../keyspace'
 import type { Connection } from './connection'
@@ -45,8 +46,8 @@ export class Owner {
   /** When each writer that is no owner has committed last, by its session's key. */
   readonly #sessions = new Map<string, number>()
   readonly #since = performance.now()
-  /** Called after each commit that has changed keyring.json. */
-  onKeyring: () => void = () => {}
+  /** Called after each commit that has changed keyring.json, before anybody else writes. */
+  onKeyring: (keyring: Uint8Array) => void = () => {}
   #commits = 0
   #isOver = false
 
@@ -60,7 +61,7 @@ export class Owner {
 
   /** Everybody who is there. */
   get peers(): readonly Peer[] {
-    return [...this.#writers].map(({ pid }) => ({ pid: pid ?? 0, owner: pid === undefined }))
+    return [...this.#writers].map(({ pid }) => ({ pid: pid ?? thisProcess().pid, owner: pid === undefined }))
   }
 
   get isOver(): boolean {
@@ -70,6 +71,7 @@ export class Owner {
   /** From now on nobody is answered. */
   end(): void {
     this.#isOver = true
+    this.locks.end()
   }
 
   get commits(): number {
@@ -110,7 +112,7 @@ export class Owner {
       })
       const next = await this.#engine.get(HEAD_ROW)
       this.#tell(writer, { number: ++this.#commits, head: next as Uint8Array, note, keyring })
-      if (keyring !== undefined) this.onKeyring()
+      if (keyring !== undefined) this.onKeyring(keyring)
       return true
     } finally {
       await batch.close()
@@ -211,21 +213,23 @@ export class Owner {
           return { type: 'value', value: utf8(JSON.stringify(this.peers)) }
       }
     }
+    const failure = (error: unknown): Answer => ({
+      type: 'error',
+      code: codeOf(error) ?? 'ERR_IO',
+      message: String((error as Error).message),
+    })
     return {
       onMessage: (message) => {
         const { id, request } = decodeRequest(message)
+        const give = (given: Answer): void => {
+          // What fails because this is the end is for the next owner to answer.
+          if (!this.#isOver) send().send(encodeAnswer(id, given))
+        }
         answer(request)
-          .catch(
-            (error): Answer => ({
-              type: 'error',
-              code: codeOf(error) ?? 'ERR_IO',
-              message: String((error as Error).message),
-            }),
-          )
-          .then((given) => {
-            // What fails because this is the end is for the next owner to answer.
-            if (!this.#isOver) send().send(encodeAnswer(id, given))
-          })
+          .catch(failure)
+          .then(give)
+          // An answer may be too long to be sent.
+          .catch((error) => give(failure(error)))
       },
       onEnd: () => {
         isOver = true

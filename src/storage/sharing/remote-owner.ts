@@ -108,7 +108,8 @@ export class RemoteOwner {
 
   async #ask<T extends Answer['type']>(request: Request, type: T): Promise<Extract<Answer, { readonly type: T }>> {
     if (this.#isLost) throw new OwnerLost()
-    const id = ++this.#lastId
+    this.#lastId = (this.#lastId + 1) >>> 0
+    const id = this.#lastId
     const answer = await new Promise<Answer>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
       this.#connection().keepAlive(true)
