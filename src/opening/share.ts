@@ -22,11 +22,14 @@ import { meetFollower, meetOwner } from '../storage/sharing/handshake'
 import { GRACE_MS } from '../storage/sharing/named-locks'
 import { Owner } from '../storage/sharing/owner'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
+import type { Role, RoleEvents } from '../storage/sharing/role'
 import { Session } from '../storage/sharing/session'
-import { type Role, type RoleEvents, SharedEngine } from '../storage/sharing/shared-engine'
+import { SharedEngine } from '../storage/sharing/shared-engine'
 
 const HANDSHAKE_MS = 2000
 const ANSWER_MS = 30_000
+/** Whoever holds the files says where it is reached when it has opened them. */
+const LEAST_WAIT_MS = 2000
 const MOST_CONNECTIONS = 512
 /** Between two looks at who holds the files. */
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [2, 30]
@@ -44,19 +47,24 @@ export interface ShareOptions {
 
 /** The files of a store, held by one of the processes that share it. */
 export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
-  return new SharedEngine({
-    seek: (events) => seek(options, events),
+  let waitMs = Math.max(options.waitMs, LEAST_WAIT_MS)
+  const engine = await new SharedEngine({
+    seek: (events) => seek(options, events, waitMs),
     session: new Session(options.keyring),
     adopt: (bytes) => adopt(options, bytes),
     pid: thisProcess().pid,
     deadlineMs: ANSWER_MS,
   }).open()
+  // From now on it is others that share the store who hold it, and who are about to say so.
+  waitMs = Math.max(waitMs, ANSWER_MS)
+  return engine
 }
 
-async function seek(options: ShareOptions, events: RoleEvents): Promise<Role> {
-  const { location, waitMs } = options
+async function seek(options: ShareOptions, events: RoleEvents, waitMs: number): Promise<Role> {
+  const { location } = options
   const start = performance.now()
   for (;;) {
+    if (!events.isWanted()) throw new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
     const remote = await follow(options, events)
     if (remote !== undefined) return { kind: 'follower', remote }
     const role = await hold(options, events)
@@ -89,23 +97,47 @@ async function follow(options: ShareOptions, events: RoleEvents): Promise<Remote
 
 /** @returns `undefined` if somebody else holds the files. */
 async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | undefined> {
-  const { location, keyring, openFiles } = options
+  const { location, openFiles } = options
   const takesOver = (await readOwner(location.directory)) !== undefined
+  const lock = joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE)
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
-  if (isLockedByAnybody(joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE))) return undefined
+  if (isLockedByAnybody(lock)) return undefined
   const files = await openFiles().catch((error: unknown) => {
-    if (codeOf(error) === 'ERR_LOCKED') return undefined
+    // Files that another candidate is opening look like anything.
+    if (codeOf(error) === 'ERR_LOCKED' || isLockedByAnybody(lock)) return undefined
     throw error
   })
   if (files === undefined) return undefined
-  const { engine, release } = files
+  const letGo = async (): Promise<void> => {
+    try {
+      await files.engine.close()
+    } finally {
+      files.release()
+    }
+  }
+  try {
+    return await serve(options, events, files.engine, letGo, takesOver)
+  } catch (error) {
+    await letGo().catch(() => {})
+    throw error
+  }
+}
+
+/** Serves the files to all who prove that they hold the keys. */
+async function serve(
+  { location, keyring }: ShareOptions,
+  events: RoleEvents,
+  engine: Engine,
+  letGo: () => Promise<void>,
+  takesOver: boolean,
+): Promise<Role> {
   const end = (): void =>
     void leave().then(
       () => events.onEnd(),
       () => events.onEnd(),
     )
   const owner = new Owner(engine, end, takesOver ? GRACE_MS : 0)
-  const endpoint = newEndpoint(toBase64url(systemRandom(16)))
+  const endpoint = endpointOf(systemRandom(16))
   const connections = new Set<Connection>()
   const listener = await listenLocally(endpoint, MOST_CONNECTIONS, (wire) => {
     meetFollower(wire, channelContext(keyring, endpoint), keyring.aead, HANDSHAKE_MS).then(
@@ -118,15 +150,12 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
         }
         connection = new Connection(wire, seal, early, served.onMessage, onEnd)
         connections.add(connection)
+        if (owner.isOver) connection.end()
       },
       () => {},
     )
-  }).catch(async (error) => {
-    await engine.close()
-    release()
-    throw new SecretStoreError('ERR_IO', 'sharing: expected to listen for other processes, got a refusal', {
-      cause: error,
-    })
+  }).catch((cause) => {
+    throw notListening(cause)
   })
   let leaving: Promise<void> | undefined
   const leave = (): Promise<void> => {
@@ -139,16 +168,17 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
       if (connections.size === 0) await removeOwner(location.directory).catch(() => {})
       await listener.close()
       for (const connection of connections) connection.end()
-      try {
-        await engine.close()
-      } finally {
-        release()
-      }
+      await letGo()
     })()
     return leaving
   }
-  await removeStagedKeyring(location)
-  await writeOwner(location.directory, { endpoint, ...thisProcess() })
+  try {
+    await removeStagedKeyring(location)
+    await writeOwner(location.directory, { endpoint, ...thisProcess() })
+  } catch (error) {
+    await listener.close()
+    throw error
+  }
   // Who had the root key that was replaced has to prove itself anew.
   let rootId = keyring.rootId
   owner.onKeyring = () =>
@@ -161,6 +191,18 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
       () => {},
     )
   return { kind: 'owner', owner, engine, leave }
+}
+
+function endpointOf(random: Uint8Array): string {
+  try {
+    return newEndpoint(toBase64url(random))
+  } catch (cause) {
+    throw notListening(cause)
+  }
+}
+
+function notListening(cause: unknown): SecretStoreError {
+  return new SecretStoreError('ERR_IO', 'sharing: expected to listen for other processes, got a refusal', { cause })
 }
 
 function channelContext(keyring: Keyring, endpoint: string): ChannelContext {

@@ -77,11 +77,14 @@ export class RecordTally {
    */
   async step({ rows, bytes }: StepLimits, visit: Visit): Promise<boolean> {
     if (this.#isOutdated) throw takenOver()
+    const { headValue } = this.#queue
     const found = await this.#engine.scan({ gte: this.#position, lt: RECORD_ROWS.lt, limit: rows })
     let read = 0
     for (const row of found) {
       const visited = visit(row)
       const besides = typeof visited === 'object' ? await visited : visited
+      // The turn has ended by time, or with the process that gave it.
+      if (this.#queue.headValue !== headValue) throw takenOver()
       this.#meet(row, besides !== undefined)
       read += row.value.length + (besides ?? 0)
       if (read >= bytes) return true
