@@ -25,6 +25,8 @@ export class Part {
   #adopting: Promise<void> | undefined
   /** Commits of a new role, until it is known what came before them. */
   #held: FeedItem[] | undefined
+  /** Commits that came while one of this process was on its way: they come after it. */
+  #deferred: FeedItem[] | undefined
   #isClosed = false
   /** Why this process has no part in the store any more. */
   #cutOff: unknown
@@ -73,6 +75,17 @@ export class Part {
   listen(listener: (commit: ForeignCommit) => void): void {
     this.#listener = listener
     if (this.#isUntold && this.#head !== undefined) listener({ head: this.#head, note: undefined, keyring: undefined })
+  }
+
+  /** From now on commits of others are told when `release` is called: one of this process is on its way. */
+  defer(): void {
+    this.#deferred ??= []
+  }
+
+  release(): void {
+    const deferred = this.#deferred ?? []
+    this.#deferred = undefined
+    for (const item of deferred) this.#deliver(item)
   }
 
   /** This process has committed. */
@@ -146,6 +159,7 @@ export class Part {
       await this.#sharing.adopt(undefined)
     } while (this.#held.length > 0)
     this.#held = undefined
+    if (this.#deferred !== undefined) this.#deferred = []
     const isKnown = head === undefined || (this.#head !== undefined && equal(head, this.#head))
     this.#head = head
     if (head !== undefined && !isKnown) this.#listener?.({ head, note: undefined, keyring: undefined })
@@ -154,6 +168,10 @@ export class Part {
   #deliver(item: FeedItem): void {
     if (this.#held !== undefined) {
       this.#held.push(item)
+      return
+    }
+    if (this.#deferred !== undefined) {
+      this.#deferred.push(item)
       return
     }
     if (item.keyring === undefined && this.#adopting === undefined) {

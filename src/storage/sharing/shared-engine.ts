@@ -99,6 +99,7 @@ export class SharedEngine implements Engine, OtherWriters {
       this.#turn = taken
       return () => {
         if (this.#turn === taken) this.#pass(taken)
+        this.#part.release()
       }
     }
   }
@@ -235,6 +236,7 @@ export class SharedEngine implements Engine, OtherWriters {
       taken.turn?.end()
       return false
     }
+    this.#part.defer()
     const isWritten = await this.#commit(taken, request, head.value)
     if (isWritten) this.#part.committed(head.value)
     return isWritten
