@@ -102,7 +102,9 @@ function* wrongOnes(operations: readonly SecretOperation[]): Generator<readonly 
   yield replaced('never set')
   const { outcome, call } = last
   const read = outcome !== undefined && 'value' in outcome ? outcome.value : undefined
-  if (read !== undefined) yield replaced(undefined)
+  // What was never answered may happen at any time.
+  const isAnswered = operations.every(({ outcome: answer }) => answer !== undefined)
+  if (read !== undefined && isAnswered) yield replaced(undefined)
   if (set?.call.verb === 'set' && call.verb === 'get' && set.call.name !== call.name) yield replaced(set.call.payload)
 }
 
