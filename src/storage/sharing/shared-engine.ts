@@ -1,5 +1,5 @@
 import { equal } from '../../base/bytes'
-import { keptAlive, orAborted } from '../../base/waiting'
+import { keptAlive } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import {
   type Batch,
@@ -16,6 +16,7 @@ import {
 import { HEAD_ROW } from '../keyspace'
 import { takenOver } from '../tally'
 import type { CommitRequest } from './messages'
+import { OwnLocks } from './own-locks'
 import { Part } from './part'
 import { OwnerLost } from './remote-owner'
 import { hasEnded, inTime, lostTurn, outcomeUnknown, type Reader, type Role, readerOf, type Sharing } from './role'
@@ -42,11 +43,11 @@ export class SharedEngine implements Engine, OtherWriters {
   readonly #sharing: Sharing
   readonly #part: Part
   #turn: Taken | undefined
-  readonly #locks = new Set<{ readonly name: string }>()
+  readonly #locks = new OwnLocks(() => this.#part)
 
   constructor(sharing: Sharing) {
     this.#sharing = sharing
-    this.#part = new Part(sharing, () => this.#lockAgain())
+    this.#part = new Part(sharing, () => this.#locks.takeAgain())
   }
 
   /** @throws {SecretStoreError} `ERR_LOCKED`. */
@@ -149,51 +150,12 @@ export class SharedEngine implements Engine, OtherWriters {
     })
   }
 
-  async lock(name: string, signal?: AbortSignal): Promise<() => void> {
-    await this.#part.ask((role) => this.#lock(role, name, false, signal))
-    const held = { name }
-    this.#locks.add(held)
-    return () => {
-      if (this.#locks.delete(held)) this.#unlock(name)
-    }
+  lock(name: string, signal?: AbortSignal): Promise<() => void> {
+    return this.#locks.take(name, signal)
   }
 
   close(): Promise<void> {
     return this.#part.close()
-  }
-
-  async #lock(role: Role, name: string, again: boolean, signal?: AbortSignal): Promise<void> {
-    const taking =
-      role.kind === 'owner'
-        ? keptAlive(role.owner.locks.take(this.#part.writer, name, again))
-        : role.remote.lock(name, again)
-    await orAborted(signal, taking).catch((error) => {
-      // It comes all the same, and goes back.
-      taking.then(
-        () => this.#unlock(name),
-        () => {},
-      )
-      throw error
-    })
-  }
-
-  #unlock(name: string): void {
-    const { role } = this
-    if (role?.kind === 'owner') role.owner.locks.release(this.#part.writer, name)
-    else role?.remote.unlock(name).catch(() => {})
-  }
-
-  /** Before anybody else is given one. What is given back meanwhile is given back when it has come. */
-  #lockAgain(): void {
-    for (const held of this.#locks) {
-      const { name } = held
-      this.#part
-        .ask((role) => this.#lock(role, name, true))
-        .then(
-          () => this.#locks.has(held) || this.#unlock(name),
-          () => {},
-        )
-    }
   }
 
   /** @returns `undefined` if the role has ended meanwhile. */
