@@ -123,7 +123,7 @@ export class Part {
       })
       try {
         await this.#begin(role)
-        if (!hasLeft && !isOver(role)) {
+        if (!hasLeft && !isOver(role) && !this.#isClosed) {
           this.#role = role
           this.#onRole()
           return role
