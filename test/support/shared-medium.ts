@@ -1,3 +1,4 @@
+import type { Keyring } from '../../src/crypto/keyring'
 import { SecretStoreError } from '../../src/errors'
 import { addTo, type Batch, type Change, type Engine, type Row } from '../../src/storage/engine'
 import { HEAD_ROW } from '../../src/storage/keyspace'
@@ -57,8 +58,8 @@ export class Link {
 
 /** Files that several writers of one process share, without sockets and disks. */
 export class Medium {
-  readonly rows = new MemoryEngine(FIRST)
-  readonly keyring = newKeyring()
+  readonly rows: MemoryEngine = new MemoryEngine(FIRST)
+  readonly keyring: Keyring = newKeyring()
   owner: Owner | undefined
   /** Of the followers, in the order of their coming. */
   readonly links: Link[] = []

@@ -56,7 +56,7 @@ export type Said =
 export const FIXED_MS = 1_700_000_000_000
 export const KEY_FILL = 7
 /** The scope of secrets of which each is set once. */
-export const own = user('usr_own')
+export const own: Scope = user('usr_own')
 export const COUNTER = 'counter'
 const LARGE_BYTES = 1500
 
