@@ -72,21 +72,22 @@ export class Medium {
   onErase: () => void | Promise<void> = () => {}
   adopt: () => Promise<void> = async () => {}
   turnMs = 2000
+  graceMs = 0
   deadlineMs = 10_000
   #serve: ((link: Link) => (message: Uint8Array) => void) | undefined
 
-  /** Another writer. */
-  writer(): SharedEngine {
-    return new SharedEngine(this.sharing())
+  /** Another writer. @param adopt - How it takes over keys. */
+  writer(adopt: () => Promise<void> = () => this.adopt()): SharedEngine {
+    return new SharedEngine(this.sharing(adopt))
   }
 
-  sharing(): Sharing {
+  sharing(adopt: () => Promise<void>): Sharing {
     const seek = async (events: RoleEvents): Promise<Role> =>
       this.#serve === undefined ? this.#hold(events) : this.#follow(events, this.#serve)
     return {
       seek,
       session: new Session(this.keyring),
-      adopt: () => this.adopt(),
+      adopt,
       pid: 1,
       deadlineMs: this.deadlineMs,
     }
@@ -108,7 +109,7 @@ export class Medium {
       for (const link of this.links) link.cut()
     }
     const onFailure = (): void => void leave().then(() => events.onEnd())
-    const owner = new Owner(engine, onFailure, 0, new WriteTurns(this.turnMs))
+    const owner = new Owner(engine, onFailure, this.graceMs, new WriteTurns(this.turnMs))
     this.owner = owner
     this.#serve = (link) => {
       let connection: Connection

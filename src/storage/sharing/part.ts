@@ -117,7 +117,10 @@ export class Part {
         },
         onEnd: () => {
           hasLeft = true
-          if (role !== undefined && this.#role === role) this.#role = undefined
+          if (role === undefined || this.#role !== role) return
+          this.#role = undefined
+          // Whoever listens, or holds a lock, is to be there again, though nobody asks for anything.
+          if (!this.#isClosed && this.#cutOff === undefined) this.current().catch(() => {})
         },
         isWanted: () => !this.#isClosed,
       })

@@ -8,6 +8,7 @@ import {
   account,
   type BatchOperation,
   rawKey,
+  type Scope,
   type Secret,
   SecretStore,
   SecretStoreError,

@@ -120,6 +120,30 @@ test('after a failed write nothing is written through the same files, though a t
   medium.beforeWrite = () => {}
   await expect(next).rejects.toThrow()
   expect([medium.writes, text(await engine.get(HEAD_ROW))]).toEqual([0, 'head 0'])
+  // At one turn.
+  medium.onErase = () => {
+    throw diskFull()
+  }
+  const [second, third] = [medium.owner, await medium.owner?.turn()]
+  if (second === undefined || third === undefined) throw new Error('medium: expected an owner, got none')
+  await expect(second.erase(third)).rejects.toMatchObject({ code: 'ERR_IO' })
+  await expect(second.commit(writer, third, { ...request, changes })).rejects.toThrow()
+  expect(medium.writes).toBe(0)
+})
+
+test('a follower that nobody asks for anything hears of what the next owner commits', async () => {
+  const medium = new Medium()
+  const { all } = await sharing(medium, 2)
+  const [, follower, other] = all as [SharedEngine, SharedEngine, SharedEngine]
+  await commit(other, 'a', '1')
+  await turnsOfLoop()
+  const heads: string[] = []
+  follower.onCommit(({ head }) => heads.push(`${text(head)}`))
+  medium.kill()
+  await turnsOfLoop()
+  await commit(other, 'a', '2')
+  await turnsOfLoop()
+  expect(heads.at(-1)).toBe('head 2')
 })
 
 test('a turn that ended by time, or was another owner’s, writes nothing', async () => {
@@ -181,30 +205,32 @@ test('what others commit right after a commit of one’s own is told after it', 
 
 test('nothing is asked of a new owner before its keys are taken over, and what comes meanwhile is told as a gap', async () => {
   const medium = new Medium()
-  const { all } = await sharing(medium, 2)
-  const [, follower, other] = all as [SharedEngine, SharedEngine, SharedEngine]
-  await other.get(HEAD_ROW)
+  const { all } = await sharing(medium, 1)
+  const other = all[1] as SharedEngine
   let adopted = (): void => {}
+  let adopting: Promise<void> | undefined
+  const follower = medium.writer(() => adopting ?? Promise.resolve())
+  await follower.open()
   const heads: string[] = []
   follower.onCommit(({ head, note }) => heads.push(`${text(head)}${note === undefined ? ' gap' : ''}`))
+  adopting = new Promise((resolve) => {
+    adopted = resolve
+  })
   medium.kill()
   await commit(other, 'a', '1')
-  medium.adopt = () =>
-    new Promise((resolve) => {
-      adopted = resolve
-    })
   const reads: string[] = []
   const reading = Promise.resolve(follower.get(bytes('a'))).then((value) => reads.push(`${text(value)}`))
   const again = Promise.resolve(follower.get(bytes('a'))).then((value) => reads.push(`${text(value)}`))
   await turnsOfLoop()
+  const later = Promise.resolve(follower.get(bytes('a'))).then((value) => reads.push(`${text(value)}`))
+  await turnsOfLoop()
   expect([reads, heads]).toEqual([[], []])
   // A commit crosses the taking over.
-  medium.adopt = async () => {}
   expect(await commit(other, 'a', '2')).toBe(true)
   await turnsOfLoop()
   adopted()
-  await Promise.all([reading, again])
-  expect(reads).toEqual(['2', '2'])
+  await Promise.all([reading, again, later])
+  expect(reads).toEqual(['2', '2', '2'])
   expect(heads).toEqual(['head 2 gap'])
   expect(await commit(other, 'a', '3')).toBe(true)
   await turnsOfLoop()
@@ -264,11 +290,20 @@ test('a lock outlives its owner, comes back after a loss, and goes back if nobod
   expect(isTaken).toBe(false)
   release()
   ;(await taking)()
-  // Given back while it is taken again.
-  const second = await follower.lock('keys')
+})
+
+test('a lock that is given back while it is taken again goes back when it comes', async () => {
+  const medium = new Medium()
+  const { all } = await sharing(medium, 2)
+  const [, other, follower] = all as [SharedEngine, SharedEngine, SharedEngine]
+  const release = await follower.lock('keys')
   medium.kill()
-  second()
-  await follower.get(HEAD_ROW)
+  // Too late: somebody else has it by now.
+  const releaseOther = await other.lock('keys')
+  await turnsOfLoop()
+  release()
+  await turnsOfLoop()
+  releaseOther()
   ;(await other.lock('keys'))()
 })
 
@@ -276,13 +311,20 @@ test('a lock that an owner waits for when its files fail is waited for under the
   const medium = new Medium()
   const { all } = await sharing(medium, 1)
   const [owner, follower] = all as [SharedEngine, SharedEngine]
+  medium.graceMs = 100
   const release = await follower.lock('keys')
-  const taking = owner.lock('keys')
+  let isTaken = false
+  const taking = owner.lock('keys').then((free) => {
+    isTaken = true
+    return free
+  })
   medium.beforeWrite = () => {
     throw diskFull()
   }
   expect(await codeOf(() => commit(owner, 'a', '1'))).toBe('ERR_IO')
-  await turnsOfLoop()
+  // The follower says that it has it, though nobody asks it for anything.
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(isTaken).toBe(false)
   release()
   ;(await taking)()
 })
