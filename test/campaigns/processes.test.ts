@@ -34,8 +34,8 @@ class Fleet {
     })
   }
 
-  start(): SharerProcess {
-    const sharer = new SharerProcess({ location: this.location, sharer: this.all.length, names: NAMES })
+  start(more: { readonly openings?: number } = {}): SharerProcess {
+    const sharer = new SharerProcess({ location: this.location, sharer: this.all.length, names: NAMES, ...more })
     this.all.push(sharer)
     return sharer
   }
@@ -203,4 +203,17 @@ test('of two that open a new store at once, both have it', { timeout: 3_600_000 
     progress(pair, pairs)
   }
   conclude('processes, two at once', { pairs })
+})
+
+test('processes that open a store, write and close it again and again do not get into one another’s way', async () => {
+  const [processes, openings] = [10, times(20, 1000)]
+  const fleet = new Fleet(await newLocation())
+  await (await SecretStore.open(fleet.location, { key: testKey() })).close()
+  for (let n = 0; n < processes; n++) fleet.start({ openings })
+  const closed = await Promise.all(fleet.living.map(({ ended }) => ended))
+  expect(closed.every((isClosed) => isClosed)).toBe(true)
+  const store = await SecretStore.open(fleet.location, { key: testKey() })
+  onTestFinished(() => store.close())
+  expect(await store.verify()).toMatchObject({ ok: true, records: processes * openings })
+  conclude('processes that come and go', { processes, openings: processes * openings })
 })

@@ -25,6 +25,8 @@ export interface Sharer {
   readonly location: string
   readonly sharer: number
   readonly names: readonly string[]
+  /** Instead of waiting for orders, opens, sets a secret of its own and closes so many times. */
+  readonly openings?: number
 }
 
 export type Order =
@@ -208,8 +210,8 @@ function increment(store: SecretStore): Promise<number> {
   return context.queue.submit(operation)
 }
 
-async function share(job: Sharer): Promise<void> {
-  const store = await SecretStore.open(job.location, {
+function openStore(job: Sharer): Promise<SecretStore> {
+  return SecretStore.open(job.location, {
     key: rawKey(new Uint8Array(32).fill(KEY_FILL)),
     shared: true,
     waitMs: 60_000,
@@ -217,6 +219,22 @@ async function share(job: Sharer): Promise<void> {
     sweepIntervalMs: 0,
     compactIntervalMs: 0,
   })
+}
+
+async function comeAndGo(job: Sharer, openings: number): Promise<void> {
+  for (let number = 1; number <= openings; number++) {
+    const store = await openStore(job)
+    say({ tried: number })
+    await store.set({ scope: own, name: `${job.sharer}:${number}`, payload: 'x' })
+    say({ acknowledged: number })
+    await store.close()
+  }
+  say({ closed: true })
+  process.disconnect()
+}
+
+async function share(job: Sharer): Promise<void> {
+  const store = await openStore(job)
   store.on('change', ({ scope, name }) => {
     if (scope.type === 'user') say({ heard: name })
   })
@@ -241,5 +259,7 @@ async function share(job: Sharer): Promise<void> {
 }
 
 // Imported for its types, this file does nothing.
-if (process.send !== undefined && process.argv[2] === 'share')
-  await share(JSON.parse(process.argv[3] as string) as Sharer)
+if (process.send !== undefined && process.argv[2] === 'share') {
+  const job = JSON.parse(process.argv[3] as string) as Sharer
+  await (job.openings === undefined ? share(job) : comeAndGo(job, job.openings))
+}
