@@ -1,11 +1,11 @@
 import { compare, keyAfter } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
-import { SecretStoreError } from '../errors'
 import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../format/head'
 import type { CommitQueue } from './commit/queue'
 import type { Engine, Row } from './engine'
 import { RECORD_ROWS, RowKey } from './keyspace'
 import type { Replacement } from './records'
+import { takenOver } from './refusal'
 
 /** Bounds one step of a walk: how long writers wait for it, and how much it holds in memory. */
 export interface StepLimits {
@@ -104,10 +104,4 @@ export class RecordTally {
     else this.#passed.add(RowKey.of(key).text)
     this.#position = keyAfter(key)
   }
-}
-
-/** Of a walk that has to begin anew. */
-export function takenOver(): SecretStoreError {
-  const expected = 'store: expected one process to hold the files meanwhile, got another that took them over'
-  return new SecretStoreError('ERR_BUSY', `${expected}; call it again`)
 }

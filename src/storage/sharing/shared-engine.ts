@@ -14,7 +14,7 @@ import {
   type Row,
 } from '../engine'
 import { HEAD_ROW } from '../keyspace'
-import { takenOver } from '../tally'
+import { takenOver } from '../refusal'
 import type { CommitRequest } from './messages'
 import { OwnLocks } from './own-locks'
 import { Part } from './part'
