@@ -151,7 +151,7 @@ export const NOTHING: Secrets = { now: SECONDS, entries: new Map() }
  *
  * @returns What is wrong.
  */
-export function wrongEvents(sharers: readonly SharerProcess[]): string[] {
+export function wrongEvents(sharers: readonly Pick<SharerProcess, 'number' | 'heard' | 'acknowledged'>[]): string[] {
   const wrong: string[] = []
   const acknowledged = new Set(sharers.flatMap(({ number, acknowledged: all }) => all.map((n) => `${number}:${n}`)))
   for (const { number, heard } of sharers) {
