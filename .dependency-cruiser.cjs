@@ -35,7 +35,7 @@ const onDemand = [
   '^src/format/backup\\.ts$',
   '^src/platform/(new-files|folders|local-socket|endpoints|file-systems)\\.ts$',
   // Of several processes on one store.
-  '^src/storage/(sharing/(shared-engine|owner|remote-owner|connection|handshake)|directory/owner-json)\\.ts$',
+  '^src/storage/(sharing/(shared-engine|role|part|own-locks|owner|remote-owner|connection|handshake)|directory/owner-json)\\.ts$',
   '^src/opening/(share|reach-owner|when-free)\\.ts$',
 ]
 

@@ -15,7 +15,7 @@ import { isLockedByAnybody } from '../platform/locks-of-others'
 import { thisProcess } from '../platform/this-process'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { type Location, readKeyring, removeStagedKeyring } from '../storage/directory/location'
-import { readOwner, removeOwner, writeOwner } from '../storage/directory/owner-json'
+import { type OwnerFile, readOwner, removeOwner, writeOwner } from '../storage/directory/owner-json'
 import type { Engine } from '../storage/engine'
 import { LOCK_FILE } from '../storage/level/library'
 import { Connection } from '../storage/sharing/connection'
@@ -23,12 +23,15 @@ import { meetFollower } from '../storage/sharing/handshake'
 import { GRACE_MS } from '../storage/sharing/named-locks'
 import { Owner } from '../storage/sharing/owner'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
+import type { Role, RoleEvents } from '../storage/sharing/role'
 import { Session } from '../storage/sharing/session'
-import { type Role, type RoleEvents, SharedEngine } from '../storage/sharing/shared-engine'
+import { SharedEngine } from '../storage/sharing/shared-engine'
 import { checkOfThisMachine, type Reached, reachOwner } from './reach-owner'
 
 const HANDSHAKE_MS = 2000
 const ANSWER_MS = 30_000
+/** Whoever holds the files says where it is reached when it has opened them. */
+const LEAST_WAIT_MS = 2000
 const MOST_CONNECTIONS = 512
 const TURNS_OF_AN_END = 10
 const TURNS_OF_A_CHANGE = 10_000
@@ -49,19 +52,24 @@ export interface ShareOptions {
 /** The files of a store, held by one of the processes that share it. */
 export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
   await checkOfThisMachine(options.location)
-  return new SharedEngine({
-    seek: (events) => seek(options, events),
+  let waitMs = Math.max(options.waitMs, LEAST_WAIT_MS)
+  const engine = await new SharedEngine({
+    seek: (events) => seek(options, events, waitMs),
     session: new Session(options.keyring),
     adopt: (bytes) => adopt(options, bytes),
     pid: thisProcess().pid,
     deadlineMs: ANSWER_MS,
   }).open()
+  // From now on it is others that share the store who hold it, and who are about to say so.
+  waitMs = Math.max(waitMs, ANSWER_MS)
+  return engine
 }
 
-async function seek(options: ShareOptions, events: RoleEvents): Promise<Role> {
-  const { location, waitMs } = options
+async function seek(options: ShareOptions, events: RoleEvents, waitMs: number): Promise<Role> {
+  const { location } = options
   const start = performance.now()
   for (;;) {
+    if (!events.isWanted()) throw new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
     const { keyring } = options
     const contextAt = (endpoint: string): ChannelContext => ({ key: keyring.channelKey(), endpoint })
     const reached = await reachOwner({ location, contextAt, aead: keyring.aead, timeoutMs: HANDSHAKE_MS })
@@ -86,19 +94,51 @@ function follow({ wire, seal, early }: Extract<Reached, { kind: 'owner' }>, even
 
 /** @returns `undefined` if somebody else holds the files. */
 async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | undefined> {
-  const { location, keyring, openFiles } = options
+  const { location, openFiles } = options
   const former = await readOwner(location.directory)
+  const lock = joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE)
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
-  if (isLockedByAnybody(joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE))) return undefined
+  if (isLockedByAnybody(lock)) return undefined
   const endpoint = await newEndpoint(toBase64url(systemRandom(16))).catch((cause: unknown) => {
     throw noSocket(cause)
   })
   const files = await openFiles().catch((error: unknown) => {
-    if (codeOf(error) === 'ERR_LOCKED') return undefined
+    // Files that another candidate is opening look like anything.
+    if (codeOf(error) === 'ERR_LOCKED' || isLockedByAnybody(lock)) return undefined
     throw error
   })
   if (files === undefined) return undefined
-  const { engine, release } = files
+  const letGo = async (): Promise<void> => {
+    try {
+      await files.engine.close()
+    } finally {
+      files.release()
+    }
+  }
+  try {
+    return await serve(options, events, { engine: files.engine, letGo, endpoint, former })
+  } catch (error) {
+    await letGo().catch(() => {})
+    throw error
+  }
+}
+
+/** Files that this process holds. */
+interface Held {
+  readonly engine: Engine
+  readonly letGo: () => Promise<void>
+  /** Where others are to reach it. */
+  readonly endpoint: string
+  /** Who held them before, if anybody did. */
+  readonly former: OwnerFile | undefined
+}
+
+/** Serves the files to all who prove that they hold the keys. */
+async function serve(
+  { location, keyring }: ShareOptions,
+  events: RoleEvents,
+  { engine, letGo, endpoint, former }: Held,
+): Promise<Role> {
   const end = (): void =>
     void leave().then(
       () => events.onEnd(),
@@ -122,13 +162,12 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
         }
         connection = new Connection(wire, seal, early, served.onMessage, onEnd)
         connections.add(connection)
+        if (owner.isOver) connection.end()
       },
       () => {},
     )
-  }).catch(async (error) => {
-    await engine.close()
-    release()
-    throw noSocket(error)
+  }).catch((cause) => {
+    throw noSocket(cause)
   })
   let leaving: Promise<void> | undefined
   const leave = (): Promise<void> => {
@@ -140,11 +179,7 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
       if (connections.size === 0) await removeOwner(location.directory).catch(() => {})
       await listener.close()
       for (const connection of connections) connection.end()
-      try {
-        await engine.close()
-      } finally {
-        release()
-      }
+      await letGo()
     })()
     return leaving
   }
@@ -153,7 +188,8 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
     await writeOwner(location.directory, { endpoint, ...thisProcess() })
     if (former !== undefined) await removeStaleSocket(former.endpoint)
   } catch (error) {
-    await leave()
+    owner.end()
+    await listener.close()
     throw error
   }
   // Who had the root key that was replaced has to prove itself anew, and is heard no more before that.

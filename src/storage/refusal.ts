@@ -31,3 +31,9 @@ export function refusal(what: string, cause: unknown): SecretStoreError {
   const got = `a refusal by the system${code === undefined ? '' : ` (${code})`}`
   return new SecretStoreError('ERR_IO', `${what}, got ${got}`, { cause })
 }
+
+/** Of a walk that has to begin anew. */
+export function takenOver(): SecretStoreError {
+  const expected = 'store: expected one process to hold the files meanwhile, got another that took them over'
+  return new SecretStoreError('ERR_BUSY', `${expected}; call it again`)
+}

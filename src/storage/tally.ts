@@ -1,11 +1,11 @@
 import { compare, keyAfter } from '../base/bytes'
 import type { Keyring } from '../crypto/keyring'
-import { SecretStoreError } from '../errors'
 import { isSameSum, NO_RECORDS, type RecordSum, withElement, withoutElement } from '../format/head'
 import type { CommitQueue } from './commit/queue'
 import type { Engine, Row } from './engine'
 import { RECORD_ROWS, RowKey } from './keyspace'
 import type { Replacement } from './records'
+import { takenOver } from './refusal'
 
 /** Bounds one step of a walk: how long writers wait for it, and how much it holds in memory. */
 export interface StepLimits {
@@ -77,11 +77,14 @@ export class RecordTally {
    */
   async step({ rows, bytes }: StepLimits, visit: Visit): Promise<boolean> {
     if (this.#isOutdated) throw takenOver()
+    const { headValue } = this.#queue
     const found = await this.#engine.scan({ gte: this.#position, lt: RECORD_ROWS.lt, limit: rows })
     let read = 0
     for (const row of found) {
       const visited = visit(row)
       const besides = typeof visited === 'object' ? await visited : visited
+      // The turn has ended by time, or with the process that gave it.
+      if (this.#queue.headValue !== headValue) throw takenOver()
       this.#meet(row, besides !== undefined)
       read += row.value.length + (besides ?? 0)
       if (read >= bytes) return true
@@ -101,10 +104,4 @@ export class RecordTally {
     else this.#passed.add(RowKey.of(key).text)
     this.#position = keyAfter(key)
   }
-}
-
-/** Of a walk that has to begin anew. */
-export function takenOver(): SecretStoreError {
-  const expected = 'store: expected one process to hold the files meanwhile, got another that took them over'
-  return new SecretStoreError('ERR_BUSY', `${expected}; call it again`)
 }

@@ -8,7 +8,7 @@ import { isExpired, type Partition, type Payload, type Scope } from '../model'
 import { idRow, prefixRange, RowKey, type Span } from '../storage/keyspace'
 import type { KnownRange, KnownRow } from '../storage/known/known-records'
 import { openKnown, openRecord } from '../storage/records'
-import { lookUpPayload, lookUpRecord, lookUpStored, read, unlessExpired } from './reads'
+import { isNewest, lookUpPayload, lookUpRecord, lookUpStored, read, unlessExpired } from './reads'
 
 /** A record met on a walk that has not expired, and the text of its row key. */
 export interface Listed {
@@ -94,7 +94,7 @@ export async function readPage(
     const span = { gte, lt, limit: wanted, reverse }
     const asked = context.nowSeconds()
     const rows =
-      (expandPayload ? undefined : context.known.scan(span)) ?? (await readRows(context, span, expandPayload))
+      (expandPayload ? undefined : await knownRows(context, span)) ?? (await readRows(context, span, expandPayload))
     // What has expired since it was asked for may have been replaced since: then the page is read again, of one moment.
     if (rows.some(({ record }) => record && !isExpired(record, asked) && isExpired(record, context.nowSeconds())))
       continue
@@ -114,6 +114,13 @@ export async function readPage(
   const hasMore = items.length > limit
   items.length = Math.min(items.length, limit)
   return { items: reverse ? items.reverse() : items, hasMore }
+}
+
+/** The records of a range, if it is certain that these are all. */
+async function knownRows(context: StoreContext, span: KnownRange): Promise<readonly KnownRow[] | undefined> {
+  const rows = context.known.scan(span)
+  if (rows === undefined || context.known.head === undefined) return rows
+  return (await read(context.engine, isNewest(context.known))) ? context.known.scan(span) : undefined
 }
 
 /** A row of a range: its record may have vanished by the time it was looked at again. */

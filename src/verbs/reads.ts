@@ -4,7 +4,7 @@ import type { Keyring } from '../crypto/keyring'
 import type { KnownRecord, StoredRecord } from '../format/record'
 import { isExpired, type Payload } from '../model'
 import type { Engine } from '../storage/engine'
-import { payloadRow, type RowKey } from '../storage/keyspace'
+import { HEAD_ROW, payloadRow, type RowKey } from '../storage/keyspace'
 import type { KnownRecords } from '../storage/known/known-records'
 import { openKnown, openPayload, openRecord } from '../storage/records'
 
@@ -84,7 +84,21 @@ export interface FoundPayload {
 
 /** A record without its payload. The row is read only if the record is not known. */
 export function* lookUpRecord(sources: Sources, rowKey: RowKey): Lookup<KnownRecord | undefined> {
-  return sources.known.get(rowKey.text)?.record ?? (yield* readRow(sources, rowKey, openKnown))
+  const known = sources.known.get(rowKey.text)
+  // What is known may have been replaced meanwhile.
+  if (known !== undefined && (yield* isNewest(sources.known)) && sources.known.get(rowKey.text) === known)
+    return known.record
+  return yield* readRow(sources, rowKey, openKnown)
+}
+
+/**
+ * Whether what is known is of the newest commit. One writer among several is told of each commit of the others, but
+ * somebody may have read it, or have been told that it is on disk, a moment earlier.
+ */
+export function* isNewest(known: KnownRecords): Lookup<boolean> {
+  if (known.head === undefined) return true
+  const newest = yield HEAD_ROW
+  return newest !== undefined && equal(newest, known.head)
 }
 
 /** A record with its payload, or with the place of that: of a large one no more need be known. */

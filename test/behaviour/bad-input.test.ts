@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm'
 import { account, type OpenOptions, type SecretView, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
-import { newLocation, openOver, openStore, stores, TestClock, testKey } from '../support/stores'
+import { newLocation, openOver, openStore, readsAtOnce, stores, TestClock, testKey } from '../support/stores'
 
 const HUNDRED_YEARS = 3_155_760_000
 const NOW = new TestClock().seconds
@@ -447,7 +447,7 @@ describe.each(['memory', 'LevelDB'] as const)('over %s', (engine) => {
     await once([...inScope, 'name', 'payload', 'expires_at', 'expand'], () => store.set(watched('', set)))
     const find = { scope, name: 'n', expand: [] }
     await once([...inScope, 'name', 'expand'], () => store.find(watched('', find)))
-    await once([...inScope, 'name', 'expand'], () => store.findSync(watched('', find)))
+    if (readsAtOnce) await once([...inScope, 'name', 'expand'], () => store.findSync(watched('', find)))
     await once([...inScope, 'name'], () => store.get(watched('', { scope, name: 'n' })))
     await once([...inScope, 'name'], () => store.getBytes(watched('', { scope, name: 'n' })))
     await once([...inScope, 'limit'], () => store.list(watched('', { scope, limit: 1 })))

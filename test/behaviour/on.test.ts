@@ -207,6 +207,6 @@ describe('who is told', () => {
 
 test('another event, or no listener, is a mistake', () => {
   const store = memoryStore()
-  expect(() => store.on('changes' as 'change', () => {})).toThrow("on: expected the event 'change', got another")
+  expect(() => store.on('changes' as 'change', () => {})).toThrow("on: expected 'change' or 'gap', got another")
   expect(() => store.on('change', undefined as never)).toThrow('listener: expected a function, got undefined')
 })

@@ -6,7 +6,7 @@ import { onTestFinished, vi } from 'vitest'
 import { thisProcess } from '../../src/platform/this-process'
 import type { OwnerFile } from '../../src/storage/directory/owner-json'
 import { startChild } from './programs'
-import type { Answer, Command } from './programs/sharer'
+import type { Answer, Command } from './programs/participant'
 import { newLocation, openStore, temporaryDirectory } from './stores'
 
 /** What tests of several processes on one store begin with. */
@@ -36,7 +36,7 @@ export class Sharer {
   readonly process: ChildProcess
 
   constructor() {
-    this.process = startChild('sharer', ['run'])
+    this.process = startChild('participant', ['run'])
     onTestFinished(() => void this.process.kill('SIGKILL'))
   }
 

@@ -59,6 +59,8 @@ export class CommitQueue {
   #stopped: SecretStoreError | undefined
   /** Why no operation is taken in, though reads have their turns. */
   refusal: SecretStoreError | undefined
+  /** Whether another head than the known one may be there, of which nobody has told. */
+  #isBehind = false
   /** Why nothing more is written, of what was taken in either. */
   #failure: SecretStoreError | undefined
 
@@ -68,6 +70,7 @@ export class CommitQueue {
     this.#known = known
     this.#head = head
     this.#headValue = headValue
+    if (engine.others !== undefined) known.head = headValue
     engine.others?.onCommit((commit) => this.#overtake(commit))
   }
 
@@ -120,7 +123,9 @@ export class CommitQueue {
    */
   async commitHead(head: Head, next?: { readonly bytes: Uint8Array; readonly keyring: Keyring }): Promise<void> {
     const isWritten = await this.#write((batch) => fillHead(batch, next?.keyring ?? this.#keyring, head), next?.bytes)
-    if (!isWritten) throw this.#lostTurn()
+    if (isWritten) return
+    this.#isBehind = this.#engine.others !== undefined
+    throw this.#lostTurn()
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -149,6 +154,7 @@ export class CommitQueue {
   /** The write of one of several writers has failed; the next is planned on what there is then. */
   #notWritten(cause: unknown): unknown {
     this.#known.forget()
+    this.#isBehind = true
     return cause
   }
 
@@ -221,16 +227,17 @@ export class CommitQueue {
     const transaction = new Transaction(this.#keyring, this.#head.sequence + 1, committed)
     const results = group.map((pending) => attempt(transaction, pending))
     let isDone: boolean
-    try {
-      isDone = transaction.changes
-        ? await this.#write((batch) => transaction.fill(batch, this.#head))
-        : // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
-          !results.some(({ threw }) => threw) || (await this.#isAtNewestHead())
-    } catch (failure) {
-      return results.map((result, index) => (result.threw ? result : failed(group[index] as Pending, failure)))
+    // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
+    if (!transaction.changes) isDone = !results.some(({ threw }) => threw) || (await this.#isAtNewestHead())
+    else {
+      try {
+        isDone = await this.#write((batch) => transaction.fill(batch, this.#head))
+      } catch (failure) {
+        return results.map((result, index) => (result.threw ? result : failed(group[index] as Pending, failure)))
+      }
     }
     if (!isDone) {
-      await this.#goOnFromNewerHead()
+      this.#isBehind = true
       return []
     }
     this.#tell(transaction.told)
@@ -245,6 +252,8 @@ export class CommitQueue {
   async #atTurn<T>(work: () => Promise<T>): Promise<T> {
     const pass = await this.#engine.others?.turn()
     try {
+      if (this.#isBehind) await this.#goOnFromNewerHead()
+      this.#isBehind = false
       return await work()
     } finally {
       pass?.()
@@ -254,8 +263,7 @@ export class CommitQueue {
   /** Another writer has committed, in its place in the one order. */
   #overtake({ head, note }: Omit<ForeignCommit, 'keyring'>): void {
     try {
-      this.#head = openHead(this.#keyring, head)
-      this.#headValue = head
+      this.#setHead(openHead(this.#keyring, head), head)
       if (note === undefined) this.#known.forget()
       const { replacements, told } = note === undefined ? { replacements: undefined, told: [] } : decodeNote(note)
       if (replacements !== undefined) this.#known.overtake(replacements.map(({ rowKey }) => rowKey.text))
@@ -293,10 +301,8 @@ export class CommitQueue {
     // Where the answer came late, others may have gone on from here.
     const isNewest = head.sequence > this.#head.sequence
     this.#known.settle(replacements)
-    if (isNewest) {
-      this.#head = head
-      this.#headValue = headValue
-    } else this.#known.forget()
+    if (isNewest) this.#setHead(head, headValue)
+    else this.#known.forget()
     for (const listener of this.#listeners) listener(replacements)
   }
 
@@ -309,15 +315,20 @@ export class CommitQueue {
   async #goOnFromNewerHead(): Promise<void> {
     const value = await this.#engine.get(HEAD_ROW)
     if (this.#engine.others !== undefined) {
-      // Writers that take turns are told of each commit; where only the turn was lost, nothing has changed.
+      // Writers that take turns are told of each commit of the others; where only the turn was lost, nothing has changed.
       if (value !== undefined && !equal(value, this.#headValue)) this.#overtake({ head: value, note: undefined })
       return
     }
     this.#known.forget()
     const head = value && openHead(this.#keyring, value)
     if (head === undefined || head.sequence <= this.#head.sequence) throw this.#failNotNewer()
+    this.#setHead(head, value as Uint8Array)
+  }
+
+  #setHead(head: Head, value: Uint8Array): void {
     this.#head = head
-    this.#headValue = value as Uint8Array
+    this.#headValue = value
+    if (this.#engine.others !== undefined) this.#known.head = value
   }
 }
 

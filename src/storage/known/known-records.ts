@@ -63,6 +63,8 @@ export class KnownRecords {
   /** Of the record that came last: most have the same partition and scope, which then are kept once. */
   #address: Address | undefined
   readonly #commits = new RecentCommits()
+  /** Where several write: the head row of the commit that what is known is of. */
+  head: Uint8Array | undefined
 
   /** @param maxBytes - Roughly; 0 to know nothing. */
   constructor(maxBytes: number) {

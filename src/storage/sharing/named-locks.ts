@@ -1,11 +1,10 @@
-import { keptAlive } from '../../base/waiting'
-
 /** How long a new owner waits for those who held a lock under the owner before to say so. */
 export const GRACE_MS = 1000
 
 interface Waiting {
   readonly holder: object
   grant(): void
+  refuse(error: unknown): void
 }
 
 /**
@@ -17,6 +16,8 @@ export class NamedLocks {
   readonly #waiting = new Map<string, Waiting[]>()
   #isGracious: boolean
   readonly #grace: NodeJS.Timeout | undefined
+  /** Why nobody gets one any more. */
+  #end: unknown
 
   /** @param graceMs - 0 for an owner that nobody was before. */
   constructor(graceMs: number) {
@@ -28,24 +29,18 @@ export class NamedLocks {
     }, graceMs).unref()
   }
 
-  /** Nothing is granted any more by the time that has passed. */
-  end(): void {
-    clearTimeout(this.#grace)
-  }
-
   /** @param again - It was held under the owner before. */
   take(holder: object, name: string, again: boolean): Promise<void> {
+    if (this.#end !== undefined) return Promise.reject(this.#end)
     if (!this.#held.has(name) && (again || !this.#isGracious)) {
       this.#held.set(name, holder)
       return Promise.resolve()
     }
-    return keptAlive(
-      new Promise((resolve) => {
-        const waiting = this.#waiting.get(name) ?? []
-        waiting.push({ holder, grant: resolve })
-        this.#waiting.set(name, waiting)
-      }),
-    )
+    return new Promise((resolve, reject) => {
+      const waiting = this.#waiting.get(name) ?? []
+      waiting.push({ holder, grant: resolve, refuse: reject })
+      this.#waiting.set(name, waiting)
+    })
   }
 
   release(holder: object, name: string): void {
@@ -62,6 +57,15 @@ export class NamedLocks {
       else this.#waiting.set(name, rest)
     }
     for (const [name, by] of this.#held) if (by === holder) this.release(holder, name)
+  }
+
+  /** Whoever waits, or asks from now on, gets this error. */
+  end(error: unknown): void {
+    this.#end = error
+    clearTimeout(this.#grace)
+    const refused = [...this.#waiting.values()].flat()
+    this.#waiting.clear()
+    for (const { refuse } of refused) refuse(error)
   }
 
   #grantNext(name: string): void {

@@ -1,7 +1,8 @@
 import { equal, mapKey, utf8 } from '../../base/bytes'
 import { codeOf } from '../../base/thrown'
+import { corrupt } from '../../errors'
 import { thisProcess } from '../../platform/this-process'
-import { addTo, type Engine, type Peer } from '../engine'
+import { addTo, type Batch, type Engine, type Peer } from '../engine'
 import { HEAD_ROW } from '../keyspace'
 import type { Connection } from './connection'
 import {
@@ -14,6 +15,7 @@ import {
   type Request,
 } from './messages'
 import { NamedLocks } from './named-locks'
+import { OwnerLost } from './remote-owner'
 import { isSession, SESSION_ROWS } from './session'
 import { type Turn, WriteTurns } from './turns'
 
@@ -71,7 +73,7 @@ export class Owner {
   /** From now on nobody is answered. */
   end(): void {
     this.#isOver = true
-    this.locks.end()
+    this.locks.end(new OwnerLost())
   }
 
   get commits(): number {
@@ -87,35 +89,44 @@ export class Owner {
     }
   }
 
-  turn(limited = true): Promise<Turn> {
-    return this.#turns.take(limited)
+  /** @throws {OwnerLost} */
+  async turn(limited = true): Promise<Turn> {
+    const turn = await this.#turns.take(limited)
+    if (!this.#isOver) return turn
+    turn.end()
+    throw new OwnerLost()
   }
 
   /**
    * Writes a commit, and ends the turn.
    *
    * @returns `false` if the turn is over, or another head is there: nothing was written.
+   * @throws {OwnerLost} Nothing was written: LevelDB may lose what it acknowledges after a failed write.
    */
   async commit(writer: Writer, turn: Turn, { expectedHead, changes, note, keyring }: CommitRequest): Promise<boolean> {
     if (!turn.isHeld) return false
     turn.hold()
-    const batch = this.#engine.batch()
+    let batch: Batch | undefined
     try {
+      const next = changes.findLast(({ key }) => equal(key, HEAD_ROW))
+      if (next?.type !== 'put') throw corrupt('commit: expected a head in it, got none')
+      if (this.#isOver) throw new OwnerLost()
+      batch = this.#engine.batch()
       const head = await this.#engine.get(HEAD_ROW)
       if (!equal(head ?? NO_BYTES, expectedHead ?? NO_BYTES)) return false
       addTo(batch, changes)
       for (const { key } of changes) if (isSession(key)) this.#sessions.set(mapKey(key), performance.now())
       if (keyring !== undefined) await batch.keyring(keyring)
-      await batch.write(expectedHead).catch((error) => {
+      const isWritten = await batch.write(expectedHead).catch((error) => {
         this.#fail(error)
         throw error
       })
-      const next = await this.#engine.get(HEAD_ROW)
-      this.#tell(writer, { number: ++this.#commits, head: next as Uint8Array, note, keyring })
+      if (!isWritten) return false
+      this.#tell(writer, { number: ++this.#commits, head: next.value, note, keyring })
       if (keyring !== undefined) this.onKeyring(keyring)
       return true
     } finally {
-      await batch.close()
+      await batch?.close().catch(() => {})
       turn.end()
     }
   }
@@ -126,28 +137,36 @@ export class Owner {
    */
   async erase(turn: Turn): Promise<boolean> {
     if (!turn.isHeld) return false
+    if (this.#isOver) throw new OwnerLost()
     turn.hold()
     try {
       const oldest = performance.now() - SESSION_MS
-      const batch = this.#engine.batch()
-      try {
-        if (this.#since < oldest) {
-          for (const key of await this.#engine.scanKeys({ ...SESSION_ROWS, limit: MOST_SESSIONS })) {
-            const last = this.#sessions.get(mapKey(key))
-            if (last !== undefined && last >= oldest) continue
-            batch.del(key)
-            this.#sessions.delete(mapKey(key))
-          }
-          await batch.write(await this.#engine.get(HEAD_ROW))
-        }
-      } finally {
-        await batch.close()
-      }
+      if (this.#since < oldest) await this.#deleteSessions(oldest)
       await this.#engine.erase()
       return true
     } catch (error) {
       this.#fail(error)
       throw error
+    } finally {
+      turn.limit()
+    }
+  }
+
+  async #deleteSessions(oldest: number): Promise<void> {
+    const batch = this.#engine.batch()
+    try {
+      for (const key of await this.#engine.scanKeys({ ...SESSION_ROWS, limit: MOST_SESSIONS })) {
+        const last = this.#sessions.get(mapKey(key))
+        if (last !== undefined && last >= oldest) continue
+        batch.del(key)
+        this.#sessions.delete(mapKey(key))
+      }
+      // The head, as it is, comes last, by which a recovery can tell that nothing later is lost.
+      const head = await this.#engine.get(HEAD_ROW)
+      if (head !== undefined) batch.put(HEAD_ROW, head)
+      await batch.write(head)
+    } finally {
+      await batch.close()
     }
   }
 
@@ -199,8 +218,15 @@ export class Owner {
           turn?.end()
           turn = undefined
           return { type: 'done', isDone: true }
-        case 'erase':
-          return { type: 'done', isDone: turn !== undefined && (await this.erase(turn)) }
+        case 'erase': {
+          // As long as the files are worked on, the turn does not end with the connection.
+          const held = turn
+          turn = undefined
+          const isDone = held !== undefined && (await this.erase(held))
+          if (isOver) held?.end()
+          else turn = held
+          return { type: 'done', isDone }
+        }
         case 'lock':
           await this.locks.take(writer, request.name, request.again)
           if (isOver) this.locks.leave(writer)
@@ -234,8 +260,8 @@ export class Owner {
       onEnd: () => {
         isOver = true
         leave()
-        // A commit that is under way holds it until it is written.
-        if (turn !== undefined) turn.end()
+        // A commit or an erasure that is under way holds it until its end.
+        turn?.end()
       },
     }
   }

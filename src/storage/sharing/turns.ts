@@ -1,11 +1,11 @@
-import { keptAlive } from '../../base/waiting'
-
 /** The right to write, of one process at a time. */
 export interface Turn {
   /** Whether it has not ended yet. */
   readonly isHeld: boolean
   /** Takes the limit away: work of the owner's own begins, which ends the turn itself. */
   hold(): void
+  /** That work is over: from now on it may end by time again. */
+  limit(): void
   /** Gives it back; more than once is once. */
   end(): void
 }
@@ -33,7 +33,7 @@ export class WriteTurns {
 
   /** @param limited - Whether it may end by itself. */
   async take(limited = true): Promise<Turn> {
-    if (this.#isTaken) await keptAlive(new Promise<void>((resolve) => this.#waiting.push(resolve)))
+    if (this.#isTaken) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#isTaken = true
     return this.#grant(limited)
   }
@@ -48,13 +48,18 @@ export class WriteTurns {
       if (next === undefined) this.#isTaken = false
       else next()
     }
-    const timer = limited ? setTimeout(end, this.#limitMs) : undefined
-    timer?.unref?.()
+    let timer: NodeJS.Timeout | undefined
+    const limit = (): void => {
+      clearTimeout(timer)
+      if (limited && isHeld) timer = setTimeout(end, this.#limitMs).unref()
+    }
+    limit()
     return {
       get isHeld() {
         return isHeld
       },
       hold: () => clearTimeout(timer),
+      limit,
       end,
     }
   }

@@ -16,7 +16,7 @@ async function ended(
   mode: 'once' | 'closed',
   location: string,
 ): Promise<{ readonly left: string[]; readonly code: number }> {
-  const child = startChild('sharer', [mode, location], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = startChild('participant', [mode, location], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const said = child.stdout === null ? '' : text(child.stdout)
   const [code] = await once(child, 'exit')
@@ -38,7 +38,7 @@ describe.runIf(process.platform !== 'win32')('a process that shares', () => {
 
   test('ends as an owner though others follow it, and they go on', async () => {
     const [location] = [await newStore(), await socketsFolder()]
-    const child = startChild('sharer', ['once', location], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = startChild('participant', ['once', location], { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     await eventually(() => ownerOf(location))
     const follower = await openStore(location, { shared: true, waitMs: 60_000 })
@@ -50,7 +50,7 @@ describe.runIf(process.platform !== 'win32')('a process that shares', () => {
 
   test('ends though somebody is connected to it who says nothing', async () => {
     const [location] = [await newStore(), await socketsFolder()]
-    const child = startChild('sharer', ['once', location], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = startChild('participant', ['once', location], { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     const { endpoint } = await eventually(() => ownerOf(location))
     const socket = connect({ path: endpoint })

@@ -1,0 +1,214 @@
+import { equal } from '../../base/bytes'
+import { turnOfLoop } from '../../base/waiting'
+import { SecretStoreError } from '../../errors'
+import type { ForeignCommit } from '../engine'
+import { HEAD_ROW } from '../keyspace'
+import type { FeedItem } from './messages'
+import type { Writer } from './owner'
+import { giveBack, hasEnded, inTime, isOver, type Role, readerOf, type Sharing } from './role'
+
+/**
+ * The part that this process has in a shared store: its role, and the next one when that ends; what the others have
+ * committed, told in their one order and under their keys.
+ */
+export class Part {
+  readonly #sharing: Sharing
+  readonly #onRole: () => void
+  #role: Role | undefined
+  #seeking: Promise<Role> | undefined
+  #listener: ((commit: ForeignCommit) => void) | undefined
+  /** The last head that the listener knows. */
+  #head: Uint8Array | undefined
+  /** Whether commits came before there was a listener. */
+  #isUntold = false
+  /** Set while keys are taken over: what was read since may need them. */
+  #adopting: Promise<void> | undefined
+  /** Commits of a new role, until it is known what came before them. */
+  #held: FeedItem[] | undefined
+  /** Commits that came while one of this process was on its way: they come after it. */
+  #deferred: FeedItem[] | undefined
+  #isClosed = false
+  /** Why this process has no part in the store any more. */
+  #cutOff: unknown
+  /** As an owner knows this process itself. */
+  readonly writer: Writer = { pid: undefined, onCommit: (item) => this.#deliver(item) }
+
+  /** @param onRole - Called as soon as there is a role, before anybody else has a use of it. */
+  constructor(sharing: Sharing, onRole: () => void) {
+    this.#sharing = sharing
+    this.#onRole = onRole
+  }
+
+  /** At this moment. */
+  get role(): Role | undefined {
+    return this.#role
+  }
+
+  /** Resolves when no keys are being taken over. @throws {SecretStoreError} They could not be. */
+  get adopted(): Promise<void> | undefined {
+    return this.#adopting
+  }
+
+  /** Its role, as soon as it has one. @throws {SecretStoreError} `ERR_CLOSED`, `ERR_LOCKED`, … */
+  async current(): Promise<Role> {
+    if (this.#isClosed) throw closed()
+    if (this.#cutOff !== undefined) throw this.#cutOff
+    if (this.#role !== undefined && !isOver(this.#role)) return this.#role
+    this.#seeking ??= this.#seek().finally(() => {
+      this.#seeking = undefined
+    })
+    return this.#seeking
+  }
+
+  /** Does what the role allows, and where that ends meanwhile, what the next one does. */
+  async ask<T>(work: (role: Role) => Promise<T>): Promise<T> {
+    for (;;) {
+      const role = await this.current()
+      try {
+        return await work(role)
+      } catch (error) {
+        if (!hasEnded(role, error)) throw error
+      }
+    }
+  }
+
+  listen(listener: (commit: ForeignCommit) => void): void {
+    this.#listener = listener
+    if (this.#isUntold && this.#head !== undefined) listener({ head: this.#head, note: undefined, keyring: undefined })
+  }
+
+  /** From now on commits of others are told when `release` is called: one of this process is on its way. */
+  defer(): void {
+    this.#deferred ??= []
+  }
+
+  release(): void {
+    const deferred = this.#deferred ?? []
+    this.#deferred = undefined
+    for (const item of deferred) this.#deliver(item)
+  }
+
+  /** This process has committed. */
+  committed(head: Uint8Array): void {
+    this.#head = head
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const role = this.#role ?? (await this.#seeking?.catch(() => undefined))
+    this.#role = undefined
+    await giveBack(role)
+  }
+
+  async #seek(): Promise<Role> {
+    const before = this.#role
+    this.#role = undefined
+    // Its own files have failed: they are let go of first.
+    await giveBack(before).catch(() => {})
+    for (;;) {
+      this.#held = []
+      let hasLeft = false
+      let role: Role | undefined
+      role = await this.#sharing.seek({
+        onCommit: (item) => this.#deliver(item),
+        adopted: async () => {
+          await turnOfLoop()
+          await this.#adopting
+        },
+        onEnd: () => {
+          hasLeft = true
+          if (role === undefined || this.#role !== role) return
+          this.#role = undefined
+          // Whoever listens, or holds a lock, is to be there again, though nobody asks for anything.
+          if (!this.#isClosed && this.#cutOff === undefined) this.current().catch(() => {})
+        },
+        isWanted: () => !this.#isClosed,
+      })
+      try {
+        await this.#begin(role)
+        if (!hasLeft && !isOver(role) && !this.#isClosed) {
+          this.#role = role
+          this.#onRole()
+          return role
+        }
+      } catch (error) {
+        if (!hasLeft && !hasEnded(role, error)) {
+          await giveBack(role).catch(() => {})
+          throw error
+        }
+      }
+      await giveBack(role).catch(() => {})
+      if (this.#isClosed) throw closed()
+    }
+  }
+
+  async #begin(role: Role): Promise<void> {
+    const { deadlineMs, pid } = this.#sharing
+    if (role.kind === 'owner') role.owner.join(this.writer)
+    const head = await inTime(role, deadlineMs, Promise.resolve(readerOf(role).get(HEAD_ROW)))
+    if (role.kind === 'follower') await inTime(role, deadlineMs, role.remote.meet(pid))
+    await this.#catchUp(head)
+  }
+
+  /** What was committed since the last role ended is not known one by one. */
+  async #catchUp(found: Uint8Array | undefined): Promise<void> {
+    let head = found
+    let heard: readonly FeedItem[] = []
+    do {
+      heard = this.#held ?? []
+      this.#held = []
+      head = heard.at(-1)?.head ?? head
+      // A writer may have died between keyring.json and the head.
+      await this.#sharing.adopt(undefined)
+    } while (this.#held.length > 0)
+    this.#held = undefined
+    if (this.#deferred !== undefined) this.#deferred = []
+    const isKnown = head === undefined || (this.#head !== undefined && equal(head, this.#head))
+    this.#head = head
+    if (head !== undefined && !isKnown) this.#listener?.({ head, note: undefined, keyring: undefined })
+  }
+
+  #deliver(item: FeedItem): void {
+    if (this.#held !== undefined) {
+      this.#held.push(item)
+      return
+    }
+    if (this.#deferred !== undefined) {
+      this.#deferred.push(item)
+      return
+    }
+    if (item.keyring === undefined && this.#adopting === undefined) {
+      this.#tell(item)
+      return
+    }
+    const before = this.#adopting ?? Promise.resolve()
+    const adopting = before
+      .then(() => (item.keyring === undefined ? undefined : this.#sharing.adopt(item.keyring)))
+      .then(() => this.#tell(item))
+    this.#adopting = adopting
+    adopting.then(
+      () => {
+        if (this.#adopting === adopting) this.#adopting = undefined
+      },
+      (error) => this.#cut(error),
+    )
+  }
+
+  /** The key of this process opens the store no more. */
+  #cut(error: unknown): void {
+    this.#cutOff = error
+    const role = this.#role
+    this.#role = undefined
+    giveBack(role).catch(() => {})
+  }
+
+  #tell({ head, note, keyring }: FeedItem): void {
+    this.#head = head
+    if (this.#listener === undefined) this.#isUntold = true
+    else this.#listener({ head, note, keyring })
+  }
+}
+
+function closed(): SecretStoreError {
+  return new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
+}

@@ -1,0 +1,160 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
+import { account, type OpenOptions, SecretStore } from '../../../src/index'
+import type { Batch } from '../../../src/storage/engine'
+import { LevelEngine } from '../../../src/storage/level/engine'
+import { diskFull } from '../../support/shared-medium'
+import { codeOf, newLocation, testKey } from '../../support/stores'
+
+const target = { scope: account, name: 'name' }
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+async function shared(location: string, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
+  const store = await SecretStore.open(location, {
+    key: testKey(),
+    shared: true,
+    sweepIntervalMs: 0,
+    compactIntervalMs: 0,
+    ...options,
+  })
+  onTestFinished(() => store.close().catch(() => {}))
+  return store
+}
+
+/** From now on `around` is called in the place of each write to the files. */
+function writesOf(around: (write: () => Promise<boolean>) => Promise<boolean>): void {
+  const { batch } = LevelEngine.prototype
+  vi.spyOn(LevelEngine.prototype, 'batch').mockImplementation(function (this: LevelEngine): Batch {
+    const made = batch.call(this)
+    const write = made.write.bind(made)
+    return { ...made, write: (expectedHead) => around(() => write(expectedHead)) }
+  })
+}
+
+test('what a follower knows is never older than what somebody was told is on disk', async () => {
+  const location = await newLocation()
+  const owner = await shared(location)
+  const [follower, other] = [await shared(location), await shared(location)]
+  for (const [writer, reader] of [
+    [owner, follower],
+    [other, follower],
+    [other, owner],
+  ] as const) {
+    for (let round = 0; round < 20; round++) {
+      const { expires_at } = await writer.set({ ...target, payload: `${round}`, expires_at: 4_000_000_000 + round })
+      // Not told yet, or just about to be.
+      expect([round, (await reader.find(target))?.expires_at]).toEqual([round, expires_at])
+      await writer.set({ ...target, payload: `${round}`, expires_at: 4_100_000_000 + round })
+      expect((await reader.list({ scope: account })).data.map((one) => one.expires_at)).toEqual([4_100_000_000 + round])
+      await writer.set({ scope: account, name: 'another', payload: 'x' })
+      expect((await reader.list({ scope: account })).data.map(({ name }) => name)).toEqual(['another', 'name'])
+      await writer.delete({ scope: account, name: 'another' })
+      expect((await reader.list({ scope: account })).data.map(({ name }) => name)).toEqual(['name'])
+      expect(await reader.find({ scope: account, name: 'another' })).toBeUndefined()
+    }
+  }
+})
+
+test('what somebody has read of a commit, everybody reads from then on, before it is told', async () => {
+  const location = await newLocation()
+  const owner = await shared(location)
+  const [follower, other] = [await shared(location), await shared(location)]
+  await owner.set({ ...target, payload: 'old', expires_at: 4_000_000_000 })
+  // Known to all.
+  for (const store of [owner, follower, other]) {
+    await store.find(target)
+    await store.list({ scope: account })
+  }
+  const seen: unknown[] = []
+  writesOf(async (write) => {
+    const isWritten = await write()
+    seen.push(await other.get(target))
+    for (const store of [owner, follower, other]) {
+      seen.push((await store.find(target))?.expires_at)
+      seen.push((await store.list({ scope: account })).data[0]?.expires_at)
+    }
+    seen.push(owner.findSync(target)?.expires_at)
+    return isWritten
+  })
+  await follower.set({ ...target, payload: 'new', expires_at: 4_000_000_001 })
+  expect(seen).toEqual(['new', ...Array.from({ length: 7 }, () => 4_000_000_001)])
+})
+
+test('an owner whose disk was full writes again when there is room', async () => {
+  const location = await newLocation()
+  const owner = await shared(location)
+  const follower = await shared(location)
+  await owner.set({ ...target, payload: 'before' })
+  let fails = 1
+  writesOf(async (write) => {
+    if (fails-- > 0) throw diskFull()
+    return write()
+  })
+  expect(await codeOf(() => owner.set({ ...target, payload: 'lost' }))).toBe('ERR_IO')
+  expect([await owner.get(target), await follower.get(target)]).toEqual(['before', 'before'])
+  await owner.set({ ...target, payload: 'again' })
+  // Somebody else's commit fails there: the next owner writes it.
+  const roles = await Promise.all([owner, follower].map(async (store) => (await store.status()).sharing?.role))
+  expect([...roles].sort()).toEqual(['follower', 'owner'])
+  const asker = roles[0] === 'follower' ? owner : follower
+  fails = 1
+  await asker.set({ ...target, payload: 'asked' })
+  expect([await owner.get(target), await follower.get(target), fails]).toEqual(['asked', 'asked', -1])
+  expect((await follower.verify()).ok).toBe(true)
+})
+
+test('one that cannot say where it is reached lets go of the files', async () => {
+  const location = await newLocation()
+  await (await shared(location)).close()
+  await mkdir(join(location, 'owner.json', 'in the way'), { recursive: true })
+  expect(await codeOf(() => shared(location))).toBe('ERR_IO')
+  await rm(join(location, 'owner.json'), { recursive: true })
+  const alone = await SecretStore.open(location, { key: testKey() })
+  await alone.close()
+})
+
+test('an owner.json that leads nowhere is no owner', async () => {
+  const location = await newLocation()
+  await (await shared(location)).close()
+  for (const text of ['', '{', '{}', JSON.stringify({ protocol: 1, endpoint: '/nowhere', pid: 1, machine: 'x' })]) {
+    await writeFile(join(location, 'owner.json'), text, { mode: 0o600 })
+    const store = await shared(location)
+    await store.set({ ...target, payload: 'x' })
+    await store.close()
+  }
+})
+
+test('events come once and in order in each process, and a gap is told when the owner ends between', async () => {
+  const location = await newLocation()
+  const owner = await shared(location)
+  const stores = [await shared(location), await shared(location)] as const
+  const heard = stores.map((store) => {
+    const names: string[] = []
+    store.on('change', ({ name }) => names.push(name))
+    store.on('gap', () => names.push('gap'))
+    return names
+  })
+  const set = (store: SecretStore, name: string): Promise<unknown> => store.set({ scope: account, name, payload: 'x' })
+  for (let n = 0; n < 10; n++) await Promise.all([owner, ...stores].map((store, who) => set(store, `${who}-${n}`)))
+  await owner.close()
+  const [one, other] = stores
+  await Promise.all([set(one, 'after-1'), set(other, 'after-2')])
+  await set(one, 'last')
+  await vi.waitFor(() => expect(heard.map((names) => names.at(-1))).toEqual(['last', 'last']))
+  const [first, second] = heard as [string[], string[]]
+  // Before the owner ended nothing is missing, for anybody.
+  expect(first.slice(0, 30)).toEqual(second.slice(0, 30))
+  for (const who of [0, 1, 2]) {
+    const own = first.slice(0, 30).filter((name) => name.startsWith(`${who}-`))
+    expect(own).toEqual(Array.from({ length: 10 }, (_, n) => `${who}-${n}`))
+  }
+  for (const names of [first, second]) {
+    const after = names.slice(30)
+    expect(new Set(after).size).toBe(after.length)
+    if (!after.includes('gap')) expect([...after].sort()).toEqual(['after-1', 'after-2', 'last'])
+  }
+})
