@@ -353,5 +353,5 @@ test.skipIf(process.platform === 'win32').each([
   if (given.length > 0) child.kill('SIGINT')
   await once(child, 'close')
   expect(text).not.toMatch(/Debugger|ws:/)
-  expect(text).toMatch(given.length > 0 ? /interrupted/ : /set token/)
+  expect(text).toMatch(given.length > 0 ? /interrupted/ : /(?:created|replaced) token/)
 })
