@@ -48,9 +48,16 @@ function swallowed(option: string): Error {
 
 function misplaced(argv: readonly string[], command: number, word: string): Error {
   const [name = ''] = argv.slice(command)
-  const line = ['secret-store', ...argv.slice(0, command), '--', ...argv.slice(command)].join(' ')
-  const shown = line.length <= MOST_SHOWN ? line : `secret-store run … -- ${name} ${word} …`
-  return usage(`run: expected \`--\` before '${name}', got its option '${word}' without`, `type \`${shown}\``)
+  const own = argv.slice(0, command).map(quoted).join(' ')
+  // The rest is the command's own, and may be secret.
+  const option = word.replace(/=.*/s, '=…')
+  return usage(
+    `run: expected \`--\` before '${name}', got its option '${option}' without`,
+    `type \`secret-store ${own} -- ${quoted(name)} …\``,
+  )
 }
 
-const MOST_SHOWN = 120
+/** As a shell takes it for one word. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
