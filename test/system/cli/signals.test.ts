@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
@@ -285,6 +285,33 @@ describe.skipIf(process.platform === 'win32').each(WAYS)('run, which %s,', (way)
     shell.stdin.end()
     await once(shell, 'close')
   })
+})
+
+test.skipIf(WAYS.length < 2).each([
+  [
+    'in the turn before it becomes the command',
+    `const timers = require('node:timers/promises')
+    const wait = timers.setImmediate
+    timers.setImmediate = async () => { await wait(); end() }`,
+  ],
+  [
+    'while it gets ready to',
+    `const { on } = process
+    process.on = function (name, ...rest) { if (name === 'SIGXFSZ') end(); return on.call(this, name, ...rest) }`,
+  ],
+])('a signal that comes %s ends run, and the command with it', async (_, hook) => {
+  const marker = join(directory, 'was-run')
+  const once = `let ended = false; const end = () => { if (!ended) process.kill(process.pid, 'SIGTERM'); ended = true
+    require('node:fs').writeFileSync(${JSON.stringify(`${directory}/sent`)}, '') }`
+  const sync = `require('node:module').syncBuiltinESMExports()`
+  await writeFile(join(directory, 'late.cjs'), [once, hook, sync].join('\n'))
+  const { status } = spawnSync(process.execPath, runArgs('touch', marker), {
+    env: environment({ ...env, NODE_OPTIONS: `--require=${join(directory, 'late.cjs')}` }),
+  })
+  // It was sent, and the program has not become the command before.
+  expect(await readdir(directory)).toContain('sent')
+  expect(await readdir(directory)).not.toContain('was-run')
+  expect(status).toBe(143)
 })
 
 test.skipIf(WAYS.length < 2)('a command that run becomes has all that one has which is its child', async () => {
