@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
@@ -340,6 +340,33 @@ test.skipIf(WAYS.length < 2)('a command that run becomes has all that one has wh
   expect(seen[0]).toContain('141 0')
   expect(seen[1]).toBe(seen[0])
 })
+
+test.skipIf(process.platform === 'win32')(
+  'a command that may be sent no signal is waited for to its own end',
+  async () => {
+    // As a command that has made itself another user's: the system refuses with EPERM.
+    const refusing = `const { ChildProcess } = require('node:child_process')
+    const { spawn } = ChildProcess.prototype
+    ChildProcess.prototype.spawn = function (options) {
+      const result = spawn.call(this, options)
+      if (options.file === process.execPath) this._handle.kill = (signal) => {
+        require('node:fs').appendFileSync(${JSON.stringify(`${directory}/refused`)}, signal + ' ')
+        return -require('node:os').constants.errno.EPERM
+      }
+      return result
+    }`
+    await writeFile(join(directory, 'stays.cjs'), `delete process.execve\n${refusing}`)
+    const noted = await startNotes('stays')
+    const refused = (): Promise<string> => readFile(join(directory, 'refused'), 'utf8')
+    noted.child.kill('SIGTERM')
+    await eventually(async () => expect(await refused()).toBe('15 '))
+    noted.child.kill('SIGHUP')
+    await eventually(async () => expect(await refused()).toBe('15 1 '))
+    await quiet()
+    expect(noted.child.exitCode).toBeNull()
+    expect(await noted.ended()).toBe(9)
+  },
+)
 
 /** `S` is one that sleeps, `T` one that was stopped. */
 async function stateOf(pid: number): Promise<string> {
