@@ -34,14 +34,18 @@ export const become: Become = async (file, args, environment, signals) => {
   const words = ['env', '--', file, ...args]
   const variables = Object.entries(environment).filter((entry) => entry[1] !== undefined) as [string, string][]
   if (!isSmall([...words, ...variables.map(([name, value]) => `${name}=${value}`)])) return
-  // What came before this is dealt with.
-  await setImmediate()
-  if (signals.signal.aborted || !letStreamsBlock()) return
+  const passed = Object.fromEntries(variables)
+  if (!letStreamsBlock()) return
   // Node ignores them, and what is ignored stays so. What is listened to does not.
   for (const ignored of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(ignored, () => {})
+  // Node hands signals over once in a turn of its loop. This may be after that, so the first turn may end without; the
+  // second is a whole one. What comes after it and before the listeners are gone is lost: there is nothing else between.
+  await setImmediate()
+  await setImmediate()
+  if (signals.signal.aborted) return
   const listenAgain = forgetSignals()
   try {
-    execve.call(process, env, words, Object.fromEntries(variables))
+    execve.call(process, env, words, passed)
   } catch {
     listenAgain()
   }

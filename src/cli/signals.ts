@@ -40,11 +40,6 @@ export interface Signals {
   useTerminal(use: TerminalUse): () => void
 }
 
-/** Signals of a program that gets none. */
-export function noSignals(): Signals {
-  return { signal: new AbortController().signal, takeSignals: () => () => {}, useTerminal: () => () => {} }
-}
-
 export function processSignals(): Signals {
   const abort = new AbortController()
   const uses = new Set<TerminalUse>()
