@@ -59,7 +59,12 @@ export async function newKey(
   const { passphrase, rawKey } = await import('app-secret-store')
   if (generateKeyFile !== undefined) {
     const { key, remove } = makeKeyFile(generateKeyFile)
-    return { key: rawKey(key, labelled), discard: remove }
+    try {
+      return { key: rawKey(key, labelled), discard: remove }
+    } catch (error) {
+      remove()
+      throw error
+    }
   }
   if (keyFile !== undefined) return kept(rawKey(await readKeyFile(keyFile, output), labelled))
   const options = { ...labelled, ...(kdf !== undefined && { kdf }) }

@@ -55,6 +55,19 @@ describe('a key file made for a store', () => {
     expect(await readdir(directory)).not.toContain('second')
   })
 
+  test('is gone again if the label is too long', async () => {
+    const { directory, run } = await machine()
+    const label = `--label ${'x'.repeat(201)}`
+    expect(await run(`init --generate-key-file DIR/key ${label}`)).toMatch(
+      /^! error: label: expected .*\n(?:!.*\n)?\? 2\n$/,
+    )
+    expect(await readdir(directory)).toEqual([])
+    await run('init --generate-key-file DIR/key')
+    const adding = `keys add --generate-key-file DIR/second --key-file DIR/key ${label}`
+    expect(await run(adding)).toMatch(/^! error: label: expected /)
+    expect(await readdir(directory)).not.toContain('second')
+  })
+
   test('stays if it opens the store, whatever failed', async () => {
     const { directory, run } = await machine()
     await run('init --generate-key-file DIR/key')
