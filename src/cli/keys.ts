@@ -74,8 +74,8 @@ export async function openingKey(
   const { passphraseFd, keyFile } = flags
   if (flags.keyring) return { key: await keyringKey(io, flags.keyringEntry, {}) }
   const { passphrase, rawKey } = await import('app-secret-store')
-  if (keyFile !== undefined) return { key: rawKey(await readKeyFile(keyFile, output)) }
-  if (passphraseFd !== undefined) return descriptorKey(passphraseFd)
+  if (keyFile !== undefined) return { key: rawKey(await readKeyFile(io, keyFile, output)) }
+  if (passphraseFd !== undefined) return descriptorKey(io, passphraseFd)
   if (flags.recovery) return typedRecoveryCode(io)
   const given = variableOf(io, PASSPHRASE_VARIABLE)
   if (given !== undefined) {
@@ -120,10 +120,10 @@ export const MOST_TRIES = 3
  * A passphrase that is not UTF-8 cannot be typed, so no new one is. A store of the library may have one all the same: its
  * bytes are tried, and what they are is said if they open nothing.
  */
-async function descriptorKey(fd: number): Promise<OpeningKey> {
+async function descriptorKey(io: Io, fd: number): Promise<OpeningKey> {
   const { passphrase } = await import('app-secret-store')
   const label = `--passphrase-fd ${fd}`
-  const read = readAll(fd, label)
+  const read = await readAll(io, fd, label)
   const bytes = withoutLineEnd(read)
   if (bytes.length === 0) throw usage(`passphrase: expected it on file descriptor ${fd}, got nothing`)
   const text = textOf(bytes)
@@ -149,9 +149,9 @@ function withoutLineEnd(bytes: Uint8Array): Uint8Array {
 }
 
 /** The passphrase of a new key on a descriptor. @throws {Failure} If it is not UTF-8. */
-export function newPassphrase(fd: number, option: string): string {
+export async function newPassphrase(io: Io, fd: number, option: string): Promise<string> {
   const label = `${option} ${fd}`
-  const bytes = readAll(fd, label)
+  const bytes = await readAll(io, fd, label)
   if (isUtf16(bytes)) throw utf16(label)
   const text = textOf(bytes)
   if (text === undefined) throw usage(`${label}: expected UTF-8, got other bytes`, 'nobody could type it at a prompt')

@@ -66,10 +66,10 @@ export async function newKey(
       throw error
     }
   }
-  if (keyFile !== undefined) return kept(rawKey(await readKeyFile(keyFile, output), labelled))
+  if (keyFile !== undefined) return kept(rawKey(await readKeyFile(io, keyFile, output), labelled))
   const options = { ...labelled, ...(kdf !== undefined && { kdf }) }
   if (passphraseFd !== undefined) {
-    return kept(passphrase(newPassphrase(passphraseFd, source.descriptor), options))
+    return kept(passphrase(await newPassphrase(io, passphraseFd, source.descriptor), options))
   }
   const inVariable = variableOf(io, source.variable)
   if (inVariable !== undefined) return kept(passphrase(notEmpty(passphraseText(inVariable), source.variable), options))
