@@ -102,15 +102,25 @@ async function typedPassphrase(io: Io): Promise<OpeningKey> {
 /** A code with a typo is a wrong one, too. */
 async function typedRecoveryCode(io: Io): Promise<OpeningKey> {
   const { recoveryCode } = await import('app-secret-store')
-  for (let tries = 1; ; tries++) {
-    const typed = await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT)
-    try {
-      return { key: recoveryCode(typed), typed: 'recovery code' }
-    } catch (error) {
-      if (tries === MOST_TRIES) throw error
-      io.stderr.write(`${(error as Error).message}\n`)
-    }
+  const typed = await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT)
+  try {
+    return { key: recoveryCode(typed), typed: 'recovery code' }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    io.stderr.write(`${error.message}\n`)
+    return { key: OPENS_NOTHING, typed: 'recovery code' }
   }
+}
+
+/** Stands for a recovery code with a typo, so that whoever tries keys counts it. */
+const OPENS_NOTHING: KeyProvider = {
+  kind: 'recovery-code',
+  async wrap() {
+    throw new Error('recovery code: expected one without a typo')
+  },
+  async unwrap() {
+    return null
+  },
 }
 
 /** How often somebody is asked. */

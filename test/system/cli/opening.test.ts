@@ -93,11 +93,28 @@ describe.skipIf(!hasTerminals)('a key that is typed', () => {
     await answers(terminal, [
       ['Recovery code: ', `${CODE}\r`],
       ['Recovery code: ', `${generateRecoveryCode()}\r`],
-      ['Wrong recovery code. Once more.\r\nRecovery code: ', `${code}\r`],
+      ['Recovery code: ', `${code}\r`],
     ])
     expect(await terminal.exitCode).toBe(0)
-    expect(terminal.text).toMatch(/recovery code: expected \S+/)
+    expect(terminal.text.split('Wrong recovery code. Once more.\r\nRecovery code: ')).toHaveLength(3)
+    expect(terminal.text.match(/recovery code: expected \S+/g)).toHaveLength(1)
     expect(terminal.text).not.toContain(code)
+  })
+
+  test('is a recovery code, which somebody has three tries at, typos and all', async () => {
+    const store = await init()
+    const { generateRecoveryCode } = await import('../../../src/index')
+    await store.addKey(recoveryCode(generateRecoveryCode()))
+    await store.close()
+    const terminal = program(['list', '--recovery'], { env: { ...env, NO_COLOR: '1' } })
+    await answers(
+      terminal,
+      [CODE, generateRecoveryCode(), `${CODE}X`].map((typed) => ['Recovery code: ', `${typed}\r`] as const),
+    )
+    expect(await terminal.exitCode).toBe(3)
+    expect(terminal.text.split('Recovery code: ')).toHaveLength(4)
+    expect(terminal.text.match(/recovery code: expected [^\r]+/g)).toHaveLength(2)
+    expect(terminal.text.endsWith('error: wrong recovery code\r\nhint: nothing was changed\r\n')).toBe(true)
   })
 
   test('wrongly is asked for again by restore, and by recover', async () => {
