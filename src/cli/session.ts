@@ -38,6 +38,13 @@ interface OpenFlags {
   readonly damaged?: boolean
 }
 
+interface KeyTries {
+  /** As in `Session.key`. */
+  readonly slots?: () => Promise<StoredSlot[]>
+  /** Work that cannot be done again has one key, and one try. */
+  readonly isOnce?: boolean
+}
+
 /** One run of one command: its options, where it says things, and the store, if it opens one. */
 export class Session {
   readonly io: Io
@@ -134,19 +141,17 @@ export class Session {
   /**
    * Does work that a wrong key fails before anything is changed. Somebody who has typed the key is asked again, three times
    * in all.
-   *
-   * @param slots - As in `key`.
    */
-  async withKey<T>(work: (key: KeyProvider) => Promise<T>, slots?: () => Promise<StoredSlot[]>): Promise<T> {
+  async withKey<T>(work: (key: KeyProvider) => Promise<T>, { slots, isOnce = false }: KeyTries = {}): Promise<T> {
     for (let tries = 1; ; tries++) {
       await this.key(slots)
       const asked = this.#key as OpeningKey
       try {
-        return await this.#tried(asked, work)
+        return await (isOnce ? work(asked.key) : this.#tried(asked, work))
       } catch (error) {
         if (failureOf(error).code !== WRONG) throw error
         if (asked.typed === undefined) throw asked.wrong ?? (await this.#explained(asked, error, slots))
-        if (tries === MOST_TRIES) throw wrong(`wrong ${asked.typed}`)
+        if (isOnce || tries === MOST_TRIES) throw wrong(`wrong ${asked.typed}`)
         this.#key = undefined
         this.io.stderr.write(`Wrong ${asked.typed}. Once more.\n`)
       }

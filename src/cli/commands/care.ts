@@ -234,10 +234,7 @@ async function restore(session: Session, file: string, flags: { readonly minimum
     return session.long('restore', (long) => SecretStore.restore(source, location, { ...long, ...more }))
   }
   // A stream is read once.
-  const report = await (file === '-'
-    ? session.key(noSlots).then(restoring)
-    : session.withKey(restoring, noSlots)
-  ).catch((error) => {
+  const report = await session.withKey(restoring, { slots: noSlots, isOnce: file === '-' }).catch((error) => {
     throw ofBackup(error)
   })
   const text = `restored: ${count(report.records, 'record')}, at ${printable(location)}`

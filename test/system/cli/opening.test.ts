@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, recoveryCode, SecretStore } from '../../../src/index'
-import { run, SHELL_COMMAND, shell } from '../../support/cli-program'
+import { type Outcome, run, SHELL_COMMAND, shell } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 import { answers, hasTerminals, Terminal, type TerminalOptions } from '../../support/terminal'
 
@@ -136,6 +136,28 @@ describe.skipIf(!hasTerminals)('a key that is typed', () => {
     expect(await readdir(directory)).toEqual(expect.arrayContaining(['restored', 'recovered']))
   })
 
+  test('wrongly for a backup in a pipe, which is read once, is 3 and says so', async () => {
+    const store = await init()
+    await store.backup(join(directory, 'backup'))
+    await store.close()
+    const line = `cat backup | ${SHELL_COMMAND} restore - --store restored`
+    const restoring = (given = ''): Terminal =>
+      new Terminal('sh', ['-c', `cd ${directory}; ${line} ${given}`], { env: { ...env, NO_COLOR: '1' } })
+    const wrong = restoring()
+    await answers(wrong, [['Passphrase: ', 'wrong\r']])
+    expect(await wrong.exitCode).toBe(3)
+    expect(wrong.text).toContain('error: wrong passphrase\r\nhint: try another key: one that opened the store when')
+    expect(wrong.text.split('Passphrase: ')).toHaveLength(2)
+    const mistyped = restoring('--recovery')
+    await answers(mistyped, [['Recovery code: ', `${CODE}\r`]])
+    expect(await mistyped.exitCode).toBe(3)
+    expect(mistyped.text).toMatch(/recovery code: expected [^\r]*\r\nerror: wrong recovery code\r\n/)
+    expect(await readdir(directory)).not.toContain('restored')
+    const right = restoring()
+    await answers(right, [['Passphrase: ', `${PASSPHRASE}\r`]])
+    expect(await right.exitCode).toBe(0)
+  })
+
   test('of a store that has recovery codes alone is a code, unbidden', async () => {
     const { generateRecoveryCode } = await import('../../../src/index')
     const code = generateRecoveryCode()
@@ -167,6 +189,23 @@ describe('a passphrase on a descriptor', () => {
     await (await init()).close()
     const { code, stderr } = await shell(`echo radish | iconv -t UTF-16 | secret-store list --passphrase-fd 0`, env)
     expect({ code, told: stderr.includes(told) }).toEqual({ code: 2, told: true })
+  })
+
+  test('is told of as what it is where it opens no backup in a pipe', async () => {
+    const store = await init()
+    await store.backup(join(directory, 'backup'))
+    await store.close()
+    const restoring = (bytes: string): Promise<Outcome> =>
+      shell(
+        `secret-store restore - --store ${directory}/second --passphrase-fd 3 <${directory}/backup 3< <(${bytes})`,
+        env,
+      )
+    const wide = await restoring('echo radish | iconv -t UTF-16')
+    expect({ code: wide.code, told: wide.stderr.includes(told) }).toEqual({ code: 2, told: true })
+    const latin1 = await restoring(`printf 'caf\\xe9'`)
+    expect(latin1).toMatchObject({ code: 3 })
+    expect(latin1.stderr).toMatch(/^error: --passphrase-fd 3: expected UTF-8, got other bytes, which open nothing\n/)
+    expect(await readdir(directory)).not.toContain('second')
   })
 
   test('in Latin-1 is refused for a new key, and opens what the library made with these bytes', async () => {
