@@ -125,15 +125,15 @@ export function recoveredText(report: RecoveryReport, destination: string): stri
 }
 
 async function init(session: Session, flags: InitFlags): Promise<void> {
-  const { io, output, options } = session
-  if (options.recovery)
+  const { io, output, given } = session
+  if (given.recovery)
     throw usage(
       'init: expected a passphrase, a key file or the system keyring, got --recovery',
       '`secret-store keys recovery` adds a code to a store',
     )
-  checkEntry(options)
+  checkEntry(given)
   const { generateKeyFile, ...more } = flags
-  const keyFlags = generateKeyFile === undefined ? options : { ...session.given, generateKeyFile }
+  const keyFlags = generateKeyFile === undefined ? session.options : { ...given, generateKeyFile }
   const store = await session.create(() => newKey(io, output, keyFlags, FIRST_KEY, more), flags.names)
   const [slot] = store.keys()
   const location = await session.location()
