@@ -24,7 +24,7 @@ export interface Edited {
  */
 export async function editBytes(io: Io, output: Output, flags: KeyFlags, bytes: Uint8Array): Promise<Edited> {
   const editor = io.env['VISUAL'] || io.env['EDITOR'] || (process.platform === 'win32' ? 'notepad' : 'vi')
-  const file = await writePrivateFile(bytes, io.env)
+  const file = writePrivateFile(bytes, io.env)
   try {
     if (!file.isInMemory) {
       await output.note(
@@ -47,7 +47,7 @@ export async function editBytes(io: Io, output: Output, flags: KeyFlags, bytes: 
     if (code !== 0) throw refused(`editor '${editor}': it has failed (exit code ${code}); nothing was changed`)
     return { bytes: await file.read(), isSoon: io.now() - start < SOON_MS }
   } finally {
-    await file.wipe()
+    file.wipe()
   }
 }
 

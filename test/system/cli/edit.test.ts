@@ -234,6 +234,20 @@ describe.skipIf(process.platform === 'win32')('an editor', () => {
     },
   )
 
+  // Whoever logs out sends two of them at once.
+  test.each(['kill -TERM', 'kill -HUP $PPID; kill -TERM'])(
+    'has ended when the end comes to the program: %s, and the file is wiped',
+    async (kill) => {
+      for (let round = 0; round < 24; round++) {
+        const seconds = (round / 2 / 1000).toFixed(4)
+        const edited = await editor(`printf changed >"$1"; ( sleep ${seconds}; ${kill} $PPID ) & exit 0`)
+        const { code } = await run(args(), { env: edited })
+        expect([0, 129, 143]).toContain(code)
+        expect({ round, left: await leftovers() }).toEqual({ round, left: [] })
+      }
+    },
+  )
+
   test('that ignores the end is ended all the same', async () => {
     const ready = join(directory, 'ready')
     const edited = await editor(`trap '' TERM; : >${ready}; while :; do sleep 1; done`)
