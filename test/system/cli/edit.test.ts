@@ -283,6 +283,33 @@ describe.skipIf(process.platform === 'win32')('a command', () => {
     expect((await stored()).toString()).toBe(PAYLOAD)
   })
 
+  test('that takes longer than the secret lives brings nothing back', async () => {
+    const store = await open()
+    const expires_at = Math.floor(Date.now() / 1000) + 3
+    await store.set({ scope: account, name: 'token', payload: PAYLOAD, expires_at })
+    await store.close()
+    const wait = `while [ "$(date +%s)" -le ${expires_at} ]; do sleep 0.1; done; echo new`
+    const { code, stderr } = await run(args('--', 'sh', '-c', wait), { env })
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "error: 'token': it has expired meanwhile; nothing was changed\n",
+    })
+    expect((await stored()).toString()).toBe('')
+  })
+
+  test('leaves the expiry as it is', async () => {
+    const store = await open()
+    const expires_at = Math.floor(Date.now() / 1000) + 3600
+    await store.set({ scope: account, name: 'token', payload: PAYLOAD, expires_at })
+    await store.close()
+    const { code, stdout } = await run(args('--json', '--', 'echo', 'new'), { env })
+    expect({ code, ...JSON.parse(stdout.toString()) }).toMatchObject({
+      code: 0,
+      changed: true,
+      expires_at,
+    })
+  })
+
   test('without an end is stopped', async () => {
     const { code, stderr } = await run(args('--', 'yes'), { env })
     expect(code).toBe(1)
