@@ -247,6 +247,14 @@ export async function startClearing(order: ClearingOrder, env: Environment): Pro
   return child
 }
 
+/** Has it empty the clipboard now. On Windows, where it would only be killed, it does so at its time. */
+export async function clearNow(clearing: ChildProcess): Promise<void> {
+  if (process.platform === 'win32') return
+  const ended = new Promise<void>((resolve) => clearing.once('exit', () => resolve()))
+  clearing.ref()
+  if (clearing.kill('SIGTERM')) await ended
+}
+
 /** Empties the clipboard unless something else is in it by now. */
 export async function clearIfSame({ name, salt, digest }: ClearingOrder, env: Environment): Promise<void> {
   const clipboard = [WAYLAND, ...X11, MACOS, WINDOWS].find((candidate) => candidate.name === name)
