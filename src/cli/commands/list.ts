@@ -1,6 +1,6 @@
 import type { Listing, ListParams, Secret, SecretList, SecretStore } from 'app-secret-store'
-import { lookElsewhere } from '../elsewhere'
-import { refused, usage } from '../failure'
+import { type Elsewhere, lookElsewhere } from '../elsewhere'
+import { Interrupted, refused, usage } from '../failure'
 import { jsonText } from '../json'
 import { printable } from '../printable'
 import type { Session } from '../session'
@@ -101,7 +101,11 @@ async function noteOthers(
   if (output.json || output.quiet) return
   const { account, live } = options
   const place = { scope, ...(account !== undefined && { account }), ...(live !== undefined && { live }) }
-  const { here, others } = await lookElsewhere(store, place)
+  const { here, others } = await lookElsewhere(store, place).catch((error): Elsewhere => {
+    // The list itself is whole.
+    if (error instanceof Interrupted) throw error
+    return { here: undefined, others: 'the other scopes cannot be counted; `secret-store verify` says why' }
+  })
   if (shown.count === 0) {
     const beginning = prefix ? ` that begins with '${printable(prefix)}'` : ''
     await output.note(`nothing${beginning} in ${printable(session.place)}${others === undefined ? '' : `; ${others}`}`)
