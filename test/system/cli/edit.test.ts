@@ -1,10 +1,10 @@
 import { existsSync, statfsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { account, rawKey, SecretStore } from '../../../src/index'
-import { run, SHELL_COMMAND, start } from '../../support/cli-program'
+import { run, SHELL_COMMAND, shell, start } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 import { hasTerminals, Terminal } from '../../support/terminal'
 
@@ -190,6 +190,55 @@ describe.skipIf(process.platform === 'win32')('an editor', () => {
     expect((await run(args(), { env: { ...env, EDITOR: 'true; truncate -s 1' } })).code).toBe(0)
     expect((await stored()).toString()).toBe('a')
   })
+
+  describe('that is vim is told to keep nothing', () => {
+    /** What an editor was started with, before the file. */
+    async function toldTo(EDITOR: string): Promise<string> {
+      const folder = join(directory, 'bin')
+      await mkdir(folder)
+      const script = `#!/bin/sh\nprintf '%s ' "$@" >${directory}/report\n`
+      for (const name of ['vim.basic', 'nvi']) await writeFile(join(folder, name), script, { mode: 0o700 })
+      for (const [name, target] of [
+        ['editor', 'vim.basic'],
+        ['my vim', 'vim.basic'],
+        ['vi', 'nvi'],
+      ] as const) {
+        await symlink(join(folder, target), join(folder, name))
+      }
+      const PATH = `${folder}:${process.env['PATH']}`
+      expect((await run(args(), { env: { ...env, PATH, EDITOR } })).code).toBe(0)
+      const told = await readFile(join(directory, 'report'), 'utf8')
+      return told.replace(/ ?\S+\/payload\.txt $/, '')
+    }
+    const NOTHING = '-n -i NONE -c set nobackup nowritebackup noundofile'
+
+    test.each([
+      'vim.basic',
+      'FOO=1 vim.basic',
+      'env vim.basic',
+      `FOO='a b' BAR= env -i PATH=$PATH vim.basic`,
+      'editor',
+      `'my vim'`,
+    ])('%s', async (words) => {
+      expect(await toldTo(words)).toBe(NOTHING)
+    })
+
+    test.each(['vi', 'env nvi', 'FOO=vim nvi'])('but not %s, which is another', async (words) => {
+      expect(await toldTo(words)).toBe('')
+    })
+  })
+
+  test.skipIf(process.platform === 'darwin').each(['VISUAL', 'EDITOR'])(
+    'of a %s that is not UTF-8 is refused',
+    async (name) => {
+      const line = `export ${name}=$'caf\\xe9'; secret-store edit token --key-file ${directory}/key`
+      const { code, stderr } = await shell(line, env)
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: `error: the variable ${name}: expected UTF-8, got other bytes\nhint: set it again, in UTF-8\n`,
+      })
+    },
+  )
 
   test('is not found', async () => {
     const { code, stderr } = await run(args(), { env: { ...env, EDITOR: 'no-such-editor' } })
