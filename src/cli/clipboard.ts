@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join, parse } from 'node:path'
+import { parse } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { environmentWithoutKeys } from './children'
 import { type Failure, refused, usage } from './failure'
+import { findProgram } from './find-program'
 import { jsonText } from './json'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -72,7 +72,7 @@ const WINDOWS: Clipboard = {
 /** @throws {Failure} If there is none. */
 export function findClipboard(platform: NodeJS.Platform, env: Environment): Clipboard {
   const found = candidates(platform, env).find(({ copy, paste }) =>
-    [copy, paste].every(([file]) => isInstalled(file, env)),
+    [copy, paste].every(([file]) => findProgram(file, env['PATH'] ?? env['Path']) !== undefined),
   )
   if (found === undefined) throw noClipboard(platform, env)
   return found
@@ -86,18 +86,6 @@ function candidates(platform: NodeJS.Platform, env: Environment): Clipboard[] {
     ...(env['DISPLAY'] ? X11 : []),
     ...(env['WSL_DISTRO_NAME'] ? [WINDOWS] : []),
   ]
-}
-
-function isInstalled(file: string, env: Environment): boolean {
-  const path = env['PATH'] ?? env['Path'] ?? ''
-  return path.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, file), constants.X_OK)
-      return folder !== ''
-    } catch {
-      return false
-    }
-  })
 }
 
 function noClipboard(platform: NodeJS.Platform, env: Environment): Failure {
