@@ -1,5 +1,4 @@
 /** man/secret-store.1, made of the definitions of the command line. */
-import { readFileSync } from 'node:fs'
 import { type Command, Help, type Option } from 'commander'
 import { within } from '../src/cli/help'
 import { ENVIRONMENT, EXAMPLES, EXIT_CODES } from '../src/cli/help-texts'
@@ -15,19 +14,13 @@ const FILES: Readonly<Record<string, string>> = {
   '%LOCALAPPDATA%\\secret-store\\Data': 'on Windows',
 }
 
-/** Of the newest version that has one. */
-function dateOfVersion(): string {
-  const [, date = ''] =
-    /^## .*(\d{4}-\d{2}-\d{2})/m.exec(readFileSync(new URL('../CHANGELOG.md', import.meta.url), 'utf8')) ?? []
-  return date
-}
-
 /** The page, in the macros of man(7). */
 export function manPage(): string {
   const program = buildProgram(() => async () => {})
   return [
     '.\\" Made by `npm run docs:cli`.',
-    `.TH SECRET\\-STORE 1 "${dateOfVersion()}" "app\\-secret\\-store" "User Commands"`,
+    // Without a date: the page is that of every version until the next.
+    '.TH SECRET\\-STORE 1 "" "app\\-secret\\-store" "User Commands"',
     '.SH NAME',
     'secret\\-store \\- keep secrets encrypted on this machine',
     '.SH SYNOPSIS',

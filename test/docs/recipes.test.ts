@@ -140,7 +140,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
     )
     expect(bash(byName, OPENED)).toBe('run --rm --env DB_URL example/app\nDB_URL=postgres://example\n')
     bash('printf "it\'s \\$HOME" | secret-store set GREETING; printf "\\377" | secret-store set bin2', OPENED)
-    const given = bash(byFile, OPENED).split('\n').filter((line) => !line.startsWith('note: '))
+    const given = bash(byFile, OPENED)
+      .split('\n')
+      .filter((line) => !line.startsWith('note: '))
     expect(given).toEqual([
       'run --rm --env-file FD example/app',
       'DB_URL=',
