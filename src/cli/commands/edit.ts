@@ -72,7 +72,7 @@ async function edited(session: Session, name: string, before: Uint8Array): Promi
   return after
 }
 
-/** Editors end the last line. A payload that had no line end there has none afterwards, and one that has, keeps it. */
+/** Editors end the last line. One line end is left out where the payload had none; where it had one, nothing is. */
 function withOwnEnd(bytes: Uint8Array, before: Uint8Array): Uint8Array {
   return before.at(-1) === LINE_END ? bytes : withoutLineEnd(bytes)
 }
