@@ -1,7 +1,7 @@
-import { accessSync, constants, statSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { constants } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { environmentBytes, stringBytes, systemLimits } from './environment-size'
+import { findProgram, isProgram } from './find-program'
 import { descriptorFlags } from './key-descriptors'
 import { forgetSignals, type Signals } from './signals'
 
@@ -30,7 +30,7 @@ export const become: Become = async (file, args, environment, signals) => {
   const env = ['/usr/bin/env', '/bin/env'].find(isProgram)
   if (process.platform !== 'linux' || execve === undefined || env === undefined) return
   // An assignment, or an option, to `env`.
-  if (file.includes('=') || file.startsWith('-') || !isFound(file, environment['PATH'])) return
+  if (file.includes('=') || file.startsWith('-') || findProgram(file, environment['PATH']) === undefined) return
   const words = ['env', '--', file, ...args]
   const variables = Object.entries(environment).filter((entry) => entry[1] !== undefined) as [string, string][]
   if (!isSmall([...words, ...variables.map(([name, value]) => `${name}=${value}`)])) return
@@ -48,20 +48,6 @@ export const become: Become = async (file, args, environment, signals) => {
     execve.call(process, env, words, passed)
   } catch {
     listenAgain()
-  }
-}
-
-function isFound(file: string, path = '/bin:/usr/bin'): boolean {
-  if (file.includes('/')) return isProgram(file)
-  return file !== '' && path.split(delimiter).some((folder) => isProgram(join(folder || '.', file)))
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
   }
 }
 
