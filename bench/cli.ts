@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROUNDS = 21
+/** In what Node takes alone. */
+const MOST_FOR_HELP = 1.35
 const PROGRAM = fileURLToPath(new URL('../dist/cli.cjs', import.meta.url))
 
 const directory = mkdtempSync(join(tmpdir(), 'bench-cli-'))
@@ -45,6 +47,11 @@ try {
     const ratios = [wall / median(alone, 'wall'), cpu / median(alone, 'cpu')].map((ratio) => ratio.toFixed(2))
     console.log(`${name.padEnd(14)}${figures.join(' ')}   ${ratios.join('  ')}`)
   }
+  const help = helpRatio(times.get('--help') ?? [], alone)
+  if (!(help <= MOST_FOR_HELP)) {
+    console.error(`--help: expected at most ${MOST_FOR_HELP} times what Node takes alone, got ${help.toFixed(2)}`)
+    process.exitCode = 1
+  }
 } finally {
   rmSync(directory, { recursive: true })
 }
@@ -72,6 +79,11 @@ function timed(args: readonly string[]): Times {
     .split(' ')
     .map((seconds) => 1000 * Number(seconds))
   return { wall, cpu: user + system }
+}
+
+/** The better one of wall and CPU: noise only adds. */
+function helpRatio(help: readonly Times[], alone: readonly Times[]): number {
+  return Math.min(...(['wall', 'cpu'] as const).map((which) => median(help, which) / median(alone, which)))
 }
 
 function median(taken: readonly Times[], which: keyof Times): number {

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { within } from '../src/cli/help'
+import { visibleCommands, within } from '../src/cli/help'
 import { LOADERS } from '../src/cli/loader-names'
 import { buildProgram } from '../src/cli/program'
 import { manPage } from './man-page'
@@ -64,7 +64,7 @@ function programHelp(): string {
 /** docs/cli-commands.md: the help of each command. */
 export function commandsPage(): string {
   const program = buildProgram(() => async () => {})
-  const parts = visible(program)
+  const parts = visibleCommands(program)
     .flatMap((command) => [...each(command, 'secret-store ')])
     .map(([name, command]) => `\n## \`${name}\`\n\n${textBlock(helpOf(command))}`)
   return COMMANDS_INTRODUCTION + parts.join('')
@@ -90,11 +90,7 @@ function helpOf(command: Command): string {
 function* each(command: Command, prefix: string): Generator<[name: string, command: Command], void> {
   const name = `${prefix}${command.name()}`
   yield [name, command]
-  for (const child of visible(command)) yield* each(child, `${name} `)
-}
-
-function visible(command: Command): Command[] {
-  return command.createHelp().visibleCommands(command)
+  for (const child of visibleCommands(command)) yield* each(child, `${name} `)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,7 +1,6 @@
 /** man/secret-store.1, made of the definitions of the command line. */
-import { readFileSync } from 'node:fs'
 import { type Command, Help, type Option } from 'commander'
-import { within } from '../src/cli/help'
+import { sentence, termOf, visibleCommands, within } from '../src/cli/help'
 import { ENVIRONMENT, EXAMPLES, EXIT_CODES } from '../src/cli/help-texts'
 import { buildProgram } from '../src/cli/program'
 
@@ -15,19 +14,13 @@ const FILES: Readonly<Record<string, string>> = {
   '%LOCALAPPDATA%\\secret-store\\Data': 'on Windows',
 }
 
-/** Of the newest version that has one. */
-function dateOfVersion(): string {
-  const [, date = ''] =
-    /^## .*(\d{4}-\d{2}-\d{2})/m.exec(readFileSync(new URL('../CHANGELOG.md', import.meta.url), 'utf8')) ?? []
-  return date
-}
-
 /** The page, in the macros of man(7). */
 export function manPage(): string {
   const program = buildProgram(() => async () => {})
   return [
     '.\\" Made by `npm run docs:cli`.',
-    `.TH SECRET\\-STORE 1 "${dateOfVersion()}" "app\\-secret\\-store" "User Commands"`,
+    // Without a date: the page is that of every version until the next.
+    '.TH SECRET\\-STORE 1 "" "app\\-secret\\-store" "User Commands"',
     '.SH NAME',
     'secret\\-store \\- keep secrets encrypted on this machine',
     '.SH SYNOPSIS',
@@ -37,7 +30,7 @@ export function manPage(): string {
     '.SH DESCRIPTION',
     text(DESCRIPTION),
     '.SH COMMANDS',
-    ...groupsOf(visible(program), (command) => command.helpGroup(), commandEntry),
+    ...groupsOf(visibleCommands(program), (command) => command.helpGroup(), commandEntry),
     '.SH OPTIONS',
     'These work with every command, before or after its name.',
     ...groupsOf(options(program), (option) => option.helpGroupHeading ?? 'Options:', optionEntry),
@@ -69,7 +62,7 @@ function groupsOf<T>(members: readonly T[], titleOf: (member: T) => string, entr
 /** A command with its arguments, its own options and its own commands below. */
 function commandEntry(command: Command): string[] {
   const own = options(command).filter(({ long }) => long !== '--help')
-  const inner = [...own.flatMap(optionEntry), ...visible(command).flatMap(commandEntry)]
+  const inner = [...own.flatMap(optionEntry), ...visibleCommands(command).flatMap(commandEntry)]
   return [
     '.TP',
     `.B ${literal(titleOf(command))}`,
@@ -80,12 +73,7 @@ function commandEntry(command: Command): string[] {
 
 function titleOf(command: Command): string {
   const { parent } = command
-  const names = [command.name(), ...command.aliases()].join(', ')
-  const words = command.registeredArguments.map((argument) => {
-    const word = `${argument.name()}${argument.variadic ? '...' : ''}`
-    return argument.required ? `<${word}>` : `[${word}]`
-  })
-  return [...(parent === null || parent.parent === null ? [] : [parent.name()]), names, ...words].join(' ')
+  return [...(parent === null || parent.parent === null ? [] : [parent.name()]), termOf(command)].join(' ')
 }
 
 function optionEntry(option: Option): string[] {
@@ -98,14 +86,6 @@ function entries(items: Readonly<Record<string, string>>): string[] {
 
 function options(command: Command): Option[] {
   return command.createHelp().visibleOptions(command)
-}
-
-function visible(command: Command): Command[] {
-  return command.createHelp().visibleCommands(command)
-}
-
-function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'}`
 }
 
 /** In roff, as it is. */

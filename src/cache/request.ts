@@ -1,6 +1,6 @@
 import { checkText, optionsOf } from '../base/checks'
 import { MAX_CHARACTERS } from '../format/constants'
-import { parseSet, parseTarget, type Target, type TargetParams } from '../input/params'
+import { parseBrought, parseTarget, type Target, type TargetParams } from '../input/params'
 import type { CacheEntry, Stamp } from './entry'
 import type { Loaded, LoadedSecret } from './options'
 
@@ -36,9 +36,7 @@ export function parseLoaded(loaded: Loaded, target: Target, stamp: Stamp, nowMs:
     ? optionsOf<LoadedSecret>(loaded, 'load', ['payload', 'expires_at'])
     : { payload: loaded }
   const limits = { nowSeconds: Math.floor(nowMs / 1000), maxPayloadBytes: Number.MAX_SAFE_INTEGER }
-  const { payload, expires_at } = parseSet({ ...target, ...given }, limits)
-  // What is kept has another place than what is replaced.
-  if (expires_at === 'keep') throw new TypeError('expires_at: expected a whole number of Unix seconds, got a string')
+  const { payload, expires_at } = parseBrought({ ...target, ...given }, limits)
   return { stamp, payload, expires_at }
 }
 

@@ -1,7 +1,7 @@
-import { accessSync, constants, statSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { constants } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { environmentBytes, stringBytes, systemLimits } from './environment-size'
+import { findProgram, isProgram } from './find-program'
 import { descriptorFlags } from './key-descriptors'
 import { forgetSignals, type Signals } from './signals'
 
@@ -30,34 +30,24 @@ export const become: Become = async (file, args, environment, signals) => {
   const env = ['/usr/bin/env', '/bin/env'].find(isProgram)
   if (process.platform !== 'linux' || execve === undefined || env === undefined) return
   // An assignment, or an option, to `env`.
-  if (file.includes('=') || file.startsWith('-') || !isFound(file, environment['PATH'])) return
+  if (file.includes('=') || file.startsWith('-') || findProgram(file, environment['PATH']) === undefined) return
   const words = ['env', '--', file, ...args]
   const variables = Object.entries(environment).filter((entry) => entry[1] !== undefined) as [string, string][]
   if (!isSmall([...words, ...variables.map(([name, value]) => `${name}=${value}`)])) return
-  // What came before this is dealt with.
-  await setImmediate()
-  if (signals.signal.aborted || !letStreamsBlock()) return
+  const passed = Object.fromEntries(variables)
+  if (!letStreamsBlock()) return
   // Node ignores them, and what is ignored stays so. What is listened to does not.
   for (const ignored of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(ignored, () => {})
+  // Node hands signals over once in a turn of its loop. This may be after that, so the first turn may end without; the
+  // second is a whole one. What comes after it and before the listeners are gone is lost: there is nothing else between.
+  await setImmediate()
+  await setImmediate()
+  if (signals.signal.aborted) return
   const listenAgain = forgetSignals()
   try {
-    execve.call(process, env, words, Object.fromEntries(variables))
+    execve.call(process, env, words, passed)
   } catch {
     listenAgain()
-  }
-}
-
-function isFound(file: string, path = '/bin:/usr/bin'): boolean {
-  if (file.includes('/')) return isProgram(file)
-  return file !== '' && path.split(delimiter).some((folder) => isProgram(join(folder || '.', file)))
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
   }
 }
 

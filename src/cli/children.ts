@@ -81,7 +81,10 @@ function start(
   try {
     const all = nothing === undefined ? [...stdio] : withNothingElse(stdio, nothing)
     const child = spawn(file, args, { ...options, stdio: all })
-    child.once('error', failed)
+    child.on('error', (error) => {
+      // One that runs and may not be sent a signal goes on, and its end is waited for.
+      if (child.pid === undefined) failed(error)
+    })
     return child
   } catch (error) {
     failed(error as NodeJS.ErrnoException)

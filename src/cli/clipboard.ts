@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join, parse } from 'node:path'
+import { parse } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { environmentWithoutKeys } from './children'
 import { type Failure, refused, usage } from './failure'
+import { findProgram } from './find-program'
 import { jsonText } from './json'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -72,7 +72,7 @@ const WINDOWS: Clipboard = {
 /** @throws {Failure} If there is none. */
 export function findClipboard(platform: NodeJS.Platform, env: Environment): Clipboard {
   const found = candidates(platform, env).find(({ copy, paste }) =>
-    [copy, paste].every(([file]) => isInstalled(file, env)),
+    [copy, paste].every(([file]) => findProgram(file, env['PATH'] ?? env['Path']) !== undefined),
   )
   if (found === undefined) throw noClipboard(platform, env)
   return found
@@ -86,18 +86,6 @@ function candidates(platform: NodeJS.Platform, env: Environment): Clipboard[] {
     ...(env['DISPLAY'] ? X11 : []),
     ...(env['WSL_DISTRO_NAME'] ? [WINDOWS] : []),
   ]
-}
-
-function isInstalled(file: string, env: Environment): boolean {
-  const path = env['PATH'] ?? env['Path'] ?? ''
-  return path.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, file), constants.X_OK)
-      return folder !== ''
-    } catch {
-      return false
-    }
-  })
 }
 
 function noClipboard(platform: NodeJS.Platform, env: Environment): Failure {
@@ -245,6 +233,14 @@ export async function startClearing(order: ClearingOrder, env: Environment): Pro
   child.stdout.destroy()
   child.unref()
   return child
+}
+
+/** Has it empty the clipboard now. On Windows, where it would only be killed, it does so at its time. */
+export async function clearNow(clearing: ChildProcess): Promise<void> {
+  if (process.platform === 'win32') return
+  const ended = new Promise<void>((resolve) => clearing.once('exit', () => resolve()))
+  clearing.ref()
+  if (clearing.kill('SIGTERM')) await ended
 }
 
 /** Empties the clipboard unless something else is in it by now. */

@@ -34,7 +34,10 @@ export async function runCommand(
     const child = start(file, args, { env, stdio })
     stop = forwarding.to(child, io)
     return await new Promise<number>((resolve, reject) => {
-      child.once('error', (error) => reject(notRun(file, error)))
+      child.on('error', (error) => {
+        // One that runs and may not be sent a signal goes on, and its end is waited for.
+        if (child.pid === undefined) reject(notRun(file, error))
+      })
       child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))
     })
   } finally {

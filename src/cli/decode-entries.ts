@@ -1,7 +1,7 @@
 import type { Entry, FileFormat, Place } from './entries'
 import { EXIT, usage } from './failure'
 import { jsonText } from './json'
-import type { Problems } from './problems'
+import type { Problem, Problems } from './problems'
 import { decodeText } from './text'
 
 /** An entry of a file, and where in it. */
@@ -10,6 +10,8 @@ export interface FileEntry extends Entry {
   readonly line?: number
   /** In a file of all scopes. */
   readonly place?: Place
+  /** Whether the name may be a piece of a payload, such as a line of a private key. No message then repeats it. */
+  readonly isUnsure?: boolean
 }
 
 export interface DecodeOptions {
@@ -40,13 +42,18 @@ export async function decodeEntries(
   const text = decodeText(bytes, 'import')
   const all = format === 'json' ? decodeJson(text, allScopes, problems) : await decodeDotenv(text, problems)
   const entries = skipEmpty ? all.filter(({ payload }) => payload.length > 0) : all
-  for (const { name, payload, line } of entries) {
-    if (payload.length > 0) continue
-    const message = `expected a payload for '${name}', got an empty one`
+  for (const entry of entries) {
+    if (entry.payload.length > 0) continue
+    const message = `expected a payload${entry.isUnsure ? '' : ` for '${entry.name}'`}, got an empty one`
     const hint = 'leave it out of the file, or say --skip-empty'
-    problems.add({ name, ...(line !== undefined && { line }), message, hint, exitCode: EXIT.usage })
+    problems.add({ ...whereOf(entry), message, hint, exitCode: EXIT.usage })
   }
   return { entries, empty: all.length - entries.length }
+}
+
+/** Which entry of a file a problem is about. */
+export function whereOf({ name, line, isUnsure = false }: FileEntry): Pick<Problem, 'name' | 'line'> {
+  return { ...(!isUnsure && { name }), ...(line !== undefined && { line }) }
 }
 
 async function decodeDotenv(text: string, problems: Problems): Promise<FileEntry[]> {
@@ -62,7 +69,9 @@ async function decodeDotenv(text: string, problems: Problems): Promise<FileEntry
     })
   }
   const last = new Map(assignments.map((assignment) => [assignment.name, assignment]))
-  return Array.from(last.values(), (entry) => ({ ...entry, expires_at: null }))
+  // Around a payload that is broken over lines without quotes, what looks like an assignment may be a line of it.
+  const isUnsure = unread.length > 0
+  return Array.from(last.values(), (entry) => ({ ...entry, expires_at: null, isUnsure }))
 }
 
 /** An object of names and payloads, or a list as `export` and `list --json` write it. */

@@ -1,17 +1,22 @@
 import { readSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { refused, usage } from './failure'
+import { type Signals, whileWaiting } from './signals'
 
 const MOST_BYTES = 64 * 1024
 
 /** All that a descriptor has. @throws {Failure} At a terminal, which would show what is typed. */
-export function readAll(fd: number, label: string): Uint8Array {
+export async function readAll(signals: Pick<Signals, 'signal'>, fd: number, label: string): Promise<Uint8Array> {
   if (isatty(fd)) {
     throw usage(
       `${label}: expected a file or a pipe, got a terminal, which shows what is typed`,
       'leave it out, and be asked',
     )
   }
+  return whileWaiting(signals, () => readToEnd(fd, label))
+}
+
+function readToEnd(fd: number, label: string): Uint8Array {
   const buffer = Buffer.alloc(MOST_BYTES + 1)
   let length = 0
   try {

@@ -1,12 +1,14 @@
-import { accessSync, constants, realpathSync } from 'node:fs'
-import { basename, delimiter, join } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { basename } from 'node:path'
 import { environmentWithoutKeys, runBeside } from './children'
 import { refused } from './failure'
+import { findProgram } from './find-program'
 import type { Io } from './io'
 import { childStdio } from './key-descriptors'
 import type { KeyFlags } from './keys'
 import type { Output } from './output'
 import { writePrivateFile } from './private-file'
+import { variableOf } from './raw-bytes'
 
 /** An editor that has ended before has most likely left its window open and not waited for it. */
 const SOON_MS = 1000
@@ -23,8 +25,9 @@ export interface Edited {
  * @throws {Failure} If the editor cannot be run, or fails. @throws {Interrupted} If a signal ends the program meanwhile.
  */
 export async function editBytes(io: Io, output: Output, flags: KeyFlags, bytes: Uint8Array): Promise<Edited> {
-  const editor = io.env['VISUAL'] || io.env['EDITOR'] || (process.platform === 'win32' ? 'notepad' : 'vi')
-  const file = await writePrivateFile(bytes, io.env)
+  const named = variableOf(io, 'VISUAL') ?? variableOf(io, 'EDITOR')
+  const editor = named ?? (process.platform === 'win32' ? 'notepad' : 'vi')
+  const file = writePrivateFile(bytes, io.env)
   try {
     if (!file.isInMemory) {
       await output.note(
@@ -47,7 +50,7 @@ export async function editBytes(io: Io, output: Output, flags: KeyFlags, bytes: 
     if (code !== 0) throw refused(`editor '${editor}': it has failed (exit code ${code}); nothing was changed`)
     return { bytes: await file.read(), isSoon: io.now() - start < SOON_MS }
   } finally {
-    await file.wipe()
+    file.wipe()
   }
 }
 
@@ -65,24 +68,23 @@ function commandOf(editor: string, path: string, env: Io['env']): [program: stri
 /** No swap file, no file of what was copied and searched, no backup, no undo file, wherever the settings put them. */
 const VIM_KEEPS_NOTHING = ['-n', '-i', 'NONE', '-c', 'set nobackup nowritebackup noundofile']
 
+/** By its name, or by that of the file which it leads to: `vi` and `editor` may be vim. */
 function isVim(editor: string, env: Io['env']): boolean {
-  const [, program = ''] = /^\s*(?:"([^"]+)"|'([^']+)'|(\S+))/.exec(editor)?.filter((part) => part !== undefined) ?? []
-  const name = basename(program)
-  if (/^(?:n|g|m)?vim$/.test(name)) return true
-  // What is called vi may be vim.
-  return name === 'vi' && /^vim(?:\.\w+)?$/.test(basename(resolved(program, env) ?? ''))
+  const program = programOf(editor)
+  const found = findProgram(program, env['PATH'])
+  const names = [program, ...(found === undefined ? [] : [realpathSync(found)])]
+  return names.some((path) => /^(?:[gmnr]?vim|vimx)(?:\.\w+)?$/.test(basename(path)))
 }
 
-function resolved(program: string, env: Io['env']): string | undefined {
-  const folders = program.includes('/') ? [''] : (env['PATH'] ?? '').split(delimiter)
-  for (const folder of folders) {
-    const path = join(folder, program)
-    try {
-      accessSync(path, constants.X_OK)
-      return realpathSync(path)
-    } catch {
-      // It is looked for in the next one.
-    }
+/** The word that names the program: not `NAME=value`, nor `env` and its options. */
+function programOf(editor: string): string {
+  const words = [...editor.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)].map(([word]) => word)
+  let afterEnv = false
+  for (const word of words) {
+    if (/^\w+=/.test(word) || (afterEnv && word.startsWith('-'))) continue
+    const program = word.replaceAll(/["']/g, '')
+    if (basename(program) !== 'env') return program
+    afterEnv = true
   }
-  return undefined
+  return ''
 }

@@ -1,5 +1,5 @@
 import type { Scope, SecretStore } from 'app-secret-store'
-import { printable } from './printable'
+import { shellWord } from './printable'
 
 /** What else a store holds, beside what a list has shown. */
 export interface Elsewhere {
@@ -68,10 +68,4 @@ function optionsOf(place: Place): string {
     ...(place.live ? ['--live'] : []),
   ]
   return options.length === 0 ? 'the account scope' : options.join(' ')
-}
-
-/** A word of a shell's line, and printable, so that one with control characters is shown and cannot be typed. */
-function shellWord(text: string): string {
-  const shown = printable(text)
-  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`
 }

@@ -71,9 +71,14 @@ function grouped<T>(members: readonly T[], titleOf: (member: T) => string): [str
 }
 
 /** A command's name, other names and arguments; its options are in its own help. */
-function termOf(command: Command): string {
+export function termOf(command: Command): string {
   const names = [command.name(), ...command.aliases()].join(', ')
   return [names, ...command.registeredArguments.map((argument) => placeholder(argument))].join(' ')
+}
+
+/** Its commands, as the help shows them. */
+export function visibleCommands(command: Command): Command[] {
+  return command.createHelp().visibleCommands(command)
 }
 
 function placeholder(argument: Argument): string {
@@ -94,7 +99,8 @@ function itemsOf(items: readonly Item[], width: number): string {
   return lines.join('')
 }
 
-function sentence(text: string): string {
+/** With a capital letter and a full stop. */
+export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`
 }
 

@@ -11,7 +11,7 @@ const DATE_FORMS = [
 ]
 
 /** A month or a week without its day. */
-const NO_DAY = /^\d{4}-?(?:\d\d|[Ww]\d\d)$|^\d{4}-\d$/
+const NO_DAY = /^\d{4}-(?:\d\d?|[Ww]\d\d)$|^\d{4}[Ww]\d\d$/
 
 const TIME =
   /^(?:[Tt]| )(?<hour>\d\d)(?::?(?<minute>\d\d)(?::?(?<second>\d\d)(?:[.,](?<fraction>\d{1,30}))?)?)?(?<zone>.{0,6})$/s
@@ -26,7 +26,7 @@ const DAY_SECONDS = 86_400
  * @returns Unix seconds, of a fraction the second in which it lies; or what is wrong; neither if it is something else.
  */
 export function parseIso(text: string): { readonly seconds?: number; readonly fault?: TimeFault } {
-  if (NO_DAY.test(text)) return /^\d+$/.test(text) ? {} : { fault: 'no day' }
+  if (NO_DAY.test(text)) return { fault: 'no day' }
   const date = DATE_FORMS.map((form) => form.exec(text)).find((match) => match !== null)
   if (!date) return {}
   const rest = text.slice(date[0].length)

@@ -13,6 +13,7 @@ import {
 import { readAll } from './descriptors'
 import { refused, usage } from './failure'
 import type { Output } from './output'
+import { type Signals, whileWaiting } from './signals'
 import { isUtf16, utf16, withoutMark } from './text'
 
 /** What the program was started with: whoever opened it has chosen it. A process substitution is one, too. */
@@ -47,15 +48,16 @@ function checkPrivate(path: string, found: Stats): void {
 }
 
 /** The key in a file. @throws {Failure} If others may read it, and if it holds none. */
-export async function readKeyFile(path: string, output: Output): Promise<Uint8Array> {
-  const fd = open(path, 'key file', constants.O_RDONLY)
+export async function readKeyFile(signals: Pick<Signals, 'signal'>, path: string, output: Output): Promise<Uint8Array> {
+  // A named pipe waits for somebody who writes to it.
+  const fd = await whileWaiting(signals, () => open(path, 'key file', constants.O_RDONLY))
   try {
     const found = fstatSync(fd)
     if (!DESCRIPTOR.test(path)) checkPrivate(path, found)
     else if (process.getuid !== undefined && found.isFile() && (found.mode & OTHERS) !== 0) {
       await output.note(`warning: others on this machine may read ${path}; \`chmod 600\` it`)
     }
-    const bytes = Buffer.from(readAll(fd, `key file ${path}`))
+    const bytes = Buffer.from(await readAll(signals, fd, `key file ${path}`))
     const key = decodeKey(bytes)
     if (key === undefined && isUtf16(bytes)) throw utf16(`key file ${path}`)
     if (key === undefined) {

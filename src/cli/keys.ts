@@ -74,8 +74,8 @@ export async function openingKey(
   const { passphraseFd, keyFile } = flags
   if (flags.keyring) return { key: await keyringKey(io, flags.keyringEntry, {}) }
   const { passphrase, rawKey } = await import('app-secret-store')
-  if (keyFile !== undefined) return { key: rawKey(await readKeyFile(keyFile, output)) }
-  if (passphraseFd !== undefined) return descriptorKey(passphraseFd)
+  if (keyFile !== undefined) return { key: rawKey(await readKeyFile(io, keyFile, output)) }
+  if (passphraseFd !== undefined) return descriptorKey(io, passphraseFd)
   if (flags.recovery) return typedRecoveryCode(io)
   const given = variableOf(io, PASSPHRASE_VARIABLE)
   if (given !== undefined) {
@@ -102,15 +102,25 @@ async function typedPassphrase(io: Io): Promise<OpeningKey> {
 /** A code with a typo is a wrong one, too. */
 async function typedRecoveryCode(io: Io): Promise<OpeningKey> {
   const { recoveryCode } = await import('app-secret-store')
-  for (let tries = 1; ; tries++) {
-    const typed = await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT)
-    try {
-      return { key: recoveryCode(typed), typed: 'recovery code' }
-    } catch (error) {
-      if (tries === MOST_TRIES) throw error
-      io.stderr.write(`${(error as Error).message}\n`)
-    }
+  const typed = await askHidden(io, 'Recovery code', NO_KEY, OPEN_HINT)
+  try {
+    return { key: recoveryCode(typed), typed: 'recovery code' }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    io.stderr.write(`${error.message}\n`)
+    return { key: OPENS_NOTHING, typed: 'recovery code' }
   }
+}
+
+/** Stands for a recovery code with a typo, so that whoever tries keys counts it. */
+const OPENS_NOTHING: KeyProvider = {
+  kind: 'recovery-code',
+  async wrap() {
+    throw new Error('recovery code: expected one without a typo')
+  },
+  async unwrap() {
+    return null
+  },
 }
 
 /** How often somebody is asked. */
@@ -120,10 +130,10 @@ export const MOST_TRIES = 3
  * A passphrase that is not UTF-8 cannot be typed, so no new one is. A store of the library may have one all the same: its
  * bytes are tried, and what they are is said if they open nothing.
  */
-async function descriptorKey(fd: number): Promise<OpeningKey> {
+async function descriptorKey(io: Io, fd: number): Promise<OpeningKey> {
   const { passphrase } = await import('app-secret-store')
   const label = `--passphrase-fd ${fd}`
-  const read = readAll(fd, label)
+  const read = await readAll(io, fd, label)
   const bytes = withoutLineEnd(read)
   if (bytes.length === 0) throw usage(`passphrase: expected it on file descriptor ${fd}, got nothing`)
   const text = textOf(bytes)
@@ -149,9 +159,9 @@ function withoutLineEnd(bytes: Uint8Array): Uint8Array {
 }
 
 /** The passphrase of a new key on a descriptor. @throws {Failure} If it is not UTF-8. */
-export function newPassphrase(fd: number, option: string): string {
+export async function newPassphrase(io: Io, fd: number, option: string): Promise<string> {
   const label = `${option} ${fd}`
-  const bytes = readAll(fd, label)
+  const bytes = await readAll(io, fd, label)
   if (isUtf16(bytes)) throw utf16(label)
   const text = textOf(bytes)
   if (text === undefined) throw usage(`${label}: expected UTF-8, got other bytes`, 'nobody could type it at a prompt')

@@ -59,12 +59,17 @@ export async function newKey(
   const { passphrase, rawKey } = await import('app-secret-store')
   if (generateKeyFile !== undefined) {
     const { key, remove } = makeKeyFile(generateKeyFile)
-    return { key: rawKey(key, labelled), discard: remove }
+    try {
+      return { key: rawKey(key, labelled), discard: remove }
+    } catch (error) {
+      remove()
+      throw error
+    }
   }
-  if (keyFile !== undefined) return kept(rawKey(await readKeyFile(keyFile, output), labelled))
+  if (keyFile !== undefined) return kept(rawKey(await readKeyFile(io, keyFile, output), labelled))
   const options = { ...labelled, ...(kdf !== undefined && { kdf }) }
   if (passphraseFd !== undefined) {
-    return kept(passphrase(newPassphrase(passphraseFd, source.descriptor), options))
+    return kept(passphrase(await newPassphrase(io, passphraseFd, source.descriptor), options))
   }
   const inVariable = variableOf(io, source.variable)
   if (inVariable !== undefined) return kept(passphrase(notEmpty(passphraseText(inVariable), source.variable), options))

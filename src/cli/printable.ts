@@ -13,3 +13,9 @@ export function printable(text: string): string {
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
   })
 }
+
+/** A word of a shell's line, and printable, so that one with control characters is shown and cannot be typed. */
+export function shellWord(text: string): string {
+  const shown = printable(text)
+  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`
+}

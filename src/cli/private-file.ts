@@ -1,5 +1,20 @@
-import { constants, lstatSync, realpathSync, statfsSync, statSync } from 'node:fs'
-import { lstat, mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Failure, refused } from './failure'
@@ -12,36 +27,43 @@ export interface PrivateFile {
   /** What is in it now. @throws {Failure} If an editor has left none, or something that is no file. */
   read(): Promise<Uint8Array>
   /** Overwrites and removes it, and whatever an editor has left beside it. */
-  wipe(): Promise<void>
+  wipe(): void
 }
 
 /** No more is read of what an editor has left. */
 const MOST_BYTES = 2 ** 30
 
-/** @throws {Failure} If no place takes it. */
-export async function writePrivateFile(
-  bytes: Uint8Array,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<PrivateFile> {
+/**
+ * Writes it, and wipes it at the end of the process if nobody has before. All of that is done without waiting, so that no
+ * signal comes between: an end of the process waits for nothing.
+ *
+ * @throws {Failure} If no place takes it.
+ */
+export function writePrivateFile(bytes: Uint8Array, env: Readonly<Record<string, string | undefined>>): PrivateFile {
   const { folder, isInMemory } = findPlace(env)
-  const directory = await mkdtemp(join(folder, 'secret-store-edit-')).catch((error) => {
-    throw unwritable(folder, error)
-  })
+  const directory = made(folder)
   // The ending tells an editor that it is text; the secret's name is nothing for its list of recent files.
   const path = join(directory, 'payload.txt')
-  const wipe = (): Promise<void> => wipeDirectory(directory)
+  const wipe = (): void => {
+    process.off('exit', wipe)
+    wipeDirectory(directory)
+  }
+  process.on('exit', wipe)
   try {
-    const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
-    try {
-      await file.writeFile(bytes)
-    } finally {
-      await file.close()
-    }
+    writeFileSync(path, bytes, { flag: 'wx', mode: 0o600 })
   } catch (error) {
-    await wipe()
+    wipe()
     throw unwritable(directory, error as NodeJS.ErrnoException)
   }
   return { path, isInMemory, read: () => readBack(path), wipe }
+}
+
+function made(folder: string): string {
+  try {
+    return mkdtempSync(join(folder, 'secret-store-edit-'))
+  } catch (error) {
+    throw unwritable(folder, error as NodeJS.ErrnoException)
+  }
 }
 
 function unwritable(folder: string, { code }: NodeJS.ErrnoException): Failure {
@@ -93,28 +115,37 @@ async function readBack(path: string): Promise<Uint8Array> {
 }
 
 /** The files of a directory, and of those that an editor has made in it. Links are removed and not followed. */
-async function wipeDirectory(directory: string): Promise<void> {
-  for (const name of await readdir(directory).catch(() => [])) {
+function wipeDirectory(directory: string): void {
+  for (const name of tried(() => readdirSync(directory)) ?? []) {
     const path = join(directory, name)
-    const found = await lstat(path).catch(() => undefined)
-    if (found?.isDirectory()) await wipeDirectory(path)
+    const found = tried(() => lstatSync(path))
+    if (found?.isDirectory()) wipeDirectory(path)
     else if (found !== undefined) {
       // A second name of a file elsewhere is not ours to overwrite.
-      if (found.isFile() && found.nlink === 1) await overwrite(path, found.size).catch(() => {})
-      await unlink(path).catch(() => {})
+      if (found.isFile() && found.nlink === 1) tried(() => overwrite(path, found.size))
+      tried(() => unlinkSync(path))
     }
   }
-  await rm(directory, { recursive: true, force: true })
+  rmSync(directory, { recursive: true, force: true })
+}
+
+/** What fails for one file keeps none of the others. */
+function tried<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
 }
 
 const BLOCK: Uint8Array = new Uint8Array(65_536)
 
-async function overwrite(path: string, size: number): Promise<void> {
-  const file = await open(path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0))
+function overwrite(path: string, size: number): void {
+  const file = openSync(path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0))
   try {
-    for (let at = 0; at < size; at += BLOCK.length) await file.write(BLOCK, 0, Math.min(BLOCK.length, size - at), at)
-    await file.datasync()
+    for (let at = 0; at < size; at += BLOCK.length) writeSync(file, BLOCK, 0, Math.min(BLOCK.length, size - at), at)
+    fdatasyncSync(file)
   } finally {
-    await file.close()
+    closeSync(file)
   }
 }

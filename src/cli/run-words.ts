@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { usage } from './failure'
+import { shellWord } from './printable'
 
 /**
  * Options after the command of `run` are the command's, but without `--` they would be taken for ours.
@@ -48,9 +49,11 @@ function swallowed(option: string): Error {
 
 function misplaced(argv: readonly string[], command: number, word: string): Error {
   const [name = ''] = argv.slice(command)
-  const line = ['secret-store', ...argv.slice(0, command), '--', ...argv.slice(command)].join(' ')
-  const shown = line.length <= MOST_SHOWN ? line : `secret-store run … -- ${name} ${word} …`
-  return usage(`run: expected \`--\` before '${name}', got its option '${word}' without`, `type \`${shown}\``)
+  const own = argv.slice(0, command).map(shellWord).join(' ')
+  // The rest is the command's own, and may be secret.
+  const option = word.replace(/=.*/s, '=…')
+  return usage(
+    `run: expected \`--\` before '${name}', got its option '${option}' without`,
+    `type \`secret-store ${own} -- ${shellWord(name)} …\``,
+  )
 }
-
-const MOST_SHOWN = 120

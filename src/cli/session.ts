@@ -38,17 +38,23 @@ interface OpenFlags {
   readonly damaged?: boolean
 }
 
+interface KeyTries {
+  /** As in `Session.key`. */
+  readonly slots?: () => Promise<StoredSlot[]>
+  /** Work that cannot be done again has one key, and one try. */
+  readonly isOnce?: boolean
+}
+
 /** One run of one command: its options, where it says things, and the store, if it opens one. */
 export class Session {
   readonly io: Io
   readonly output: Output
   /** As they are given. */
   readonly given: GlobalOptions
-  /** With what the environment adds. */
-  readonly options: GlobalOptions
   readonly scope: Scope
   /** Whether a command that is interrupted ends by itself, with the store still open until then. */
   endsInOrder = false
+  #options: GlobalOptions | undefined
   #store: SecretStore | undefined
   #key: OpeningKey | undefined
   #creating: Promise<unknown> | undefined
@@ -57,24 +63,29 @@ export class Session {
   constructor(io: Io, options: GlobalOptions) {
     this.io = io
     this.given = options
-    this.options = withKeyFile(io, options)
     this.output = new Output(io, { json: options.json ?? false, quiet: options.quiet ?? false })
     this.scope = options.user === undefined ? { type: 'account' } : { type: 'user', user: options.user }
   }
 
+  /** With the key file of the environment, which is nothing to a command that needs no key. */
+  get options(): GlobalOptions {
+    this.#options ??= withKeyFile(this.io, this.given)
+    return this.#options
+  }
+
   /** For messages: which secrets are meant. */
   get place(): string {
-    return placeText(this.options)
+    return placeText(this.given)
   }
 
   /** What opening, making and restoring a store take. */
   get safety(): { readonly allowUnsafeLocation: boolean } {
-    return { allowUnsafeLocation: this.options.allowUnsafeLocation ?? false }
+    return { allowUnsafeLocation: this.given.allowUnsafeLocation ?? false }
   }
 
   /** `--store`, else the environment's, else the one of this user by the convention of the system. */
   async location(): Promise<string> {
-    const { store } = this.options
+    const { store } = this.given
     if (store) return resolve(store)
     const named = variableOf(this.io, 'SECRET_STORE')
     return named === undefined ? defaultLocation(this.io) : resolve(pathOf(this.io, named, 'SECRET_STORE'))
@@ -134,19 +145,17 @@ export class Session {
   /**
    * Does work that a wrong key fails before anything is changed. Somebody who has typed the key is asked again, three times
    * in all.
-   *
-   * @param slots - As in `key`.
    */
-  async withKey<T>(work: (key: KeyProvider) => Promise<T>, slots?: () => Promise<StoredSlot[]>): Promise<T> {
+  async withKey<T>(work: (key: KeyProvider) => Promise<T>, { slots, isOnce = false }: KeyTries = {}): Promise<T> {
     for (let tries = 1; ; tries++) {
       await this.key(slots)
       const asked = this.#key as OpeningKey
       try {
-        return await this.#tried(asked, work)
+        return await (isOnce ? work(asked.key) : this.#tried(asked, work))
       } catch (error) {
         if (failureOf(error).code !== WRONG) throw error
         if (asked.typed === undefined) throw asked.wrong ?? (await this.#explained(asked, error, slots))
-        if (tries === MOST_TRIES) throw wrong(`wrong ${asked.typed}`)
+        if (isOnce || tries === MOST_TRIES) throw wrong(`wrong ${asked.typed}`)
         this.#key = undefined
         this.io.stderr.write(`Wrong ${asked.typed}. Once more.\n`)
       }
@@ -176,7 +185,7 @@ export class Session {
     const { SecretStore } = await import('app-secret-store')
     const options = {
       createIfMissing: false,
-      readOnly: this.options.readOnly ?? false,
+      readOnly: this.given.readOnly ?? false,
       ...this.safety,
       now: this.io.now,
       ...background(sweeping),
@@ -206,7 +215,7 @@ export class Session {
   }
 
   viewOf(store: SecretStore): SecretView {
-    const { account, live = false } = this.options
+    const { account, live = false } = this.given
     return store.view({ livemode: live, ...(account !== undefined && { account }) })
   }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 import { Interrupted } from './failure'
 
 /** What ends the program, and the exit code that tells of it: 128 and the signal's number. */
@@ -38,11 +39,6 @@ export interface Signals {
   takeSignals(listener: (signal: NodeJS.Signals) => void): () => void
   /** However the program ends or stops, the terminal is left as it was. @returns It has been. */
   useTerminal(use: TerminalUse): () => void
-}
-
-/** Signals of a program that gets none. */
-export function noSignals(): Signals {
-  return { signal: new AbortController().signal, takeSignals: () => () => {}, useTerminal: () => () => {} }
 }
 
 export function processSignals(): Signals {
@@ -100,9 +96,28 @@ export function stopProcess(listener: (signal: NodeJS.Signals) => void): void {
   process.on('SIGTSTP', listener)
 }
 
+/**
+ * Does work in which the system waits for somebody, and no listener is called: the signals that end the program do so
+ * meanwhile by themselves. SIGQUIT, which would write the memory of the process to a file, ends it after the work; and
+ * SIGUSR1 stays listened to, lest Node open a debugger.
+ *
+ * @throws What `signal` was aborted with before.
+ */
+export async function whileWaiting<T>({ signal }: Pick<Signals, 'signal'>, work: () => T): Promise<T> {
+  // A signal that came before this is dealt with. Where a turn of the loop has seen to signals already, the next one does.
+  for (let turn = 0; turn < 2; turn++) await setImmediate()
+  signal.throwIfAborted()
+  const listenAgain = forgetSignals(Object.keys(ENDING).filter((name) => name !== 'SIGQUIT'))
+  try {
+    return work()
+  } finally {
+    listenAgain()
+  }
+}
+
 /** Signals do from now on what they do to a program that listens to none. @returns Undoes it. */
-export function forgetSignals(): () => void {
-  const forgotten = [...Object.keys(ENDING), ...FOR_COMMANDS].map((name) => {
+export function forgetSignals(names: readonly string[] = [...Object.keys(ENDING), ...FOR_COMMANDS]): () => void {
+  const forgotten = names.map((name) => {
     const listeners = process.listeners(name as NodeJS.Signals)
     process.removeAllListeners(name)
     return { name, listeners }

@@ -53,13 +53,16 @@ export class TableLayout {
   row(cells: readonly Cell[]): string {
     const { columns } = this.#options
     if (this.#widths === undefined) return this.#stacked(cells)
-    const [best = [], ...others] = this.#short ? [printed(cells, true)] : [printed(cells, false), printed(cells, true)]
     const fits = (line: string): boolean => columns === 0 || widthOf(line.trimEnd()) <= columns
-    const lines = [best, ...others].map((texts) => this.#line(texts))
-    const line = lines.find(fits)
-    if (line !== undefined) return line
-    const rest = [best, ...others].map(([, ...texts]) => this.#line(['', ...texts])).find(fits)
-    return rest === undefined ? this.#stacked(cells) : `${best[0]}\n${rest}`
+    const best = printed(cells, this.#short)
+    const line = this.#line(best)
+    if (fits(line)) return line
+    // The short forms are made only where the full ones have no room.
+    const others = this.#short ? [] : [printed(cells, true)]
+    const short = others.map((texts) => this.#line(texts)).find(fits)
+    if (short !== undefined) return short
+    const under = [best, ...others].map(([, ...texts]) => this.#line(['', ...texts])).find(fits)
+    return under === undefined ? this.#stacked(cells) : `${best[0]}\n${under}`
   }
 
   #line(texts: readonly string[], styled: (each: string) => string = (each) => each): string {

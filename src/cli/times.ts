@@ -58,8 +58,8 @@ const UNITS = [
   { unit: 'day', length: DAY, slack: HOUR / 2 },
   { unit: 'hour', length: HOUR, slack: MINUTE / 2 },
   { unit: 'minute', length: MINUTE, slack: 0.5 },
-  { unit: 'second', length: 1, slack: 0 },
 ] as const
+const SECOND = { unit: 'second', length: 1 } as const
 
 /** `2027-01-31 00:00:00Z (in 68 days)`. */
 export function moment(seconds: number, nowMs: number): string {
@@ -67,7 +67,7 @@ export function moment(seconds: number, nowMs: number): string {
 }
 
 /** `2027-01-31 00:00:00Z`. */
-export function timeText(seconds: number): string {
+function timeText(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('T', ' ').replace('.000', '')
 }
 
@@ -86,11 +86,9 @@ export function awayText(seconds: number, nowMs: number): string {
   const away = seconds - nowMs / 1000
   const length = Math.abs(away)
   if (length < 0.5) return 'now'
-  for (const { unit, length: one, slack } of UNITS) {
-    if (length < 2 * one - slack && Math.abs(length - one) > slack && unit !== 'second') continue
-    const number = Math.max(1, Math.round(length / one))
-    const text = `${number} ${unit}${number === 1 ? '' : 's'}`
-    return away > 0 ? `in ${text}` : `${text} ago`
-  }
-  return 'now'
+  const { unit, length: one } =
+    UNITS.find(({ length: one, slack }) => length >= 2 * one - slack || Math.abs(length - one) <= slack) ?? SECOND
+  const number = Math.max(1, Math.round(length / one))
+  const text = `${number} ${unit}${number === 1 ? '' : 's'}`
+  return away > 0 ? `in ${text}` : `${text} ago`
 }

@@ -131,6 +131,12 @@ export function parseSet(params: unknown, limits: SetLimits): SetRequest {
   return setOf(fieldsOf(params, 'set', SET_FIELDS), limits)
 }
 
+/** What `set` takes of a secret that is brought from elsewhere: its expiry is its own, and none that could be kept. */
+export function parseBrought(params: unknown, limits: SetLimits): SetRequest & { readonly expires_at: number | null } {
+  const { expires_at, ...request } = parseSet(params, limits)
+  return { ...request, expires_at: expires_at === 'keep' ? parseExpiry(expires_at, limits.nowSeconds) : expires_at }
+}
+
 export function parseList(params: unknown): ListRequest {
   const { scope, prefix = '', limit, starting_after, ending_before, expand } = fieldsOf(params, 'list', LIST_FIELDS)
   return {

@@ -1,6 +1,6 @@
 import { equal } from '../base/bytes'
 import { BytesPayloadError } from '../format/record-shape'
-import { parseSet, type SetLimits, type SetParams, type TargetParams } from '../input/params'
+import { parseBrought, type SetLimits, type SetParams, type TargetParams } from '../input/params'
 import type { Scope } from '../model'
 import type { SecretView } from '../view'
 import type { ImportedEntry, ImportOutcome } from './report'
@@ -49,7 +49,7 @@ export function aim(entries: readonly ReadEntry[], { scope: defaultScope, rename
     if (count > 1) return failed(`name: expected one entry for it, got ${count}`)
     if (payload?.length === 0) return failed('payload: expected at least one byte, got none')
     const request = { scope, name, payload, ...(expires_at !== undefined && { expires_at }) } as SetParams
-    const refusal = refusalOf(() => parseSet(request, limits))
+    const refusal = refusalOf(() => parseBrought(request, limits))
     return refusal === undefined ? { from, request } : failed(refusal)
   })
 }

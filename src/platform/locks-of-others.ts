@@ -18,13 +18,19 @@ export function isLockedByAnybody(path: string): boolean {
  * @returns `undefined` where the system does not tell (it does on Linux, within one container), or where it is this process.
  */
 export function describeHolder(path: string): string | undefined {
+  const pid = orNothing(() => holderOf(path))
+  // Of a process in another PID namespace, the kernel says 0.
+  if (pid === undefined || Number(pid) <= 0 || Number(pid) === process.pid) return undefined
+  // Of another user's process, the system may tell no more.
+  return `process ${pid}${orNothing(() => programOf(pid)) ?? ''}${orNothing(() => startOf(pid)) ?? ''}`
+}
+
+/** It is for a message alone. */
+function orNothing<T>(look: () => T): T | undefined {
   try {
-    const pid = holderOf(path)
-    // Of a process in another PID namespace, the kernel says 0.
-    if (pid === undefined || Number(pid) <= 0 || Number(pid) === process.pid) return undefined
-    return `process ${pid}${programOf(pid)}${startOf(pid)}`
+    return look()
   } catch {
-    return undefined // it was for a message alone
+    return undefined
   }
 }
 

@@ -83,17 +83,32 @@ async function copyBusy(from: string, to: string): Promise<void> {
  */
 async function sealedTraces(location: string, names: ReadonlySet<string>): Promise<Trace[]> {
   const copy = `${location}-copy`
-  await copyBusy(location, copy)
-  const database = new Level<Uint8Array, Uint8Array>(join(copy, 'data'), { keyEncoding: 'view', valueEncoding: 'view' })
-  const traces: Trace[] = []
-  for await (const [key, value] of database.iterator()) {
-    const name = Buffer.from(key).toString('latin1').split('|').at(-1) as string
-    if ((key[0] === ROW.record || key[0] === ROW.payload) && names.has(name)) {
-      traces.push(...tracesOfValue(`the ${key[0] === ROW.record ? 'record' : 'payload'} of ${name}`, value))
+  for (;;) {
+    await copyBusy(location, copy)
+    try {
+      return await readTraces(copy, names)
+    } catch (error) {
+      // LevelDB was at work in the background: a table was copied before it was written, and what names it after that.
+      if (!/IO error|Corruption/.test(String(error instanceof Error && error.cause ? error.cause : error))) throw error
+    } finally {
+      await rm(copy, { recursive: true, force: true })
     }
   }
-  await database.close()
-  await rm(copy, { recursive: true })
+}
+
+async function readTraces(copy: string, names: ReadonlySet<string>): Promise<Trace[]> {
+  const database = new Level<Uint8Array, Uint8Array>(join(copy, 'data'), { keyEncoding: 'view', valueEncoding: 'view' })
+  const traces: Trace[] = []
+  try {
+    for await (const [key, value] of database.iterator()) {
+      const name = Buffer.from(key).toString('latin1').split('|').at(-1) as string
+      if ((key[0] === ROW.record || key[0] === ROW.payload) && names.has(name)) {
+        traces.push(...tracesOfValue(`the ${key[0] === ROW.record ? 'record' : 'payload'} of ${name}`, value))
+      }
+    }
+  } finally {
+    await database.close()
+  }
   return traces
 }
 

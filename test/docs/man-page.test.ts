@@ -36,7 +36,7 @@ test.for(READERS)('%s has no warnings', ([program, ...args], { skip }) => {
   })
   if (error !== undefined) skip(`no ${program} on this machine`)
   if (program === 'mandoc') {
-    // The date is that of a release, which there may be none of yet.
+    // It has none: nothing would keep it right.
     expect(stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date'))).toEqual([])
     return
   }

@@ -1,4 +1,5 @@
 import { environment, NODE_ARGS } from './cli-program'
+import { turnOfLoop } from './waiting'
 
 const pty = await import('@lydell/node-pty').catch(() => undefined)
 if (pty === undefined) console.warn('skipped: no pseudo-terminal for this platform')
@@ -13,6 +14,26 @@ export interface TerminalOptions {
   readonly columns?: number
 }
 
+/** Reads whatever there is, some turns of the loop long. */
+const LAST_READS = 5
+
+/**
+ * node-pty lets go of a terminal 200 ms after its program has ended, whether all was read or not. On a busy machine that is
+ * too early.
+ */
+function readToTheEnd(terminal: import('@lydell/node-pty').IPty): void {
+  const { _socket: socket } = terminal as unknown as { readonly _socket?: { destroy(error?: Error): unknown } }
+  if (socket === undefined) return
+  const destroy = socket.destroy.bind(socket)
+  socket.destroy = (error) => {
+    void (async () => {
+      for (let turn = 0; turn < LAST_READS; turn++) await turnOfLoop()
+      destroy(error)
+    })()
+    return socket
+  }
+}
+
 /** Somebody at a terminal. */
 export class Terminal {
   readonly #pty: import('@lydell/node-pty').IPty
@@ -24,6 +45,7 @@ export class Terminal {
   constructor(file: string, args: readonly string[], { env = {}, columns = 120 }: TerminalOptions = {}) {
     if (pty === undefined) throw new Error('no pseudo-terminal')
     this.#pty = pty.spawn(file, [...args], { cols: columns, rows: 30, encoding: 'utf8', env: environment(env) })
+    readToTheEnd(this.#pty)
     this.#pty.onData((text) => {
       this.#text += text
       this.#changed()

@@ -125,15 +125,15 @@ export function recoveredText(report: RecoveryReport, destination: string): stri
 }
 
 async function init(session: Session, flags: InitFlags): Promise<void> {
-  const { io, output, options } = session
-  if (options.recovery)
+  const { io, output, given } = session
+  if (given.recovery)
     throw usage(
       'init: expected a passphrase, a key file or the system keyring, got --recovery',
       '`secret-store keys recovery` adds a code to a store',
     )
-  checkEntry(options)
+  checkEntry(given)
   const { generateKeyFile, ...more } = flags
-  const keyFlags = generateKeyFile === undefined ? options : { ...session.given, generateKeyFile }
+  const keyFlags = generateKeyFile === undefined ? session.options : { ...given, generateKeyFile }
   const store = await session.create(() => newKey(io, output, keyFlags, FIRST_KEY, more), flags.names)
   const [slot] = store.keys()
   const location = await session.location()
@@ -234,10 +234,7 @@ async function restore(session: Session, file: string, flags: { readonly minimum
     return session.long('restore', (long) => SecretStore.restore(source, location, { ...long, ...more }))
   }
   // A stream is read once.
-  const report = await (file === '-'
-    ? session.key(noSlots).then(restoring)
-    : session.withKey(restoring, noSlots)
-  ).catch((error) => {
+  const report = await session.withKey(restoring, { slots: noSlots, isOnce: file === '-' }).catch((error) => {
     throw ofBackup(error)
   })
   const text = `restored: ${count(report.records, 'record')}, at ${printable(location)}`

@@ -1,4 +1,4 @@
-import { noSecret, refused, usage } from '../failure'
+import { type Failure, noSecret, refused, usage } from '../failure'
 import { childStdio } from '../key-descriptors'
 import { printable } from '../printable'
 import type { Session } from '../session'
@@ -33,11 +33,21 @@ async function editSecret(session: Session, name: string, command: readonly stri
     return output.done({ ...secret, changed: false }, `unchanged: ${printable(name)} was not written`)
   }
   const payload = textOf(after) ?? after
-  const { replaced, ...written } = await view.set({ scope, name, payload, expires_at: 'keep', expand: ['replaced'] })
+  // The store refuses one that has passed, where `keep` would make a secret that never expires.
+  const { expires_at } = secret
+  const { replaced, ...written } = await view
+    .set({ scope, name, payload, expires_at, expand: ['replaced'] })
+    .catch((error) => {
+      throw expires_at !== null && expires_at * 1000 <= session.io.now() ? expiredMeanwhile(name) : error
+    })
   if (command.length > 0 && after.at(-1) === LINE_END && before.at(-1) !== LINE_END) {
     await output.note('note: the payload ends in a line end now, as the command wrote it')
   }
   await output.done({ ...written, changed: true }, writtenText(session, { ...written, replaced: replaced ?? false }))
+}
+
+function expiredMeanwhile(name: string): Failure {
+  return refused(`'${name}': it has expired meanwhile; nothing was changed`)
 }
 
 const LINE_END = 0x0a
@@ -62,7 +72,7 @@ async function edited(session: Session, name: string, before: Uint8Array): Promi
   return after
 }
 
-/** Editors end the last line. A payload that had no line end there has none afterwards, and one that has, keeps it. */
+/** Editors end the last line. One line end is left out where the payload had none; where it had one, nothing is. */
 function withOwnEnd(bytes: Uint8Array, before: Uint8Array): Uint8Array {
   return before.at(-1) === LINE_END ? bytes : withoutLineEnd(bytes)
 }

@@ -62,7 +62,7 @@ async function getSecret(session: Session, name: string, flags: GetFlags): Promi
 
 async function copySecret(session: Session, name: string, seconds: number): Promise<void> {
   const { io, output } = session
-  const { clearingOrder, copyText, findClipboard, startClearing } = await import('../clipboard')
+  const { clearingOrder, clearNow, copyText, findClipboard, startClearing } = await import('../clipboard')
   const clipboard = findClipboard(process.platform, io.env)
   const { secret, text } = await readText(session, name)
   await session.close()
@@ -73,7 +73,8 @@ async function copySecret(session: Session, name: string, seconds: number): Prom
   try {
     await copyText(clipboard, io.env, text)
   } catch (error) {
-    clearing?.kill('SIGKILL')
+    // It may have failed after the payload was there.
+    if (clearing !== undefined) await clearNow(clearing)
     throw error
   }
   const until = seconds === 0 ? '; it stays there' : `, for ${count(seconds, 'second')}`

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { usage } from '../failure'
 import type { AddCommands } from './define'
 
 /** What others' programs call it, and which command does it here. */
@@ -33,8 +34,12 @@ export const addHelpCommand: AddCommands = (program) => {
     .argument('[words...]', 'the command, such as `keys add`')
     .action((words: readonly string[]) => {
       let command = program
-      for (const word of words) {
+      for (const [index, word] of words.entries()) {
         const child = command.commands.find((each) => each.name() === word || each.aliases().includes(word))
+        if (child === undefined && command.commands.length === 0) {
+          const path = words.slice(0, index).join(' ')
+          throw usage(`help: '${path}' has no command '${word}'`, `\`secret-store help ${path}\` shows its help`)
+        }
         if (child === undefined) {
           command.args = [word]
           return void refuseUnknownCommand(command)

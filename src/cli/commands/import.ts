@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import type { BatchOperation, LongOptions, SecretView } from 'app-secret-store'
-import { decodeEntries, type FileEntry } from '../decode-entries'
+import { decodeEntries, type FileEntry, whereOf } from '../decode-entries'
 import type { FileFormat, Place } from '../entries'
 import { usage } from '../failure'
 import { readInput, readStream } from '../io'
@@ -76,10 +76,11 @@ export function checkAllScopes({ options }: Session, format: FileFormat): void {
 }
 
 function checkExpiry({ io }: Session, entries: readonly FileEntry[], problems: Problems): void {
-  for (const { name, expires_at, line } of entries) {
+  for (const entry of entries) {
+    const { name, expires_at } = entry
     if (expires_at === null || expires_at * 1000 > io.now()) continue
     const message = `'${name}' has expired (${moment(expires_at, io.now())})`
-    problems.add({ name, ...(line !== undefined && { line }), message, hint: 'leave it out of the file' })
+    problems.add({ ...whereOf(entry), message, hint: 'leave it out of the file' })
   }
 }
 
@@ -99,7 +100,8 @@ async function planImport(
 ) {
   const writes = new Map<string, Write>()
   let there = 0
-  for (const [index, { name, payload, expires_at, line, place }] of entries.entries()) {
+  for (const [index, entry] of entries.entries()) {
+    const { name, payload, expires_at, place, isUnsure } = entry
     signal.throwIfAborted()
     const key = place === undefined ? '' : jsonText([place.account, place.livemode])
     const write = writes.get(key) ?? { view: viewOf(place), operations: [] }
@@ -108,8 +110,8 @@ async function planImport(
     const exists = (await write.view.find({ scope, name })) !== undefined
     if (exists) there++
     if (exists && !skip && !replace) {
-      const message = `'${name}'${place === undefined ? '' : ` in ${placeOf(place)}`} would be replaced`
-      problems.add({ name, ...(line !== undefined && { line }), message, hint: 'say --skip or --replace' })
+      const message = `${isUnsure ? 'a secret' : `'${name}'`}${place === undefined ? '' : ` in ${placeOf(place)}`} would be replaced`
+      problems.add({ ...whereOf(entry), message, hint: 'say --skip or --replace' })
     }
     if (!exists || replace) write.operations.push({ type: 'set', scope, name, payload, expires_at })
     onProgress({ done: index + 1, total: entries.length })

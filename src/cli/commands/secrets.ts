@@ -94,9 +94,3 @@ async function deleteSecret(session: Session, name: string): Promise<void> {
   if (deleted === undefined) throw noSecret(session, name)
   await output.done(deleted, `deleted ${printable(name)} from ${printable(session.place)}`)
 }
-
-export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = []
-  for await (const item of items) found.push(item)
-  return found
-}

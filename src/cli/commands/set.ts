@@ -38,15 +38,27 @@ export const addSetCommand: AddCommands = (program, run) => {
     .action(run(setSecret))
 }
 
-/** @throws {Failure} If there is more than a name. */
-function checkWords({ args }: Command): void {
-  const [, more] = args
-  if (more === undefined) return
-  throw usage(
-    'set: expected one name and options, got more',
-    "pipe the payload in, or say --from-file, or neither to be asked; if it was typed here, the shell's history has it now: delete it there",
-  )
+const IN_THE_HISTORY = "if a payload was typed here, the shell's history has it now: delete it there"
+
+/** @throws {Failure} If there is more than a name, or an option that there is not in its place. */
+function checkWords({ args, parent }: Command & { readonly parent: Program | null }): void {
+  const [name = '', more] = args
+  if (more !== undefined) {
+    throw usage(
+      'set: expected one name and options, got more, or an unknown option',
+      `pipe the payload in, or say --from-file, or neither to be asked; ${IN_THE_HISTORY}`,
+    )
+  }
+  if (/^-./s.test(name) && !parent?.rawArgs?.includes('--')) {
+    throw usage(
+      'set: expected a name, got an unknown option',
+      `\`secret-store set --help\` shows the options, a name that begins with \`-\` comes after \`--\`; ${IN_THE_HISTORY}`,
+    )
+  }
 }
+
+/** The words of the whole line, which the types of commander lack. */
+type Program = Command & { readonly rawArgs?: readonly string[] }
 
 async function setSecret(session: Session, name: string, flags: SetFlags): Promise<void> {
   const { io, output, scope } = session

@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from 'commander'
+import { visibleCommands } from '../help'
 
 /** What may stand where the cursor is. */
 export interface Completion {
@@ -56,7 +57,7 @@ export function complete(program: Command, words: readonly string[]): Completion
     }
   }
   if (current.startsWith('-')) return { candidates: optionsOf(command) }
-  const children = visible(command)
+  const children = visibleCommands(command)
   if (children.length > 0) return { candidates: children.flatMap(named) }
   if (takesCommand(command)) return { candidates: [candidate('--', 'the command comes after it')] }
   return argument(command, positional)
@@ -65,11 +66,11 @@ export function complete(program: Command, words: readonly string[]): Completion
 function topics(program: Command, words: readonly string[]): Completion {
   let command: Command | undefined = program
   for (const word of words.slice(0, -1)) command = command && childOf(command, word)
-  return { candidates: command === undefined ? [] : visible(command).flatMap(named) }
+  return { candidates: command === undefined ? [] : visibleCommands(command).flatMap(named) }
 }
 
 function childOf(command: Command, word: string): Command | undefined {
-  return visible(command).find((child) => child.name() === word || child.aliases().includes(word))
+  return visibleCommands(command).find((child) => child.name() === word || child.aliases().includes(word))
 }
 
 /** A command, under each of its names. */
@@ -122,10 +123,6 @@ function optionsOf(command: Command): Candidate[] {
 
 function lineage(command: Command): Command[] {
   return command.parent === null ? [command] : [command, ...lineage(command.parent)]
-}
-
-function visible(command: Command): Command[] {
-  return command.createHelp().visibleCommands(command)
 }
 
 function candidate(value: string, description: string): Candidate {

@@ -206,6 +206,23 @@ describe.skipIf(process.platform === 'win32')('which program reaches the clipboa
     expect(first).toBe(`xclip -selection clipboard -in\n${PAYLOAD}\n`)
   })
 
+  test.skipIf(process.platform === 'darwin')('is emptied at once if it fails after it has copied', async () => {
+    const PATH = await programs('xsel')
+    const clipboard = join(directory, 'clipboard')
+    await writeFile(
+      join(directory, 'bin', 'xsel'),
+      `#!/bin/sh\ncase "$*" in
+        *--input*) cat >${clipboard}; exit 3 ;;
+        *--output*) cat ${clipboard} ;;
+        *--clear*) : >${clipboard} ;;
+      esac\n`,
+    )
+    const { code, stderr } = await run(args('token'), { env: { ...env, PATH, DISPLAY: ':0' } })
+    expect({ code, said: stderr.includes('xsel has failed (exit code 3)') }).toEqual({ code: 1, said: true })
+    expect(await readFile(clipboard, 'utf8')).toBe('')
+    expect(clearing()).toEqual([])
+  })
+
   test.skipIf(process.platform === 'darwin')(
     'is that of Windows in WSL, and the history is asked to leave it out',
     async () => {

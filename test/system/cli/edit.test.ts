@@ -1,10 +1,10 @@
 import { existsSync, statfsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { account, rawKey, SecretStore } from '../../../src/index'
-import { run, SHELL_COMMAND, start } from '../../support/cli-program'
+import { run, SHELL_COMMAND, shell, start } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 import { hasTerminals, Terminal } from '../../support/terminal'
 
@@ -191,6 +191,55 @@ describe.skipIf(process.platform === 'win32')('an editor', () => {
     expect((await stored()).toString()).toBe('a')
   })
 
+  describe('that is vim is told to keep nothing', () => {
+    /** What an editor was started with, before the file. */
+    async function toldTo(EDITOR: string): Promise<string> {
+      const folder = join(directory, 'bin')
+      await mkdir(folder)
+      const script = `#!/bin/sh\nprintf '%s ' "$@" >${directory}/report\n`
+      for (const name of ['vim.basic', 'nvi']) await writeFile(join(folder, name), script, { mode: 0o700 })
+      for (const [name, target] of [
+        ['editor', 'vim.basic'],
+        ['my vim', 'vim.basic'],
+        ['vi', 'nvi'],
+      ] as const) {
+        await symlink(join(folder, target), join(folder, name))
+      }
+      const PATH = `${folder}:${process.env['PATH']}`
+      expect((await run(args(), { env: { ...env, PATH, EDITOR } })).code).toBe(0)
+      const told = await readFile(join(directory, 'report'), 'utf8')
+      return told.replace(/ ?\S+\/payload\.txt $/, '')
+    }
+    const NOTHING = '-n -i NONE -c set nobackup nowritebackup noundofile'
+
+    test.each([
+      'vim.basic',
+      'FOO=1 vim.basic',
+      'env vim.basic',
+      `FOO='a b' BAR= env -i PATH=$PATH vim.basic`,
+      'editor',
+      `'my vim'`,
+    ])('%s', async (words) => {
+      expect(await toldTo(words)).toBe(NOTHING)
+    })
+
+    test.each(['vi', 'env nvi', 'FOO=vim nvi'])('but not %s, which is another', async (words) => {
+      expect(await toldTo(words)).toBe('')
+    })
+  })
+
+  test.skipIf(process.platform === 'darwin').each(['VISUAL', 'EDITOR'])(
+    'of a %s that is not UTF-8 is refused',
+    async (name) => {
+      const line = `export ${name}=$'caf\\xe9'; secret-store edit token --key-file ${directory}/key`
+      const { code, stderr } = await shell(line, env)
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: `error: the variable ${name}: expected UTF-8, got other bytes\nhint: set it again, in UTF-8\n`,
+      })
+    },
+  )
+
   test('is not found', async () => {
     const { code, stderr } = await run(args(), { env: { ...env, EDITOR: 'no-such-editor' } })
     expect(code).toBe(1)
@@ -234,6 +283,20 @@ describe.skipIf(process.platform === 'win32')('an editor', () => {
     },
   )
 
+  // Whoever logs out sends two of them at once.
+  test.each(['kill -TERM', 'kill -HUP $PPID; kill -TERM'])(
+    'has ended when the end comes to the program: %s, and the file is wiped',
+    async (kill) => {
+      for (let round = 0; round < 24; round++) {
+        const seconds = (round / 2 / 1000).toFixed(4)
+        const edited = await editor(`printf changed >"$1"; ( sleep ${seconds}; ${kill} $PPID ) & exit 0`)
+        const { code } = await run(args(), { env: edited })
+        expect([0, 129, 143]).toContain(code)
+        expect({ round, left: await leftovers() }).toEqual({ round, left: [] })
+      }
+    },
+  )
+
   test('that ignores the end is ended all the same', async () => {
     const ready = join(directory, 'ready')
     const edited = await editor(`trap '' TERM; : >${ready}; while :; do sleep 1; done`)
@@ -267,6 +330,33 @@ describe.skipIf(process.platform === 'win32')('a command', () => {
     child.kill('SIGTERM')
     expect((await outcome).code).toBe(143)
     expect((await stored()).toString()).toBe(PAYLOAD)
+  })
+
+  test('that takes longer than the secret lives brings nothing back', async () => {
+    const store = await open()
+    const expires_at = Math.floor(Date.now() / 1000) + 3
+    await store.set({ scope: account, name: 'token', payload: PAYLOAD, expires_at })
+    await store.close()
+    const wait = `while [ "$(date +%s)" -le ${expires_at} ]; do sleep 0.1; done; echo new`
+    const { code, stderr } = await run(args('--', 'sh', '-c', wait), { env })
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "error: 'token': it has expired meanwhile; nothing was changed\n",
+    })
+    expect((await stored()).toString()).toBe('')
+  })
+
+  test('leaves the expiry as it is', async () => {
+    const store = await open()
+    const expires_at = Math.floor(Date.now() / 1000) + 3600
+    await store.set({ scope: account, name: 'token', payload: PAYLOAD, expires_at })
+    await store.close()
+    const { code, stdout } = await run(args('--json', '--', 'echo', 'new'), { env })
+    expect({ code, ...JSON.parse(stdout.toString()) }).toMatchObject({
+      code: 0,
+      changed: true,
+      expires_at,
+    })
   })
 
   test('without an end is stopped', async () => {

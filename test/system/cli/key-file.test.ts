@@ -1,8 +1,11 @@
-import { chmod, chown, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, chown, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { shell } from '../../support/cli-program'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { environment, SHELL_COMMAND, shell } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
+import { eventually } from '../../support/waiting'
 
 const STRANGER = 12_345
 
@@ -51,5 +54,82 @@ describe.skipIf(process.platform === 'win32')('a key', () => {
     const { code, stderr } = await shell(line, env)
     expect(code).toBe(1)
     expect(stderr).toContain("expected it to belong to you or to root, got another user's")
+  })
+})
+
+if (process.platform !== 'linux') console.warn('skipped: only Linux tells that a process waits for a pipe')
+
+describe.skipIf(process.platform !== 'linux')('while a key is waited for', () => {
+  const WAYS = [
+    ['a named pipe that nobody opens', 'status --key-file $DIR/pipe', 'wait_for_partner'],
+    ['a named pipe that nobody fills', 'status --key-file /dev/fd/3 3<>$DIR/pipe', 'pipe_read'],
+    ['a passphrase on a descriptor', 'status --passphrase-fd 3 3<>$DIR/pipe', 'pipe_read'],
+    [
+      'a new passphrase on a descriptor',
+      'keys add --key-file $DIR/key --new-passphrase-fd 3 3<>$DIR/pipe',
+      'pipe_read',
+    ],
+  ] as const
+
+  /** The program, once it waits in the system; with the exit code that a shell makes of its end. */
+  async function waiting(
+    line: string,
+    place: string,
+  ): Promise<{
+    kill: (signal: NodeJS.Signals) => void
+    feed: () => Promise<unknown>
+    ended: Promise<[number, string]>
+  }> {
+    const { directory, env } = await store()
+    const child = spawn('bash', ['-c', `mkfifo $DIR/pipe; (exec ${SHELL_COMMAND} ${line}); exit $?`], {
+      env: environment(env),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let text = ''
+    child.stderr.on('data', (part) => {
+      text += part
+    })
+    const ended = once(child, 'close').then(([code]): [number, string] => [code as number, text])
+    const own = await eventually(async () => {
+      const [found = ''] = (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')).split(' ')
+      expect(await readFile(`/proc/${found}/wchan`, 'utf8')).toContain(place)
+      expect(await readFile(`/proc/${found}/cmdline`, 'utf8')).toContain('secret-store')
+      return Number(found)
+    })
+    onTestFinished(() => {
+      if (child.exitCode === null) process.kill(own, 'SIGKILL')
+    })
+    const feed = (): Promise<unknown> => shell('cat $DIR/key >$DIR/pipe', { DIR: directory })
+    return { kill: (signal) => void process.kill(own, signal), feed, ended }
+  }
+
+  test.each(
+    WAYS.flatMap(([what, line, place]) =>
+      (
+        [
+          ['SIGINT', 130],
+          ['SIGTERM', 143],
+          ['SIGHUP', 129],
+        ] as const
+      ).map(([signal, code]) => [what, signal, code, line, place] as const),
+    ),
+  )('%s: %s ends the program with %i', async (_, signal, code, line, place) => {
+    const { kill, ended } = await waiting(line, place)
+    kill(signal)
+    expect((await ended)[0]).toBe(code)
+  })
+
+  test.each(WAYS.slice(0, 1))('%s: SIGUSR1 opens no debugger', async (_, line, place) => {
+    const { kill, feed, ended } = await waiting(line, place)
+    kill('SIGUSR1')
+    await feed()
+    expect(await ended).toEqual([0, ''])
+  })
+
+  test.each(WAYS.slice(0, 1))('%s: SIGQUIT writes no memory, and ends the program after it', async (_, line, place) => {
+    const { kill, feed, ended } = await waiting(line, place)
+    kill('SIGQUIT')
+    await feed()
+    expect(await ended).toEqual([131, expect.stringContaining('interrupted')])
   })
 })

@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, recoveryCode, SecretStore } from '../../../src/index'
-import { run, SHELL_COMMAND, shell } from '../../support/cli-program'
+import { type Outcome, run, SHELL_COMMAND, shell } from '../../support/cli-program'
 import { temporaryDirectory } from '../../support/stores'
 import { answers, hasTerminals, Terminal, type TerminalOptions } from '../../support/terminal'
 
@@ -93,11 +93,28 @@ describe.skipIf(!hasTerminals)('a key that is typed', () => {
     await answers(terminal, [
       ['Recovery code: ', `${CODE}\r`],
       ['Recovery code: ', `${generateRecoveryCode()}\r`],
-      ['Wrong recovery code. Once more.\r\nRecovery code: ', `${code}\r`],
+      ['Recovery code: ', `${code}\r`],
     ])
     expect(await terminal.exitCode).toBe(0)
-    expect(terminal.text).toMatch(/recovery code: expected \S+/)
+    expect(terminal.text.split('Wrong recovery code. Once more.\r\nRecovery code: ')).toHaveLength(3)
+    expect(terminal.text.match(/recovery code: expected \S+/g)).toHaveLength(1)
     expect(terminal.text).not.toContain(code)
+  })
+
+  test('is a recovery code, which somebody has three tries at, typos and all', async () => {
+    const store = await init()
+    const { generateRecoveryCode } = await import('../../../src/index')
+    await store.addKey(recoveryCode(generateRecoveryCode()))
+    await store.close()
+    const terminal = program(['list', '--recovery'], { env: { ...env, NO_COLOR: '1' } })
+    await answers(
+      terminal,
+      [CODE, generateRecoveryCode(), `${CODE}X`].map((typed) => ['Recovery code: ', `${typed}\r`] as const),
+    )
+    expect(await terminal.exitCode).toBe(3)
+    expect(terminal.text.split('Recovery code: ')).toHaveLength(4)
+    expect(terminal.text.match(/recovery code: expected [^\r]+/g)).toHaveLength(2)
+    expect(terminal.text.endsWith('error: wrong recovery code\r\nhint: nothing was changed\r\n')).toBe(true)
   })
 
   test('wrongly is asked for again by restore, and by recover', async () => {
@@ -117,6 +134,28 @@ describe.skipIf(!hasTerminals)('a key that is typed', () => {
       expect(await terminal.exitCode, terminal.text).toBe(0)
     }
     expect(await readdir(directory)).toEqual(expect.arrayContaining(['restored', 'recovered']))
+  })
+
+  test('wrongly for a backup in a pipe, which is read once, is 3 and says so', async () => {
+    const store = await init()
+    await store.backup(join(directory, 'backup'))
+    await store.close()
+    const line = `cat backup | ${SHELL_COMMAND} restore - --store restored`
+    const restoring = (given = ''): Terminal =>
+      new Terminal('sh', ['-c', `cd ${directory}; ${line} ${given}`], { env: { ...env, NO_COLOR: '1' } })
+    const wrong = restoring()
+    await answers(wrong, [['Passphrase: ', 'wrong\r']])
+    expect(await wrong.exitCode).toBe(3)
+    expect(wrong.text).toContain('error: wrong passphrase\r\nhint: try another key: one that opened the store when')
+    expect(wrong.text.split('Passphrase: ')).toHaveLength(2)
+    const mistyped = restoring('--recovery')
+    await answers(mistyped, [['Recovery code: ', `${CODE}\r`]])
+    expect(await mistyped.exitCode).toBe(3)
+    expect(mistyped.text).toMatch(/recovery code: expected [^\r]*\r\nerror: wrong recovery code\r\n/)
+    expect(await readdir(directory)).not.toContain('restored')
+    const right = restoring()
+    await answers(right, [['Passphrase: ', `${PASSPHRASE}\r`]])
+    expect(await right.exitCode).toBe(0)
   })
 
   test('of a store that has recovery codes alone is a code, unbidden', async () => {
@@ -150,6 +189,23 @@ describe('a passphrase on a descriptor', () => {
     await (await init()).close()
     const { code, stderr } = await shell(`echo radish | iconv -t UTF-16 | secret-store list --passphrase-fd 0`, env)
     expect({ code, told: stderr.includes(told) }).toEqual({ code: 2, told: true })
+  })
+
+  test('is told of as what it is where it opens no backup in a pipe', async () => {
+    const store = await init()
+    await store.backup(join(directory, 'backup'))
+    await store.close()
+    const restoring = (bytes: string): Promise<Outcome> =>
+      shell(
+        `secret-store restore - --store ${directory}/second --passphrase-fd 3 <${directory}/backup 3< <(${bytes})`,
+        env,
+      )
+    const wide = await restoring('echo radish | iconv -t UTF-16')
+    expect({ code: wide.code, told: wide.stderr.includes(told) }).toEqual({ code: 2, told: true })
+    const latin1 = await restoring(`printf 'caf\\xe9'`)
+    expect(latin1).toMatchObject({ code: 3 })
+    expect(latin1.stderr).toMatch(/^error: --passphrase-fd 3: expected UTF-8, got other bytes, which open nothing\n/)
+    expect(await readdir(directory)).not.toContain('second')
   })
 
   test('in Latin-1 is refused for a new key, and opens what the library made with these bytes', async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
@@ -287,6 +287,33 @@ describe.skipIf(process.platform === 'win32').each(WAYS)('run, which %s,', (way)
   })
 })
 
+test.skipIf(WAYS.length < 2).each([
+  [
+    'in the turn before it becomes the command',
+    `const timers = require('node:timers/promises')
+    const wait = timers.setImmediate
+    timers.setImmediate = async () => { await wait(); end() }`,
+  ],
+  [
+    'while it gets ready to',
+    `const { on } = process
+    process.on = function (name, ...rest) { if (name === 'SIGXFSZ') end(); return on.call(this, name, ...rest) }`,
+  ],
+])('a signal that comes %s ends run, and the command with it', async (_, hook) => {
+  const marker = join(directory, 'was-run')
+  const once = `let ended = false; const end = () => { if (!ended) process.kill(process.pid, 'SIGTERM'); ended = true
+    require('node:fs').writeFileSync(${JSON.stringify(`${directory}/sent`)}, '') }`
+  const sync = `require('node:module').syncBuiltinESMExports()`
+  await writeFile(join(directory, 'late.cjs'), [once, hook, sync].join('\n'))
+  const { status } = spawnSync(process.execPath, runArgs('touch', marker), {
+    env: environment({ ...env, NODE_OPTIONS: `--require=${join(directory, 'late.cjs')}` }),
+  })
+  // It was sent, and the program has not become the command before.
+  expect(await readdir(directory)).toContain('sent')
+  expect(await readdir(directory)).not.toContain('was-run')
+  expect(status).toBe(143)
+})
+
 test.skipIf(WAYS.length < 2)('a command that run becomes has all that one has which is its child', async () => {
   const script = [
     'grep -E "^(Sig[PBIC]|Shd|NoNewPrivs|Seccomp)" /proc/self/status',
@@ -313,6 +340,33 @@ test.skipIf(WAYS.length < 2)('a command that run becomes has all that one has wh
   expect(seen[0]).toContain('141 0')
   expect(seen[1]).toBe(seen[0])
 })
+
+test.skipIf(process.platform === 'win32')(
+  'a command that may be sent no signal is waited for to its own end',
+  async () => {
+    // As a command that has made itself another user's: the system refuses with EPERM.
+    const refusing = `const { ChildProcess } = require('node:child_process')
+    const { spawn } = ChildProcess.prototype
+    ChildProcess.prototype.spawn = function (options) {
+      const result = spawn.call(this, options)
+      if (options.file === process.execPath) this._handle.kill = (signal) => {
+        require('node:fs').appendFileSync(${JSON.stringify(`${directory}/refused`)}, signal + ' ')
+        return -require('node:os').constants.errno.EPERM
+      }
+      return result
+    }`
+    await writeFile(join(directory, 'stays.cjs'), `delete process.execve\n${refusing}`)
+    const noted = await startNotes('stays')
+    const refused = (): Promise<string> => readFile(join(directory, 'refused'), 'utf8')
+    noted.child.kill('SIGTERM')
+    await eventually(async () => expect(await refused()).toBe('15 '))
+    noted.child.kill('SIGHUP')
+    await eventually(async () => expect(await refused()).toBe('15 1 '))
+    await quiet()
+    expect(noted.child.exitCode).toBeNull()
+    expect(await noted.ended()).toBe(9)
+  },
+)
 
 /** `S` is one that sleeps, `T` one that was stopped. */
 async function stateOf(pid: number): Promise<string> {
@@ -353,5 +407,5 @@ test.skipIf(process.platform === 'win32').each([
   if (given.length > 0) child.kill('SIGINT')
   await once(child, 'close')
   expect(text).not.toMatch(/Debugger|ws:/)
-  expect(text).toMatch(given.length > 0 ? /interrupted/ : /set token/)
+  expect(text).toMatch(given.length > 0 ? /interrupted/ : /(?:created|replaced) token/)
 })

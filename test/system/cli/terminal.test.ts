@@ -101,7 +101,7 @@ describe.skipIf(!hasTerminals)('at a terminal', () => {
     await terminal.sees('Passphrase')
     terminal.type(`${PASSPHRASE}\r`)
     await terminal.sees('created token in the account scope')
-    await terminal.sees('Passphrase', 3)
+    await terminal.sees('Passphrase', 2)
     terminal.type(`${PASSPHRASE}\r`)
     expect(await terminal.exitCode).toBe(0)
     expect(terminal.text).toContain('PIPED')

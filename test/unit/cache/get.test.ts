@@ -291,6 +291,7 @@ describe('an answer that is none', () => {
       "load: expected only payload, expires_at, got 'expiresAt' (did you mean 'expires_at'?)",
     ],
     [{ payload: 'x', expires_at: 1.5 }, 'expires_at: expected whole seconds, got 1.5'],
+    [{ payload: 'x', expires_at: 'keep' }, 'expires_at: expected a whole number of Unix seconds, got a string'],
     [{ payload: 'x', expires_at: 1_700_000_000 }, 'expires_at: expected a time after 1700000000, got 1700000000'],
     [
       { payload: 'x', expires_at: 1_800_000_000_000 },

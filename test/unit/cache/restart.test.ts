@@ -375,8 +375,9 @@ test('nothing goes on for a secret when all calls, loads and invalidations have 
   await settled()
   await cache.close()
   await closed
-  await settled()
   expect(seen.size).toBeGreaterThan(0)
+  // What is left comes to its end in its own time; what does not meets the time limit of the test.
+  while ([...seen].some(({ users }) => users !== 0)) await settled()
   expect([...seen].map(({ users }) => users)).toEqual([...seen].map(() => 0))
   spy.mockRestore()
 })

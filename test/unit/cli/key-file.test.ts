@@ -8,7 +8,7 @@ import type { Io } from '../../../src/cli/io'
 import { openingKey } from '../../../src/cli/keys'
 import { ANOTHER_KEY, newKey } from '../../../src/cli/new-key'
 import { Output } from '../../../src/cli/output'
-import { noSignals } from '../../../src/cli/signals'
+import { noSignals } from '../../support/no-signals'
 import { temporaryDirectory } from '../../support/stores'
 import { Collected } from './transcript'
 

@@ -9,10 +9,12 @@ import { temporaryDirectory } from '../../support/stores'
 import { Machine } from './transcript'
 
 /** A directory, and what comes of commands there. */
-async function machine(): Promise<{ directory: string; run: (command: string) => Promise<string> }> {
+async function machine(
+  more: readonly string[] = [],
+): Promise<{ directory: string; run: (command: string) => Promise<string> }> {
   const directory = await temporaryDirectory()
   const own = new Machine(directory)
-  await own.prepare(['= SECRET_STORE=DIR/store'])
+  await own.prepare(['= SECRET_STORE=DIR/store', ...more])
   return {
     directory,
     run: (command) => own.run({ before: [], command: `secret-store ${command}`, stdin: '', expected: '' }),
@@ -55,6 +57,19 @@ describe('a key file made for a store', () => {
     expect(await readdir(directory)).not.toContain('second')
   })
 
+  test('is gone again if the label is too long', async () => {
+    const { directory, run } = await machine()
+    const label = `--label ${'x'.repeat(201)}`
+    expect(await run(`init --generate-key-file DIR/key ${label}`)).toMatch(
+      /^! error: label: expected .*\n(?:!.*\n)?\? 2\n$/,
+    )
+    expect(await readdir(directory)).toEqual([])
+    await run('init --generate-key-file DIR/key')
+    const adding = `keys add --generate-key-file DIR/second --key-file DIR/key ${label}`
+    expect(await run(adding)).toMatch(/^! error: label: expected /)
+    expect(await readdir(directory)).not.toContain('second')
+  })
+
   test('stays if it opens the store, whatever failed', async () => {
     const { directory, run } = await machine()
     await run('init --generate-key-file DIR/key')
@@ -86,6 +101,33 @@ describe('what earlier versions made of a passphrase', () => {
     expect(await run('secret-store get a')).toBe('>> kept\n')
     expect(await run('secret-store rotate --root --quiet')).toBe('')
     expect(await run('secret-store get a')).toBe('>> kept\n')
+  })
+})
+
+describe('a variable of the key file that is no path', () => {
+  const told = "SECRET_STORE_KEY_FILE: expected a path without ~, got '~ada/key'"
+
+  test('is nothing to a command that needs no key', async () => {
+    const { run } = await machine(['= SECRET_STORE_KEY_FILE=~ada/key'])
+    expect(await run('completion bash')).not.toContain('SECRET_STORE_KEY_FILE')
+    expect(await run('init --generate-key-file DIR/key --quiet')).toBe('')
+    expect(await run('list --quiet --key-file DIR/key')).toBe('')
+  })
+
+  test.each(['list', 'keys list', 'restore DIR/file', 'restore -', 'set token', 'keys add'])(
+    'is refused by %s, which does',
+    async (command) => {
+      const { directory, run } = await machine(['= SECRET_STORE_KEY_FILE=~ada/key'])
+      await writeFile(join(directory, 'file'), '')
+      if (!command.startsWith('restore')) await run('init --generate-key-file DIR/key')
+      expect(await run(command)).toContain(told)
+    },
+  )
+
+  test('is refused by init, and nothing is made', async () => {
+    const { directory, run } = await machine(['= SECRET_STORE_KEY_FILE=~ada/key'])
+    expect(await run('init')).toContain(told)
+    expect(await readdir(directory)).toEqual([])
   })
 })
 

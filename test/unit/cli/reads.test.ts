@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, expect, test, vi } from 'vitest'
 import { main } from '../../../src/cli/main'
-import { noSignals } from '../../../src/cli/signals'
-import { account, rawKey, SecretStore } from '../../../src/index'
+import { account, rawKey, SecretStore, user } from '../../../src/index'
 import { SecretView } from '../../../src/view'
+import { noSignals } from '../../support/no-signals'
+import { flipped, readRow, recordRow, writeRow } from '../../support/raw-rows'
 import { temporaryDirectory } from '../../support/stores'
 import { Collected } from './transcript'
 
@@ -31,18 +32,18 @@ async function storeOf(secrets: number): Promise<string> {
 async function runIn(
   directory: string,
   ...args: string[]
-): Promise<{ readonly code: number; readonly stderr: string }> {
-  const stderr = new Collected()
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const [stdout, stderr] = [new Collected(), new Collected()]
   const code = await main(['--key-file', join(directory, 'key'), ...args], {
     ...noSignals(),
     stdin: Readable.from([]),
-    stdout: new Collected(),
+    stdout,
     stderr,
     env: { SECRET_STORE: join(directory, 'store'), PATH: process.env['PATH'] },
     now: Date.now,
     terminal: () => undefined,
   })
-  return { code, stderr: stderr.text() }
+  return { code, stdout: stdout.text(), stderr: stderr.text() }
 }
 
 test('run --only reads those secrets and lists nothing', async () => {
@@ -63,4 +64,28 @@ test.skipIf(process.platform !== 'linux')('run reads no payload of what is too m
   expect(code).toBe(1)
   expect(stderr).toContain('the secrets are too much for one environment')
   expect(payloads).not.toHaveBeenCalled()
+})
+
+test('list says what it has to show, whatever is damaged in another scope', async () => {
+  const directory = await storeOf(2)
+  const location = join(directory, 'store')
+  const store = await SecretStore.open(location, { key: rawKey(new Uint8Array(32).fill(7)) })
+  await store.set({ scope: user('usr_1'), name: 'theirs', payload: 'x' })
+  await store.close()
+  const row = recordRow('theirs', user('usr_1'))
+  await writeRow(location, row, flipped(await readRow(location, row)))
+  const { code, stdout, stderr } = await runIn(directory, 'list')
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: 'the other scopes cannot be counted; `secret-store verify` says why\n',
+  })
+  expect(stdout).toMatch(/^name-0 .*\nname-1 /m)
+  const none = await runIn(directory, 'list', '--user', 'usr_2')
+  expect({ code: none.code, stderr: none.stderr }).toEqual({
+    code: 0,
+    stderr:
+      "nothing in the scope of user 'usr_2'; the other scopes cannot be counted; `secret-store verify` says why\n",
+  })
+  // What it has to show and cannot read fails it, as before.
+  expect((await runIn(directory, 'list', '--user', 'usr_1')).code).toBe(5)
 })

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import type { Io } from '../../../src/cli/io'
 import { main } from '../../../src/cli/main'
-import { noSignals } from '../../../src/cli/signals'
+import { noSignals } from '../../support/no-signals'
 
 /**
  * A transcript is a text of commands and what came of them, run in order in one directory:
