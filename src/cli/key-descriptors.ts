@@ -1,10 +1,5 @@
 import { type BigIntStats, closeSync, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
-
-/** What opened the store, as far as it came through a descriptor or a file. */
-interface KeySource {
-  readonly passphraseFd?: number
-  readonly keyFile?: string
-}
+import type { KeySource } from './descriptors'
 
 /**
  * What a child gets as its stdin, stdout and stderr: ours, and nothing in the place of one over the file or pipe that the
