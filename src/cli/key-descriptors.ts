@@ -22,14 +22,21 @@ export function childStdio({ passphraseFd, keyFile }: KeySource): ('inherit' | '
  */
 export function closeInheritable(): void {
   if (process.platform !== 'linux') return
-  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
-    if (fd <= 2) continue
-    try {
-      const flags = descriptorFlags(fd)
-      if (flags !== undefined && (flags & CLOSED_BY_EXEC) === 0) closeSync(fd)
-    } catch {
-      // The one that the directory was read with is closed by now.
-    }
+  for (const fd of inheritedDescriptors()) if (fd > 2) closeSync(fd)
+}
+
+/** The descriptors that a child would inherit, on Linux. */
+export function inheritedDescriptors(): number[] {
+  return readdirSync('/proc/self/fd').map(Number).filter(isInherited)
+}
+
+function isInherited(fd: number): boolean {
+  try {
+    const flags = descriptorFlags(fd)
+    return flags !== undefined && (flags & CLOSED_BY_EXEC) === 0
+  } catch {
+    // The one that the directory was read with is closed by now.
+    return false
   }
 }
 
