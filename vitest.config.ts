@@ -67,7 +67,7 @@ export default defineConfig({
   },
   test: {
     globalSetup: source('test/support/build-programs.ts'),
-    setupFiles: [source('test/support/equality.ts')],
+    setupFiles: [source('test/support/equality.ts'), source('test/support/coverage-of-programs.ts')],
     // Two cores, and the disk: tests wait for it a good part of their time.
     maxWorkers: 3,
     projects: [
@@ -78,7 +78,7 @@ export default defineConfig({
         env: { FAULTS: process.env['FAULTS'] ?? 'short' },
       }),
     ],
-    // Of the quick suite. That of all suites has all of src, and a higher threshold (package.json).
+    // Of the quick suite. That of all suites has all of src, what programs run, and a higher threshold (package.json).
     coverage: {
       include: ['src/**'],
       exclude: ['src/{cli,electron,os-keyring}/**'],

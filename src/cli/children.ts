@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
 import { Interrupted } from './failure'
 import type { Io } from './io'
+import { inheritedDescriptors } from './key-descriptors'
 import { stopProcess } from './signals'
 
 /** How a child has ended. */
@@ -101,22 +102,8 @@ type Stdio = 'inherit' | 'ignore' | 'pipe'
  * the passphrase was read from, are inherited on Linux. Elsewhere Node starts a child with none but those that it names.
  */
 function withNothingElse(stdio: readonly Stdio[], nothing: number): (Stdio | number)[] {
-  const inherited = readdirSync('/proc/self/fd').map(Number).filter(isInherited)
-  const length = Math.max(stdio.length, ...inherited.map((fd) => fd + 1))
+  const length = Math.max(stdio.length, ...inheritedDescriptors().map((fd) => fd + 1))
   return Array.from({ length }, (_, fd) => stdio[fd] ?? nothing)
-}
-
-/** `O_CLOEXEC` of Linux, on every processor that Node runs on. */
-const CLOSED_BY_EXEC = 0o2000000
-
-function isInherited(fd: number): boolean {
-  try {
-    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]
-    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSED_BY_EXEC) === 0
-  } catch {
-    // The one that the directory was read with is closed by now.
-    return false
-  }
 }
 
 /** The environment of another program: all but what opens the store. */

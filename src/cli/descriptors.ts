@@ -45,9 +45,17 @@ function readSome(fd: number, buffer: Buffer, at: number): number {
   }
 }
 
-interface KeySource {
+/** What a key comes from, as far as that may be a descriptor. */
+export interface KeySource {
   readonly passphraseFd?: number
   readonly keyFile?: string
+}
+
+/** Which descriptor a path names, if it names one. */
+export function descriptorOf(path: string): number | undefined {
+  const fd = /^\/(?:dev\/(?:(stdin)|fd\/(\d+))|proc\/self\/fd\/(\d+))$/.exec(path)
+  if (fd === null) return undefined
+  return fd[1] === 'stdin' ? 0 : Number(fd[2] ?? fd[3])
 }
 
 /** @throws {Failure} If the key comes from stdin, where something else is to come from. */
@@ -61,13 +69,22 @@ export function checkStdin(key: KeySource, what: string): void {
 /** One descriptor holds one key. @throws {Failure} If the new one comes from where the one that opens the store does. */
 export function checkDescriptors(key: KeySource, other: KeySource): void {
   if (stdinOf(other) !== undefined) checkStdin(key, 'the new key')
-  const { passphraseFd } = key
-  if (passphraseFd === undefined || passphraseFd !== other.passphraseFd) return
-  const hint = 'use --passphrase-fd 3 3<OLD --new-passphrase-fd 4 4<NEW'
-  throw usage(`passphrase: expected two descriptors, got ${passphraseFd} for the old and for the new one`, hint)
+  const fd = sourceOf(key)
+  if (fd === undefined || fd !== sourceOf(other)) return
+  const option = key.passphraseFd === undefined ? '--key-file /dev/fd/3' : '--passphrase-fd 3'
+  const newOption = other.passphraseFd === undefined ? '--new-key-file /dev/fd/4' : '--new-passphrase-fd 4'
+  const label = other.passphraseFd === undefined ? 'key' : 'passphrase'
+  throw usage(
+    `${label}: expected two descriptors, got ${fd} for the old and for the new one`,
+    `use ${option} 3<OLD ${newOption} 4<NEW`,
+  )
 }
 
-function stdinOf({ passphraseFd, keyFile = '' }: KeySource): 'the passphrase' | 'the key file' | undefined {
-  if (passphraseFd === 0) return 'the passphrase'
-  return /^\/(?:dev\/(?:stdin|fd\/0)|proc\/self\/fd\/0)$/.test(keyFile) ? 'the key file' : undefined
+function sourceOf({ passphraseFd, keyFile = '' }: KeySource): number | undefined {
+  return passphraseFd ?? descriptorOf(keyFile)
+}
+
+function stdinOf(key: KeySource): 'the passphrase' | 'the key file' | undefined {
+  if (sourceOf(key) !== 0) return undefined
+  return key.passphraseFd === 0 ? 'the passphrase' : 'the key file'
 }

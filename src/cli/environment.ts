@@ -1,5 +1,5 @@
 import { environmentBytes, type SystemLimits, stringBytes } from './environment-size'
-import { type Failure, refused, usage } from './failure'
+import { type Failure, refused } from './failure'
 import { loaderOf } from './loader-names'
 import { Problems } from './problems'
 
@@ -24,12 +24,23 @@ export interface EnvironmentOptions {
   readonly override: boolean
   /** Variables that programs take code from are made, too. */
   readonly allowLoaders: boolean
+  /** Payloads that no variable can hold are left out. */
+  readonly skipBinary: boolean
   /** Names that differ in small and capital letters are one, as on Windows. */
   readonly ignoreCase: boolean
   /** What the system passes on. */
   readonly limits: SystemLimits
   /** The words of the command, which count, too. */
   readonly command: readonly string[]
+}
+
+/** A variable that a secret becomes. */
+interface Made {
+  readonly name: string
+  readonly variable: string
+  /** What counts of it in all: of the name alone as long as the payload was not read. */
+  readonly bytes: number
+  readonly value?: string
 }
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -46,14 +57,13 @@ export class CommandEnvironment {
   readonly #options: EnvironmentOptions
   /** By the name as the system compares it. */
   readonly #inherited = new Map<string, readonly [variable: string, value: string]>()
-  readonly #made = new Map<string, { readonly name: string; readonly variable: string; value?: string }>()
+  readonly #made = new Map<string, Made>()
   readonly #problems = new Problems()
   #largest: { readonly name: string; readonly bytes: number }[] = []
   #bytes: number
+  #skipped = 0
 
   constructor(inherited: Variables, options: EnvironmentOptions) {
-    if (!isPrefix(options.prefix))
-      throw usage('--prefix: expected letters of A to Z, digits and `_`, got something else')
     this.#options = options
     for (const [variable, value] of Object.entries(inherited)) {
       if (value !== undefined) this.#inherited.set(this.#same(variable), [variable, value])
@@ -88,9 +98,9 @@ export class CommandEnvironment {
         hint: 'allow that with --override, or use --prefix',
       })
     }
-    this.#made.set(same, { name, variable })
-    // No payload is empty.
-    this.#count(name, variable, 'x')
+    this.#bytes -= this.#replacedBytes(same)
+    this.#made.set(same, { name, variable, bytes: 0 })
+    this.#count(same, environmentBytes(`${variable}=`))
   }
 
   /** The secrets whose payloads are wanted. */
@@ -100,17 +110,23 @@ export class CommandEnvironment {
 
   /** The payload of one of them. @throws {Failure} If all of them are too much for the system. */
   addPayload(name: string, payload: string | Uint8Array): void {
-    const entry = this.#made.get(this.#same(variableName(name, this.#options.prefix)))
-    if (entry?.name !== name) return
+    const same = this.#sameOf(name)
+    const { variable } = this.#made.get(same) as Made
     const why =
       typeof payload !== 'string' ? 'it is no UTF-8 text' : payload.includes('\0') ? 'it holds a NUL' : undefined
     if (why !== undefined || typeof payload !== 'string') {
+      if (this.#options.skipBinary) {
+        this.#skipped++
+        this.leaveOut(name)
+        return
+      }
       const hint = 'leave it out with --except or --skip-binary'
       this.#problems.add({ name, message: `'${name}' cannot be an environment variable: ${why}`, hint })
       return
     }
     const most = this.#options.limits.stringBytes
-    const bytes = stringBytes(`${entry.variable}=${payload}`)
+    const text = `${variable}=${payload}`
+    const bytes = stringBytes(text)
     if (bytes > most) {
       const message = `'${name}' is too large for a variable: ${grouped(bytes)} bytes, and this system passes on ${grouped(most)}`
       this.#problems.add({
@@ -120,14 +136,20 @@ export class CommandEnvironment {
       })
       return
     }
-    entry.value = payload
-    this.#bytes -= environmentBytes(`${entry.variable}=x`)
-    this.#count(name, entry.variable, payload)
+    this.#count(same, environmentBytes(text), payload)
   }
 
-  /** Leaves a secret out whose name was added. */
+  /** Leaves a secret out whose name was added: what was inherited under the same name stays. */
   leaveOut(name: string): void {
-    this.#made.delete(this.#same(variableName(name, this.#options.prefix)))
+    const same = this.#sameOf(name)
+    const { bytes } = this.#made.get(same) as Made
+    this.#made.delete(same)
+    this.#bytes += this.#replacedBytes(same) - bytes
+  }
+
+  /** How many payloads were left out that no variable can hold. */
+  get skipped(): number {
+    return this.#skipped
   }
 
   /** @throws {Failure} With everything that is in the way. */
@@ -147,9 +169,21 @@ export class CommandEnvironment {
     return this.#options.ignoreCase ? variable.toUpperCase() : variable
   }
 
-  #count(name: string, variable: string, value: string): void {
-    const bytes = environmentBytes(`${variable}=${value}`)
-    this.#bytes += bytes
+  #sameOf(name: string): string {
+    return this.#same(variableName(name, this.#options.prefix))
+  }
+
+  /** What an inherited variable takes that a secret is to replace. */
+  #replacedBytes(same: string): number {
+    const inherited = this.#inherited.get(same)
+    return inherited === undefined ? 0 : environmentBytes(inherited.join('='))
+  }
+
+  #count(same: string, bytes: number, value?: string): void {
+    const before = this.#made.get(same) as Made
+    const { name, variable } = before
+    this.#made.set(same, { name, variable, bytes, ...(value !== undefined && { value }) })
+    this.#bytes += bytes - before.bytes
     const { totalBytes } = this.#options.limits
     const others = this.#largest.filter((large) => large.name !== name)
     this.#largest = [...others, { name, bytes }].sort((one, other) => other.bytes - one.bytes).slice(0, MOST_BLAMED)
@@ -159,7 +193,7 @@ export class CommandEnvironment {
   #tooLarge(most: number): Failure {
     const blamed = this.#largest.map(({ name, bytes }) => `'${name}' (${grouped(bytes)} bytes)`)
     return refused(
-      `the secrets are too much for one environment: this system passes on ${grouped(most)} bytes, and ${grouped(this.#made.size)} of them take more; the largest are ${blamed.join(', ')}`,
+      `the secrets are too much for one environment: this system passes on ${grouped(most)} bytes, and ${grouped(this.#made.size)} of them take more; the largest of those read are ${blamed.join(', ')}`,
       CHOOSE,
     )
   }

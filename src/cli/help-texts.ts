@@ -8,7 +8,7 @@ export const EXIT_CODES: Readonly<Record<string, string>> = {
   3: 'wrong key, or the system keyring has none of that name',
   4: 'locked: something else has the store open, or nobody unlocked the system keyring',
   5: 'damaged',
-  130: 'ended by Ctrl-C; 129 and 143 by SIGHUP and SIGTERM, 141 because nobody reads stdout',
+  130: 'ended by Ctrl-C; 129, 131 and 143 by SIGHUP, SIGQUIT and SIGTERM, 141 because nobody reads stdout',
 }
 
 /** Variables that the program looks at. */

@@ -1,10 +1,5 @@
 import { type BigIntStats, closeSync, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
-
-/** What opened the store, as far as it came through a descriptor or a file. */
-interface KeySource {
-  readonly passphraseFd?: number
-  readonly keyFile?: string
-}
+import type { KeySource } from './descriptors'
 
 /**
  * What a child gets as its stdin, stdout and stderr: ours, and nothing in the place of one over the file or pipe that the
@@ -27,14 +22,21 @@ export function childStdio({ passphraseFd, keyFile }: KeySource): ('inherit' | '
  */
 export function closeInheritable(): void {
   if (process.platform !== 'linux') return
-  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
-    if (fd <= 2) continue
-    try {
-      const flags = descriptorFlags(fd)
-      if (flags !== undefined && (flags & CLOSED_BY_EXEC) === 0) closeSync(fd)
-    } catch {
-      // The one that the directory was read with is closed by now.
-    }
+  for (const fd of inheritedDescriptors()) if (fd > 2) closeSync(fd)
+}
+
+/** The descriptors that a child would inherit, on Linux. */
+export function inheritedDescriptors(): number[] {
+  return readdirSync('/proc/self/fd').map(Number).filter(isInherited)
+}
+
+function isInherited(fd: number): boolean {
+  try {
+    const flags = descriptorFlags(fd)
+    return flags !== undefined && (flags & CLOSED_BY_EXEC) === 0
+  } catch {
+    // The one that the directory was read with is closed by now.
+    return false
   }
 }
 

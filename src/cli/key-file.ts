@@ -10,14 +10,12 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { readAll } from './descriptors'
+import { descriptorOf, readAll } from './descriptors'
 import { refused, usage } from './failure'
 import type { Output } from './output'
 import { type Signals, whileWaiting } from './signals'
 import { isUtf16, utf16, withoutMark } from './text'
 
-/** What the program was started with: whoever opened it has chosen it. A process substitution is one, too. */
-const DESCRIPTOR = /^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/
 const OTHERS = 0o077
 const OTHERS_WRITE = 0o022
 
@@ -53,7 +51,8 @@ export async function readKeyFile(signals: Pick<Signals, 'signal'>, path: string
   const fd = await whileWaiting(signals, () => open(path, 'key file', constants.O_RDONLY))
   try {
     const found = fstatSync(fd)
-    if (!DESCRIPTOR.test(path)) checkPrivate(path, found)
+    // Whoever opened what the program was started with has chosen it. A process substitution is one, too.
+    if (descriptorOf(path) === undefined) checkPrivate(path, found)
     else if (process.getuid !== undefined && found.isFile() && (found.mode & OTHERS) !== 0) {
       await output.note(`warning: others on this machine may read ${path}; \`chmod 600\` it`)
     }

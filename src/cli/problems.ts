@@ -30,10 +30,6 @@ export class Problems {
     if (this.#listed.length < MOST_LISTED) this.#listed.push(problem)
   }
 
-  get count(): number {
-    return this.#count
-  }
-
   /**
    * @param summary - For several of them; one says enough of itself.
    * @param frame - What stands before and after the only one.

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
+import type { TestProject } from 'vitest/node'
 import { fromRoot } from './paths'
 
 /** Names the directory of the built programs for every process of a run. */
@@ -26,6 +27,11 @@ const LIBRARY: Readonly<Record<string, string>> = {
 const REQUIRE =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
 
+/** Where the built programs write what they ran, where that is wanted. */
+export function coverageFolder(programs: string): string {
+  return join(programs, 'coverage')
+}
+
 /**
  * A vitest global setup: builds everything that tests start as a process, once for a run. A start then takes a tenth of
  * the time that compiling at each start takes. Each run has a directory of its own, so that runs beside one another do
@@ -33,7 +39,7 @@ const REQUIRE =
  *
  * @returns Removes the directory.
  */
-export default async function buildPrograms(): Promise<(() => Promise<void>) | undefined> {
+export default async function buildPrograms({ config }: TestProject): Promise<(() => Promise<void>) | undefined> {
   // Every project of a run asks for this; the first one builds.
   if (process.env[PROGRAMS_VARIABLE] !== undefined) return undefined
   // Inside the project, from where packages are found.
@@ -41,6 +47,8 @@ export default async function buildPrograms(): Promise<(() => Promise<void>) | u
   await mkdir(parent, { recursive: true })
   const directory = await mkdtemp(join(parent, `${process.pid}-`))
   process.env[PROGRAMS_VARIABLE] = directory
+  const isCovered = config.coverage.enabled && config.coverage.provider === 'custom'
+  if (isCovered) await mkdir(coverageFolder(directory))
   const programs = (await readdir(fromRoot('test/support/programs'))).filter((name) => name.endsWith('.ts'))
   await build({
     entryPoints: {
@@ -56,6 +64,8 @@ export default async function buildPrograms(): Promise<(() => Promise<void>) | u
     target: 'node20',
     outExtension: { '.js': '.mjs' },
     external: EXTERNAL,
+    // Beside each file, and unknown to it: Node would copy it into what each process writes.
+    sourcemap: isCovered && 'external',
     // As tsup has it.
     mainFields: ['module', 'main'],
     banner: { js: REQUIRE },

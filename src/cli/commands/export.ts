@@ -56,7 +56,12 @@ async function exportSecrets(session: Session, flags: ExportFlags): Promise<void
   const read = (counted: Tally): AsyncIterable<Exported> => exportedOf(session, store, flags, counted)
   const text = format === 'json' ? jsonOf(read(tally), allScopes) : await dotenvOf(read, tally)
   if (flags.output === undefined) await writeChunks(text, (chunk) => output.write(chunk))
-  else await writeNew(flags.output, text)
+  else {
+    // A signal takes the unfinished file away before the program ends.
+    session.endsInOrder = true
+    await writeNew(flags.output, text)
+    session.endsInOrder = false
+  }
   const { exported, expiring, skipped } = tally
   if (flags.output !== undefined) {
     const message = `exported ${exported} to ${flags.output}, readable: delete it when it has served`

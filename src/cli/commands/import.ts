@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import type { BatchOperation, LongOptions, SecretView } from 'app-secret-store'
 import { decodeEntries, type FileEntry, whereOf } from '../decode-entries'
 import type { FileFormat, Place } from '../entries'
-import { usage } from '../failure'
+import { Failure, failureOf, usage } from '../failure'
 import { readInput, readStream } from '../io'
 import { jsonText } from '../json'
 import { Problems } from '../problems'
@@ -29,7 +29,10 @@ export const addImportCommand: AddCommands = (program, run) => {
     .option('--skip', 'leave secrets of the same name as they are (default: refuse)')
     .option('--replace', 'replace secrets of the same name')
     .option('--skip-empty', 'leave out empty payloads (default: refuse)')
-    .option('--all-scopes', 'each into the scope that the file says, as `export --all-scopes` writes it')
+    .option(
+      '--all-scopes',
+      'each into the scope that the file says, as `export --all-scopes` writes it; one write for each account and mode',
+    )
     .addHelpText('after', jsonHelp('{"created", "replaced", "skipped", "empty"}: how many.'))
     .action(run(importFile))
 }
@@ -47,13 +50,13 @@ async function importFile(session: Session, file: string, flags: ImportFlags): P
   const { entries, empty } = await decodeEntries(bytes, format, { allScopes, skipEmpty }, problems)
   checkExpiry(session, entries, problems)
   // What is wrong with the file needs no key.
-  if (problems.count > 0 && entries.length === 0) problems.check(summary, FRAME)
+  if (entries.length === 0) problems.check(summary, FRAME)
   const store = await session.open()
   const viewOf = (place: Place | undefined): SecretView =>
     place === undefined ? session.viewOf(store) : store.view(partitionOf(place))
   const plan = await session.long('import', (long) => planImport(session, viewOf, entries, flags, problems, long))
   problems.check(summary, FRAME)
-  for (const { view, operations } of plan.writes) await view.batch(operations)
+  await write(plan.writes)
   const { created, replaced, skipped } = plan
   const left = empty > 0 ? `, ${empty} empty left out` : ''
   const text = `imported: ${created} created, ${replaced} replaced, ${skipped} skipped${left}`
@@ -121,6 +124,25 @@ async function planImport(
     created: entries.length - there,
     replaced: replace ? there : 0,
     skipped: replace ? 0 : there,
+  }
+}
+
+/** @throws {Failure} That says so if something was written before a write failed. */
+async function write(writes: readonly Write[]): Promise<void> {
+  let done = 0
+  for (const { view, operations } of writes) {
+    try {
+      await view.batch(operations)
+    } catch (error) {
+      if (done === 0) throw error
+      const { message, exitCode, code, hint } = failureOf(error)
+      const more = `${done} of ${writes.length} accounts and modes were imported before; say --skip to go on, or --replace`
+      throw new Failure(exitCode, message, {
+        hint: hint === undefined ? more : `${hint}\n${more}`,
+        ...(code !== undefined && { code }),
+      })
+    }
+    done++
   }
 }
 

@@ -36,7 +36,7 @@ export const addRunCommand: AddCommands = (program, run) => {
     )
     .addHelpText(
       'after',
-      "\nThe exit code is the command's own, or 128 and the number of the signal that ended it; 127 if there is\nno such command, 126 if it cannot be run.\n--json has no effect on what the command writes.",
+      "\nThe exit code is the command's own, or 128 and the number of the signal that ended it; 127 if there is no such command, 126 if it cannot be run.\n--json has no effect on what the command writes.",
     )
     .action(run(runWithSecrets))
 }
@@ -57,6 +57,7 @@ async function runWithSecrets(session: Session, command: readonly string[], flag
     prefix,
     override,
     allowLoaders: allowLoaderNames,
+    skipBinary,
     ignoreCase: process.platform === 'win32',
     limits: systemLimits(),
     command,
@@ -66,21 +67,18 @@ async function runWithSecrets(session: Session, command: readonly string[], flag
   if (only === undefined) {
     for await (const { name } of chosenSecrets(session, view, flags.except)) environment.addName(name)
   } else for (const name of new Set(only)) environment.addName(name)
-  let skipped = 0
   for (const name of environment.names()) {
     io.signal.throwIfAborted()
     const bytes = await view.getBytes({ scope, name })
-    const payload = bytes && (textOf(bytes) ?? bytes)
+    if (bytes !== undefined) environment.addPayload(name, textOf(bytes) ?? bytes)
     // Listed and expired since, it is not there either.
-    if (payload === undefined && only !== undefined) throw noSecret(session, name)
-    const isBinary = payload !== undefined && (typeof payload !== 'string' || payload.includes('\0'))
-    if (payload === undefined || (isBinary && skipBinary)) environment.leaveOut(name)
-    else environment.addPayload(name, payload)
-    if (isBinary && skipBinary) skipped++
+    else if (only === undefined) environment.leaveOut(name)
+    else throw noSecret(session, name)
   }
   // The child may open the store itself.
   await session.close()
   const env = environment.finish()
+  const { skipped } = environment
   if (skipped > 0) await output.note(`note: --skip-binary left out ${count(skipped, 'secret')}`)
   return runCommand(io, command, { env, stdio: childStdio(options) })
 }

@@ -246,10 +246,13 @@ test('a key file of the environment that is stdin is not read again by the comma
 
 test('Ctrl-C while a store is made leaves both the store and its key file, or neither', async () => {
   await mkdir(join(directory, 'many'))
-  for (const wait of ['0.05', '0.15', '0.2', '0.25', '0.3', '0.35']) {
-    const line = `secret-store init --store many/${wait} --generate-key-file many/key${wait} & sleep ${wait}; kill -INT $!; wait $!`
-    await shell(`cd ${directory}; set -m; ${line}`, env)
+  for (const wait of ['0', '0.01', '0.02', '0.05', '0.1', '0.2']) {
+    const begin = `secret-store init --store many/${wait} --generate-key-file many/key${wait} & `
+    const thenStop = `until [ -e many/key${wait} ]; do sleep 0.01; done; sleep ${wait}; kill -INT $!; wait $!`
+    const { code } = await shell(`cd ${directory}; set -m; ${begin}${thenStop}`, env)
+    expect([0, 130], wait).toContain(code)
     const found = await readdir(join(directory, 'many'))
+    if (code === 0) expect(found).toContain(wait)
     expect(found.includes(wait), wait).toBe(found.includes(`key${wait}`))
     if (!found.includes(wait)) continue
     const listing = await run(

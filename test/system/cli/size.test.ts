@@ -62,7 +62,7 @@ onLinux('all of them', () => {
     const names = Array.from({ length: pieces }, (_, n) => `n${n}`)
     const whole = await shell(line(''), env)
     expect(whole.stderr).toMatch(
-      /^error: the secrets are too much for one environment: .*the largest are 'n\d+' \(50,0\d\d bytes\)/,
+      /^error: the secrets are too much for one environment: .*the largest of those read are 'n\d+' \(50,0\d\d bytes\)/,
     )
     expect(whole.code).toBe(1)
     // What is refused is not what would have gone: all but the last two go.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { CommandEnvironment } from '../../../src/cli/environment'
+import { CommandEnvironment, isPrefix } from '../../../src/cli/environment'
 import { Failure } from '../../../src/cli/failure'
 import { LOADERS, loaderOf } from '../../../src/cli/loader-names'
 
@@ -17,6 +17,7 @@ function environmentOf(
     prefix: '',
     override: false,
     allowLoaders: false,
+    skipBinary: false,
     ignoreCase: false,
     limits: SIZELESS,
     command: ['true'],
@@ -84,6 +85,7 @@ describe('what is too large', () => {
         prefix: '',
         override: false,
         allowLoaders: false,
+        skipBinary: false,
         ignoreCase: false,
         limits: { ...SIZELESS, totalBytes: 1000 },
         command: ['true'],
@@ -100,7 +102,25 @@ describe('what is too large', () => {
   test('is refused with the names that are to blame, the largest first', () => {
     const secrets = { small: 'x', huge: 'x'.repeat(600), large: 'x'.repeat(500), tiny: 'x' }
     const { message } = refusal(() => environmentOf(secrets, {}, { limits: { ...SIZELESS, totalBytes: 1000 } }))
-    expect(message).toMatch(/the largest are 'huge' \(614 bytes\), 'large' \(515 bytes\), '\w+' \(\d+ bytes\)$/)
+    expect(message).toMatch(
+      /the largest of those read are 'huge' \(614 bytes\), 'large' \(515 bytes\), '\w+' \(\d+ bytes\)$/,
+    )
+  })
+
+  test('is not what a secret replaces, nor what is left out', () => {
+    const limits = { ...SIZELESS, totalBytes: 1000 }
+    const inherited = { HUGE: 'x'.repeat(600) }
+    expect(environmentOf({ huge: 'y'.repeat(600) }, inherited, { limits, override: true })).toEqual({
+      HUGE: 'y'.repeat(600),
+    })
+    // What is inherited stays where its secret is left out, and counts again.
+    const skipping = { limits, override: true, skipBinary: true }
+    const none = Uint8Array.of(0xff)
+    expect(environmentOf({ huge: none, a: 'x'.repeat(300) }, inherited, skipping)).toEqual({
+      ...inherited,
+      A: 'x'.repeat(300),
+    })
+    expect(() => environmentOf({ huge: none, a: 'x'.repeat(400) }, inherited, skipping)).toThrow('too much for one')
   })
 
   test('is told of by name where it is one string', () => {
@@ -174,7 +194,7 @@ describe('a variable that programs take code from', () => {
 describe('a variable that is there already', () => {
   test('is not replaced, whatever the name and the prefix are', () => {
     for (const prefix of ['A=', 'A=B', 'a b', '1', '-', 'ü', 'A\n', '\0', '$(x)', 'A.']) {
-      expect(() => made(['x'], { A: 'there' }, { prefix }), prefix).toThrow('--prefix')
+      expect(isPrefix(prefix), prefix).toBe(false)
     }
     expect(() => made(['token'], { MY_TOKEN: 'there' }, { prefix: 'MY_' })).toThrow(
       'MY_TOKEN is in the environment already',

@@ -89,3 +89,18 @@ test('list says what it has to show, whatever is damaged in another scope', asyn
   // What it has to show and cannot read fails it, as before.
   expect((await runIn(directory, 'list', '--user', 'usr_1')).code).toBe(5)
 })
+
+test('import --all-scopes says how much of a file was imported before a write failed', async () => {
+  const directory = await storeOf(1)
+  const entry = (livemode: boolean, payload: string): object => {
+    return { scope: account, account: null, livemode, name: 'new', payload, expires_at: null }
+  }
+  const data = [entry(false, 'x'), entry(true, 'x'.repeat(17 * 2 ** 20))]
+  const file = join(directory, 'all.json')
+  await writeFile(file, JSON.stringify({ object: 'list', all_scopes: true, data }))
+  const { code, stderr } = await runIn(directory, 'import', file, '--all-scopes')
+  expect(code).toBe(2)
+  expect(stderr).toContain('hint: 1 of 2 accounts and modes were imported before; say --skip to go on, or --replace')
+  expect((await runIn(directory, 'get', 'new')).stdout).toBe('x')
+  expect((await runIn(directory, 'get', 'new', '--live')).code).toBe(1)
+})
