@@ -1,11 +1,12 @@
 import { concat, utf8 } from '../../src/base/bytes'
 import { nobleAead } from '../../src/crypto/aead/noble'
 import { ChannelSeal, encodeHello, proofOf } from '../../src/crypto/channel'
-import { derive, sha256 } from '../../src/crypto/derive'
+import { derive } from '../../src/crypto/derive'
 import { Keyring } from '../../src/crypto/keyring'
 import { LABEL, ROW } from '../../src/format/constants'
 import type { KeyringFile } from '../../src/format/keyring-file'
 import { encodeAnswer, encodeRequest } from '../../src/storage/sharing/messages'
+import { encodeSession } from '../../src/storage/sharing/session'
 
 /** The store of docs/format.md §13.1 to §13.6, as a second process reaches it. */
 export interface BeforeSharing {
@@ -57,8 +58,7 @@ export function sharedExample({ file, rootKey, headValue }: BeforeSharing): {
       'meet-answer': answer.slice(),
       'meet-answer-frame': seals.owner.seal(concat(last, answer)),
       'session-row-key': sessionKey,
-      'session-plaintext': sha256(headValue),
-      'session-envelope': keyring.sealRow(sessionKey, sha256(headValue)),
+      'session-row': encodeSession(86_400_000, headValue),
     },
     json: `${JSON.stringify(owner, null, 2)}\n`,
   }
