@@ -27,6 +27,7 @@ export function sharedExample({ file, rootKey, headValue }: BeforeSharing): {
     endpoint: '/run/user/1000/secret-store/EhISEhISEhISEhISEhISEg',
     pid: 4241,
     machine: '4a0ce1f6-7e0c-4a2b-9d3e-0f6a1b2c3d4e pid:[4026531836]',
+    directory: '66306:1311234',
   }
   const { endpoint } = owner
   const keyring = new Keyring(file, rootKey, (length) => filled(length, 0x44))
