@@ -33,9 +33,9 @@ const onDemand = [
   '^src/storage/level/(files/|lock\\.ts$)',
   '^src/storage/((tally|write-alone|keyspace-inverse)\\.ts|directory/(build|keyring-json)\\.ts)$',
   '^src/format/backup\\.ts$',
-  '^src/platform/(new-files|folders|local-socket|endpoints|file-systems)\\.ts$',
+  '^src/platform/(new-files|folders|local-socket|endpoints|file-systems|since-boot)\\.ts$',
   // Of several processes on one store.
-  '^src/storage/(sharing/(shared-engine|role|part|own-locks|owner|remote-owner|connection|handshake)|directory/owner-json)\\.ts$',
+  '^src/storage/(sharing/(shared-engine|role|part|own-locks|own-turn|session|owner|turns|named-locks|remote-owner|connection|handshake|messages)|directory/owner-json)\\.ts$',
   '^src/opening/(share|reach-owner|when-free)\\.ts$',
 ]
 

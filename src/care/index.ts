@@ -1,6 +1,7 @@
 /** What opening and using a store does not need: loaded when it is first called, always by `import()` of this file. */
 
 export { installKeyring, stageKeyring } from '../storage/directory/keyring-json'
+export { deleteOldSessions } from '../storage/sharing/session'
 export { backup } from './backup/backup'
 export { restore } from './backup/restore'
 export { createStore } from './create'

@@ -3,8 +3,8 @@ import type { AeadUse } from '../crypto/aead/aead'
 import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
 import { type KeySlotInfo, slotInfo } from '../keys/slot-info'
-import type { Peer } from '../storage/engine'
 import { RECORD_ROWS } from '../storage/keyspace'
+import type { Peer } from '../storage/other-writers'
 import { walkRows } from '../storage/walk'
 
 /** A data key and what it seals. */

@@ -32,9 +32,11 @@ export class CheckpointKeeper {
   /** Begins to save the last state, and needs the store no more. Resolves when that is done, or could not be. */
   async close(): Promise<void> {
     this.#stopListening()
+    // At the end this process is the owner no more.
+    const isOwner = this.#isOwner
     this.#last = this.#token()
     await this.#saving
-    this.#start()
+    this.#start(isOwner)
     await this.#saving
   }
 
@@ -58,8 +60,11 @@ export class CheckpointKeeper {
   }
 
   /** Of several processes, the one that holds the files saves. */
-  #start(): void {
-    const isOwner = this.#context.engine.others?.isOwner ?? true
+  get #isOwner(): boolean {
+    return this.#context.engine.others?.isOwner ?? true
+  }
+
+  #start(isOwner: boolean = this.#isOwner): void {
     if (isOwner && this.#saving === undefined && !this.#isSaved()) this.#saving = this.#save()
   }
 

@@ -103,6 +103,8 @@ export class OpenStore implements StoreContext {
     await sweep(this)
     await this.queue.exclusive(async () => {
       try {
+        // Where several share the store, whoever holds the files does so.
+        if (this.engine.others === undefined) await (await import('../care/index')).deleteOldSessions(this.engine)
         await this.engine.erase()
         const headValue = await this.engine.get(HEAD_ROW)
         if (headValue === undefined || !equal(headValue, this.queue.headValue)) {

@@ -24,7 +24,6 @@ import { GRACE_MS } from '../storage/sharing/named-locks'
 import { Owner } from '../storage/sharing/owner'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
 import type { Role, RoleEvents } from '../storage/sharing/role'
-import { Session } from '../storage/sharing/session'
 import { SharedEngine } from '../storage/sharing/shared-engine'
 import { checkOfThisMachine, type Reached, reachOwner } from './reach-owner'
 
@@ -55,7 +54,6 @@ export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
   let waitMs = Math.max(options.waitMs, LEAST_WAIT_MS)
   const engine = await new SharedEngine({
     seek: (events) => seek(options, events, waitMs),
-    session: new Session(options.keyring),
     adopt: (bytes) => adopt(options, bytes),
     pid: thisProcess().pid,
     deadlineMs: ANSWER_MS,
@@ -262,5 +260,7 @@ function noSocket(cause: unknown): SecretStoreError {
 
 async function pause(): Promise<void> {
   const share = (publicRandom(1)[0] as number) / 255
-  await new Promise((resolve) => setTimeout(resolve, LEAST_PAUSE_MS + share * (MOST_PAUSE_MS - LEAST_PAUSE_MS)))
+  const ms = LEAST_PAUSE_MS + share * (MOST_PAUSE_MS - LEAST_PAUSE_MS)
+  // The process does not end before it if somebody waits for what is sought.
+  await new Promise((resolve) => setTimeout(resolve, ms).unref())
 }

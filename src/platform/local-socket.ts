@@ -17,8 +17,6 @@ export interface Wire {
   onBytes(listener: (bytes: Uint8Array) => void): void
   /** Called once, also if the end was before. */
   onEnd(listener: () => void): void
-  /** Whether the process waits for it. */
-  keepAlive(isKept: boolean): void
 }
 
 /** Where other processes are taken in. It keeps no process alive. */
@@ -137,6 +135,5 @@ function wireOf(socket: Socket): Wire {
     },
     // A write that fails at once ends it before anybody could say that he wants to know.
     onEnd: (listener) => void (isClosed ? queueMicrotask(listener) : socket.once('close', listener)),
-    keepAlive: (isKept) => void (isKept ? socket.ref() : socket.unref()),
   }
 }

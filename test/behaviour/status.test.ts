@@ -1,6 +1,7 @@
 import { account, type NameMode, type StoreStatus, user } from 'app-secret-store'
 import { describe, expect, test } from '../support/runner'
 import {
+  areFollowers,
   codeOf,
   directoryDigest,
   memoryStore,
@@ -25,6 +26,7 @@ describe.each<{ engine: 'LevelDB' | 'memory'; names: NameMode }>([
       slots: store.keys(),
       dataKeys: [{ id: 1, created: clock.seconds, active: true, records: 0 }],
       aead: expect.any(Array),
+      ...(areFollowers && engine === 'LevelDB' ? { sharing: expect.objectContaining({ role: 'follower' }) } : {}),
     })
     expect(store.keys()).toHaveLength(1)
   })

@@ -1,11 +1,12 @@
 import { concat, utf8 } from '../../src/base/bytes'
 import { nobleAead } from '../../src/crypto/aead/noble'
 import { ChannelSeal, encodeHello, proofOf } from '../../src/crypto/channel'
-import { derive, sha256 } from '../../src/crypto/derive'
+import { derive } from '../../src/crypto/derive'
 import { Keyring } from '../../src/crypto/keyring'
 import { LABEL, ROW } from '../../src/format/constants'
 import type { KeyringFile } from '../../src/format/keyring-file'
 import { encodeAnswer, encodeRequest } from '../../src/storage/sharing/messages'
+import { encodeSession } from '../../src/storage/sharing/session'
 
 /** The store of docs/format.md §13.1 to §13.6, as a second process reaches it. */
 export interface BeforeSharing {
@@ -26,6 +27,7 @@ export function sharedExample({ file, rootKey, headValue }: BeforeSharing): {
     endpoint: '/run/user/1000/secret-store/EhISEhISEhISEhISEhISEg',
     pid: 4241,
     machine: '4a0ce1f6-7e0c-4a2b-9d3e-0f6a1b2c3d4e pid:[4026531836]',
+    directory: '66306:1311234',
   }
   const { endpoint } = owner
   const keyring = new Keyring(file, rootKey, (length) => filled(length, 0x44))
@@ -57,8 +59,7 @@ export function sharedExample({ file, rootKey, headValue }: BeforeSharing): {
       'meet-answer': answer.slice(),
       'meet-answer-frame': seals.owner.seal(concat(last, answer)),
       'session-row-key': sessionKey,
-      'session-plaintext': sha256(headValue),
-      'session-envelope': keyring.sealRow(sessionKey, sha256(headValue)),
+      'session-row': encodeSession(86_400_000, headValue),
     },
     json: `${JSON.stringify(owner, null, 2)}\n`,
   }

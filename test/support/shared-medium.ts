@@ -1,5 +1,6 @@
 import type { Keyring } from '../../src/crypto/keyring'
 import { SecretStoreError } from '../../src/errors'
+import { sinceBootMs } from '../../src/platform/since-boot'
 import { addTo, type Batch, type Change, type Engine, type Row } from '../../src/storage/engine'
 import { HEAD_ROW } from '../../src/storage/keyspace'
 import { MemoryEngine } from '../../src/storage/memory-engine'
@@ -7,7 +8,6 @@ import type { Connection } from '../../src/storage/sharing/connection'
 import { Owner } from '../../src/storage/sharing/owner'
 import { RemoteOwner } from '../../src/storage/sharing/remote-owner'
 import type { Role, RoleEvents, Sharing } from '../../src/storage/sharing/role'
-import { Session } from '../../src/storage/sharing/session'
 import { SharedEngine } from '../../src/storage/sharing/shared-engine'
 import { WriteTurns } from '../../src/storage/sharing/turns'
 import { newKeyring } from './records'
@@ -34,7 +34,7 @@ export class Link {
       if (this.holds[to]) this.#held.push({ to, deliver })
       else setImmediate(deliver)
     }
-    return { send, keepAlive() {}, end: () => this.cut(), finish: () => this.cut(), waitingBytes: 0 } as never
+    return { send, end: () => this.cut(), finish: () => this.cut(), waitingBytes: 0 } as never
   }
 
   onEnd(listener: () => void): void {
@@ -74,6 +74,7 @@ export class Medium {
   turnMs = 2000
   graceMs = 0
   deadlineMs = 10_000
+  sinceBootMs: number = sinceBootMs()
   #serve: ((link: Link) => (message: Uint8Array) => void) | undefined
 
   /** Another writer. @param adopt - How it takes over keys. */
@@ -86,10 +87,10 @@ export class Medium {
       this.#serve === undefined ? this.#hold(events) : this.#follow(events, this.#serve)
     return {
       seek,
-      session: new Session(this.keyring),
       adopt,
       pid: 1,
       deadlineMs: this.deadlineMs,
+      sinceBootMs: () => this.sinceBootMs,
     }
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
+import { directoryIdentity } from '../../src/platform/files'
 import { thisProcess } from '../../src/platform/this-process'
 import type { OwnerFile } from '../../src/storage/directory/owner-json'
 import { startChild } from './programs'
@@ -70,7 +71,8 @@ export async function ownerOf(location: string): Promise<OwnerFile> {
 /** Puts an owner.json into a store, as another process would. */
 export async function plantOwner(location: string, owner: Partial<OwnerFile>): Promise<string> {
   const path = join(location, 'owner.json')
-  const whole = { protocol: 1, endpoint: '', ...thisProcess(), ...owner }
+  const directory = await directoryIdentity(location)
+  const whole = { protocol: 1, endpoint: '', ...thisProcess(), ...owner, directory }
   await writeFile(path, JSON.stringify(whole), { mode: 0o600 })
   return path
 }

@@ -31,16 +31,16 @@ export async function newLocation(): Promise<string> {
   return join(await temporaryDirectory(), 'secrets')
 }
 
-/**
- * Where every store of test/behaviour comes from, with its options as they are: what is to hold of stores that are opened
- * in another way (as a follower, over a network) is run by having them opened so here.
- */
-/** Whether stores on disk are followers: another store of the same process holds the files. */
-const areFollowers = process.env['STORES'] === 'followers'
+/** Whether stores on disk are followers: another store of the same process holds the files (`npm run test:followers`). */
+export const areFollowers: boolean = process.env['STORES'] === 'followers'
 
 /** Whether synchronous reads are answered. */
 export const readsAtOnce: boolean = !areFollowers
 
+/**
+ * Where every store of test/behaviour comes from, with its options as they are: what is to hold of stores that are opened
+ * in another way (as a follower, over a network) is run by having them opened so here.
+ */
 export const stores: {
   open(location: string, options: OpenOptions): Promise<SecretStore>
   memory(options?: MemoryOptions): SecretStore
@@ -49,10 +49,13 @@ export const stores: {
   memory: (options) => (options === undefined ? SecretStore.memory() : SecretStore.memory(options)),
 }
 
-/** A store whose files another store of this process holds; that one is closed with it. */
+/**
+ * A store whose files another store of this process holds, which keeps the checkpoints; that one is closed with it. What is
+ * read only or accepts a rollback is nothing that followers can be, and is opened as it is.
+ */
 async function openFollower(location: string, options: OpenOptions): Promise<SecretStore> {
-  if (options.readOnly || options.acceptRollback) return SecretStore.open(location, options)
-  const owner = await SecretStore.open(location, { ...options, shared: true, sweepIntervalMs: 0, compactIntervalMs: 0 })
+  if (!options || options.readOnly || options.acceptRollback) return SecretStore.open(location, options)
+  const owner = await SecretStore.open(location, { sweepIntervalMs: 0, compactIntervalMs: 0, ...options, shared: true })
   const { checkpoints: _, ...others } = options
   const follower = await SecretStore.open(location, { ...others, shared: true }).catch(async (error: unknown) => {
     await owner.close()

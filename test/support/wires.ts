@@ -6,8 +6,6 @@ export interface TestWire {
   /** Everything that was sent, piece by piece. */
   readonly sent: Uint8Array[]
   readonly isEnded: boolean
-  /** Whether the process waits for it. */
-  readonly isKept: boolean
   /** How many bytes the other end is said not to have taken. */
   waitingBytes: number
   receive(bytes: Uint8Array): void
@@ -17,7 +15,7 @@ export function testWire(): TestWire {
   const sent: Uint8Array[] = []
   const onEnds: (() => void)[] = []
   let onBytes: (bytes: Uint8Array) => void = () => {}
-  let [isEnded, isKept] = [false, false]
+  let isEnded = false
   const end = (): void => {
     if (isEnded) return
     isEnded = true
@@ -28,9 +26,6 @@ export function testWire(): TestWire {
     waitingBytes: 0,
     get isEnded() {
       return isEnded
-    },
-    get isKept() {
-      return isKept
     },
     receive(bytes: Uint8Array) {
       if (!isEnded) onBytes(bytes)
@@ -46,9 +41,6 @@ export function testWire(): TestWire {
         onBytes = listener
       },
       onEnd: (listener: () => void) => void (isEnded ? queueMicrotask(listener) : onEnds.push(listener)),
-      keepAlive(kept: boolean) {
-        isKept = kept
-      },
     },
   }
   return one

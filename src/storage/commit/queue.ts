@@ -1,40 +1,14 @@
-import { equal } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
-import { corrupt, SecretStoreError } from '../../errors'
+import { SecretStoreError } from '../../errors'
 import type { Head } from '../../format/head'
-import type { SecretChange } from '../../model'
-import type { Batch, Engine, ForeignCommit } from '../engine'
-import { openHead } from '../head'
-import { HEAD_ROW } from '../keyspace'
+import type { Batch, Engine } from '../engine'
 import type { KnownRecords } from '../known/known-records'
-import { MOST_CHANGES, type Replacement } from '../records'
-import { decodeNote, encodeNote } from '../sharing/commit-note'
+import { MOST_CHANGES } from '../records'
+import { CatchUp } from './catch-up'
 import { readCommitted } from './committed'
+import { type ChangeListener, type CommitListener, Newest } from './newest'
+import { attempt, failed, type Pending, type Result } from './pending'
 import { type Commit, fillHead, type Operation, Transaction } from './transaction'
-
-interface Pending {
-  readonly operation: Operation<unknown>
-  resolve(value: unknown): void
-  reject(error: unknown): void
-}
-
-/** What an operation came to, and how its caller is told. */
-interface Result {
-  readonly threw: boolean
-  settle(): void
-}
-
-/**
- * Told of every commit, in order, when it is durable; with nothing where other writers may have committed something that
- * nobody has told. Must not throw.
- */
-export type CommitListener = (replacements: readonly Replacement[] | undefined) => void
-
-/**
- * Told what became of secrets, operation by operation, when it is durable and before the operations resolve. Must not
- * throw.
- */
-export type ChangeListener = (changes: readonly SecretChange[]) => void
 
 type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<void> }
 
@@ -49,18 +23,14 @@ export class CommitQueue {
   readonly #engine: Engine
   readonly #keyring: Keyring
   readonly #known: KnownRecords
-  #head: Head
-  #headValue: Uint8Array
+  readonly #newest: Newest
+  readonly #others: CatchUp
   #tasks: Task[] = []
   #running: Promise<void> | undefined
-  readonly #listeners = new Set<CommitListener>()
-  readonly #changeListeners = new Set<ChangeListener>()
   /** Why nothing more is taken in: closed, or failed. */
   #stopped: SecretStoreError | undefined
   /** Why no operation is taken in, though reads have their turns. */
   refusal: SecretStoreError | undefined
-  /** Whether another head than the known one may be there, of which nobody has told. */
-  #isBehind = false
   /** Why nothing more is written, of what was taken in either. */
   #failure: SecretStoreError | undefined
 
@@ -68,19 +38,17 @@ export class CommitQueue {
     this.#engine = engine
     this.#keyring = keyring
     this.#known = known
-    this.#head = head
-    this.#headValue = headValue
-    if (engine.others !== undefined) known.head = headValue
-    engine.others?.onCommit((commit) => this.#overtake(commit))
+    this.#newest = new Newest(known, head, headValue, engine.others !== undefined)
+    this.#others = new CatchUp(engine, keyring, known, this.#newest, (cause) => this.fail(cause))
   }
 
   /** Of the last commit that was acknowledged. */
   get head(): Head {
-    return this.#head
+    return this.#newest.head
   }
 
   get headValue(): Uint8Array {
-    return this.#headValue
+    return this.#newest.headValue
   }
 
   /** Resolves when the operation, and everything it saw, is durable. @throws {SecretStoreError} `ERR_FAILED`, … */
@@ -98,7 +66,7 @@ export class CommitQueue {
     return new Promise<T>((resolve, reject) => {
       const run = async (): Promise<T> => {
         if (this.#failure !== undefined) throw this.#failure
-        return this.#atTurn(work)
+        return this.#others.atTurn(work)
       }
       this.#enqueue({ exclusive: () => run().then(resolve, reject) })
     })
@@ -106,14 +74,12 @@ export class CommitQueue {
 
   /** @returns Ends it. */
   listen(listener: CommitListener): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#newest.listen(listener)
   }
 
   /** @returns Ends it. */
   onChange(listener: ChangeListener): () => void {
-    this.#changeListeners.add(listener)
-    return () => this.#changeListeners.delete(listener)
+    return this.#newest.onChange(listener)
   }
 
   /**
@@ -123,9 +89,7 @@ export class CommitQueue {
    */
   async commitHead(head: Head, next?: { readonly bytes: Uint8Array; readonly keyring: Keyring }): Promise<void> {
     const isWritten = await this.#write((batch) => fillHead(batch, next?.keyring ?? this.#keyring, head), next?.bytes)
-    if (isWritten) return
-    this.#isBehind = this.#engine.others !== undefined
-    throw this.#lostTurn()
+    if (!isWritten) throw this.#others.lostTurn()
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -149,23 +113,6 @@ export class CommitQueue {
     )
     this.#stopped ??= this.#failure
     return this.#failure
-  }
-
-  /** The write of one of several writers has failed; the next is planned on what there is then. */
-  #notWritten(cause: unknown): unknown {
-    this.#known.forget()
-    this.#isBehind = true
-    return cause
-  }
-
-  /** Nothing was written. */
-  #lostTurn(): SecretStoreError {
-    if (this.#engine.others === undefined) return this.#failNotNewer()
-    return new SecretStoreError('ERR_BUSY', 'write: expected its turn to last, got the end of it; nothing has changed')
-  }
-
-  #failNotNewer(): SecretStoreError {
-    return this.fail(corrupt('head: expected a newer one, got another'))
   }
 
   #enqueue(task: Task): void {
@@ -210,7 +157,7 @@ export class CommitQueue {
     let results: Result[] = []
     try {
       if (this.#failure !== undefined) throw this.#failure
-      while (results.length < group.length) results = await this.#atTurn(() => this.#attemptGroup(group))
+      while (results.length < group.length) results = await this.#others.atTurn(() => this.#attemptGroup(group))
     } catch (failure) {
       results = group.map((pending) => failed(pending, failure))
     }
@@ -224,54 +171,24 @@ export class CommitQueue {
       this.#engine,
       this.#known,
     )
-    const transaction = new Transaction(this.#keyring, this.#head.sequence + 1, committed)
+    const transaction = new Transaction(this.#keyring, this.head.sequence + 1, committed)
     const results = group.map((pending) => attempt(transaction, pending))
     let isDone: boolean
     // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
-    if (!transaction.changes) isDone = !results.some(({ threw }) => threw) || (await this.#isAtNewestHead())
+    if (!transaction.changes) isDone = !results.some(({ threw }) => threw) || (await this.#others.isAtNewestHead())
     else {
       try {
-        isDone = await this.#write((batch) => transaction.fill(batch, this.#head))
+        isDone = await this.#write((batch) => transaction.fill(batch, this.head))
       } catch (failure) {
         return results.map((result, index) => (result.threw ? result : failed(group[index] as Pending, failure)))
       }
     }
     if (!isDone) {
-      this.#isBehind = true
+      this.#others.isBehind = true
       return []
     }
-    this.#tell(transaction.told)
+    this.#newest.tellChanges(transaction.told)
     return results
-  }
-
-  #tell(told: readonly SecretChange[]): void {
-    if (told.length > 0) for (const listener of [...this.#changeListeners]) listener(told)
-  }
-
-  /** Runs `work` while no other writer writes. */
-  async #atTurn<T>(work: () => Promise<T>): Promise<T> {
-    const pass = await this.#engine.others?.turn()
-    try {
-      if (this.#isBehind) await this.#goOnFromNewerHead()
-      this.#isBehind = false
-      return await work()
-    } finally {
-      pass?.()
-    }
-  }
-
-  /** Another writer has committed, in its place in the one order. */
-  #overtake({ head, note }: Omit<ForeignCommit, 'keyring'>): void {
-    try {
-      this.#setHead(openHead(this.#keyring, head), head)
-      if (note === undefined) this.#known.forget()
-      const { replacements, told } = note === undefined ? { replacements: undefined, told: [] } : decodeNote(note)
-      if (replacements !== undefined) this.#known.overtake(replacements.map(({ rowKey }) => rowKey.text))
-      for (const listener of this.#listeners) listener(replacements)
-      this.#tell(told)
-    } catch (error) {
-      this.fail(error)
-    }
   }
 
   /**
@@ -286,9 +203,9 @@ export class CommitQueue {
       const commit = fill(batch)
       if (keyringFile !== undefined) await batch.keyring(keyringFile)
       this.#known.begin(commit.replacements)
-      if (this.#engine.others !== undefined) batch.describe(encodeNote(commit))
-      const isWritten = await batch.write(this.#headValue).catch((cause) => {
-        throw this.#engine.others === undefined ? this.fail(cause) : this.#notWritten(cause)
+      this.#others.describe(batch, commit)
+      const isWritten = await batch.write(this.headValue).catch((cause) => {
+        throw this.#others.notWritten(cause)
       })
       if (isWritten) this.#acknowledge(commit)
       return isWritten
@@ -298,49 +215,10 @@ export class CommitQueue {
   }
 
   #acknowledge({ head, headValue, replacements }: Commit): void {
-    // Where the answer came late, others may have gone on from here.
-    const isNewest = head.sequence > this.#head.sequence
     this.#known.settle(replacements)
-    if (isNewest) this.#setHead(head, headValue)
+    // Where the answer came late, others may have gone on from here.
+    if (head.sequence > this.head.sequence) this.#newest.move(head, headValue)
     else this.#known.forget()
-    for (const listener of this.#listeners) listener(replacements)
-  }
-
-  async #isAtNewestHead(): Promise<boolean> {
-    const value = await this.#engine.get(HEAD_ROW)
-    return value === undefined || equal(value, this.#headValue)
-  }
-
-  /** Another writer has committed: what was known and planned before is worth nothing any more. */
-  async #goOnFromNewerHead(): Promise<void> {
-    const value = await this.#engine.get(HEAD_ROW)
-    if (this.#engine.others !== undefined) {
-      // Writers that take turns are told of each commit of the others; where only the turn was lost, nothing has changed.
-      if (value !== undefined && !equal(value, this.#headValue)) this.#overtake({ head: value, note: undefined })
-      return
-    }
-    this.#known.forget()
-    const head = value && openHead(this.#keyring, value)
-    if (head === undefined || head.sequence <= this.#head.sequence) throw this.#failNotNewer()
-    this.#setHead(head, value as Uint8Array)
-  }
-
-  #setHead(head: Head, value: Uint8Array): void {
-    this.#head = head
-    this.#headValue = value
-    if (this.#engine.others !== undefined) this.#known.head = value
-  }
-}
-
-function failed({ reject }: Pending, failure: unknown): Result {
-  return { threw: true, settle: () => reject(failure) }
-}
-
-function attempt(transaction: Transaction, { operation, resolve, reject }: Pending): Result {
-  try {
-    const value = transaction.attempt(operation)
-    return { threw: false, settle: () => resolve(value) }
-  } catch (error) {
-    return { threw: true, settle: () => reject(error) }
+    this.#newest.tellCommit(replacements)
   }
 }

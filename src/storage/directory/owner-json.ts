@@ -1,6 +1,6 @@
 import { fromUtf8, utf8 } from '../../base/bytes'
 import { CHANNEL, MAX_OWNER_BYTES, OWNER_FILE, STAGED_OWNER_FILE } from '../../format/constants'
-import { joinPath, readRegularFile, removeFile, status } from '../../platform/files'
+import { directoryIdentity, joinPath, readRegularFile, removeFile, status } from '../../platform/files'
 import { replaceFile, writeNewFile } from '../../platform/new-files'
 import { system } from './system-errors'
 
@@ -14,12 +14,15 @@ export interface OwnerFile {
   readonly machine: string
 }
 
+/** Besides, the file says in which directory it was written: in a copy of the store it leads to no owner. */
+type Written = OwnerFile & { readonly directory: string }
+
 /**
  * Reads owner.json. It is a hint, and nothing that is secret or lasting depends on it: LevelDB's lock says who may open the
  * files, and the handshake who listens.
  *
  * @returns `undefined` if there is none, or one that this user has not written, others may write to, is no regular file, is
- *   longer than 4 KiB, or says something else.
+ *   longer than 4 KiB, was written in another directory, or says something else.
  */
 export async function readOwner(directory: string): Promise<OwnerFile | undefined> {
   return system('location', async () => {
@@ -27,7 +30,8 @@ export async function readOwner(directory: string): Promise<OwnerFile | undefine
     const found = await status(path)
     if (found.kind !== 'file' || found.foreign || found.writableByOthers) return undefined
     const bytes = await readRegularFile(path, MAX_OWNER_BYTES)
-    return bytes && bytes.length <= MAX_OWNER_BYTES ? decode(bytes) : undefined
+    if (bytes === undefined || bytes.length > MAX_OWNER_BYTES) return undefined
+    return decode(bytes, await directoryIdentity(directory))
   })
 }
 
@@ -40,7 +44,8 @@ export async function writeOwner(
     const staged = joinPath(directory, STAGED_OWNER_FILE)
     // Of a process that died in the middle of it.
     await removeFile(staged)
-    const owner: OwnerFile = { protocol: CHANNEL.version, endpoint, pid, machine }
+    const identity = await directoryIdentity(directory)
+    const owner: Written = { protocol: CHANNEL.version, endpoint, pid, machine, directory: identity }
     await writeNewFile(staged, utf8(`${JSON.stringify(owner, null, 2)}\n`))
     try {
       await replaceFile(staged, joinPath(directory, OWNER_FILE))
@@ -56,11 +61,11 @@ export async function removeOwner(directory: string): Promise<void> {
   await system('location', () => removeFile(joinPath(directory, OWNER_FILE)))
 }
 
-function decode(bytes: Uint8Array): OwnerFile | undefined {
+function decode(bytes: Uint8Array, identity: string): OwnerFile | undefined {
   try {
-    const { protocol, endpoint, pid, machine } = JSON.parse(fromUtf8(bytes)) as Record<string, unknown>
+    const { protocol, endpoint, pid, machine, directory } = JSON.parse(fromUtf8(bytes)) as Record<string, unknown>
     if (!isCount(protocol) || !isCount(pid)) return undefined
-    if (typeof endpoint !== 'string' || typeof machine !== 'string') return undefined
+    if (typeof endpoint !== 'string' || typeof machine !== 'string' || directory !== identity) return undefined
     return { protocol, endpoint, pid, machine }
   } catch {
     return undefined

@@ -119,11 +119,6 @@ export class Connection {
     }
   }
 
-  /** Whether the process waits for what the other end sends. */
-  keepAlive(isKept: boolean): void {
-    this.#wire.keepAlive(isKept)
-  }
-
   /** Takes no message any more. What was asked by now is still answered. */
   deafen(): void {
     this.#isHearing = false

@@ -1,3 +1,4 @@
+import { codeOf } from '../../base/thrown'
 import { keptAlive, orAborted } from '../../base/waiting'
 import type { Part } from './part'
 import type { Role } from './role'
@@ -5,10 +6,13 @@ import type { Role } from './role'
 /** The named locks of this process, which outlive owners: each new one hears of those that are held. */
 export class OwnLocks {
   readonly #part: () => Part
+  readonly #answered: (role: Role, work: Promise<void>) => Promise<void>
   readonly #held = new Set<{ readonly name: string }>()
 
-  constructor(part: () => Part) {
+  /** @param answered - Fails where the owner does not answer any more that has been asked for a lock. */
+  constructor(part: () => Part, answered: (role: Role, work: Promise<void>) => Promise<void>) {
     this.#part = part
+    this.#answered = answered
   }
 
   /** @returns Gives it back. */
@@ -25,12 +29,14 @@ export class OwnLocks {
   takeAgain(): void {
     for (const held of this.#held) {
       const { name } = held
-      this.#part()
-        .ask((role) => this.#take(role, name, true))
-        .then(
-          () => this.#held.has(held) || this.#release(name),
-          () => {},
-        )
+      const take = async (): Promise<void> => {
+        await this.#part().ask((role) => this.#take(role, name, true))
+        if (!this.#held.has(held)) this.#release(name)
+      }
+      // An owner that did not answer in time may do so yet.
+      take().catch((error) => {
+        if (codeOf(error) === 'ERR_BUSY' && this.#held.has(held)) take().catch(() => {})
+      })
     }
   }
 
@@ -39,7 +45,7 @@ export class OwnLocks {
       role.kind === 'owner'
         ? keptAlive(role.owner.locks.take(this.#part().writer, name, again))
         : role.remote.lock(name, again)
-    await orAborted(signal, taking).catch((error) => {
+    await orAborted(signal, this.#answered(role, taking)).catch((error) => {
       // It comes all the same, and goes back.
       taking.then(
         () => this.#release(name),

@@ -1,9 +1,10 @@
-import { equal, mapKey, utf8 } from '../../base/bytes'
+import { equal, utf8 } from '../../base/bytes'
 import { codeOf } from '../../base/thrown'
 import { corrupt } from '../../errors'
 import { thisProcess } from '../../platform/this-process'
-import { addTo, type Batch, type Engine, type Peer } from '../engine'
+import { addTo, type Batch, type Engine } from '../engine'
 import { HEAD_ROW } from '../keyspace'
+import type { Peer } from '../other-writers'
 import type { Connection } from './connection'
 import {
   type Answer,
@@ -16,7 +17,7 @@ import {
 } from './messages'
 import { NamedLocks } from './named-locks'
 import { OwnerLost } from './remote-owner'
-import { isSession, SESSION_ROWS } from './session'
+import { deleteOldSessions } from './session'
 import { type Turn, WriteTurns } from './turns'
 
 /** Whoever writes: a follower, or the owner's own queue. */
@@ -31,10 +32,6 @@ const MOST_WAITING_BYTES: number = 64 * 1024 * 1024
 
 const NO_BYTES: Uint8Array = new Uint8Array()
 
-/** For so long after its last commit a writer may ask what became of it; its own calls have ended long before. */
-const SESSION_MS = 120_000
-const MOST_SESSIONS = 1000
-
 /**
  * The process that holds the files, for all that share them: gives turns, writes commits in one order, and tells each to
  * all others before whoever made it hears that it is on disk.
@@ -45,9 +42,6 @@ export class Owner {
   readonly #writers = new Set<Writer>()
   readonly #onFailure: (error: unknown) => void
   readonly locks: NamedLocks
-  /** When each writer that is no owner has committed last, by its session's key. */
-  readonly #sessions = new Map<string, number>()
-  readonly #since = performance.now()
   /** Called after each commit that has changed keyring.json, before anybody else writes. */
   onKeyring: (keyring: Uint8Array) => void = () => {}
   #commits = 0
@@ -108,14 +102,13 @@ export class Owner {
     turn.hold()
     let batch: Batch | undefined
     try {
-      const next = changes.findLast(({ key }) => equal(key, HEAD_ROW))
-      if (next?.type !== 'put') throw corrupt('commit: expected a head in it, got none')
       if (this.#isOver) throw new OwnerLost()
-      batch = this.#engine.batch()
       const head = await this.#engine.get(HEAD_ROW)
       if (!equal(head ?? NO_BYTES, expectedHead ?? NO_BYTES)) return false
+      const next = changes.findLast(({ key }) => equal(key, HEAD_ROW))
+      if (next?.type !== 'put') throw corrupt('commit: expected a head in it, got none')
+      batch = this.#engine.batch()
       addTo(batch, changes)
-      for (const { key } of changes) if (isSession(key)) this.#sessions.set(mapKey(key), performance.now())
       if (keyring !== undefined) await batch.keyring(keyring)
       const isWritten = await batch.write(expectedHead).catch((error) => {
         this.#fail(error)
@@ -132,16 +125,14 @@ export class Owner {
   }
 
   /**
-   * Makes deleted and replaced bytes leave the files, at a turn. Sessions of writers that have gone are deleted before;
-   * those that may still ask what became of their last commit stay.
+   * Makes deleted and replaced bytes leave the files, at a turn, and sessions that nobody asks for any more before them.
    */
   async erase(turn: Turn): Promise<boolean> {
     if (!turn.isHeld) return false
     if (this.#isOver) throw new OwnerLost()
     turn.hold()
     try {
-      const oldest = performance.now() - SESSION_MS
-      if (this.#since < oldest) await this.#deleteSessions(oldest)
+      await deleteOldSessions(this.#engine)
       await this.#engine.erase()
       return true
     } catch (error) {
@@ -149,24 +140,6 @@ export class Owner {
       throw error
     } finally {
       turn.limit()
-    }
-  }
-
-  async #deleteSessions(oldest: number): Promise<void> {
-    const batch = this.#engine.batch()
-    try {
-      for (const key of await this.#engine.scanKeys({ ...SESSION_ROWS, limit: MOST_SESSIONS })) {
-        const last = this.#sessions.get(mapKey(key))
-        if (last !== undefined && last >= oldest) continue
-        batch.del(key)
-        this.#sessions.delete(mapKey(key))
-      }
-      // The head, as it is, comes last, by which a recovery can tell that nothing later is lost.
-      const head = await this.#engine.get(HEAD_ROW)
-      if (head !== undefined) batch.put(HEAD_ROW, head)
-      await batch.write(head)
-    } finally {
-      await batch.close()
     }
   }
 

@@ -1,8 +1,8 @@
 import { equal } from '../../base/bytes'
-import { turnOfLoop } from '../../base/waiting'
+import { keptAlive, turnOfLoop } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
-import type { ForeignCommit } from '../engine'
 import { HEAD_ROW } from '../keyspace'
+import type { ForeignCommit } from '../other-writers'
 import type { FeedItem } from './messages'
 import type { Writer } from './owner'
 import { giveBack, hasEnded, inTime, isOver, type Role, readerOf, type Sharing } from './role'
@@ -53,7 +53,7 @@ export class Part {
   async current(): Promise<Role> {
     if (this.#isClosed) throw closed()
     if (this.#cutOff !== undefined) throw this.#cutOff
-    if (this.#role !== undefined && !isOver(this.#role)) return this.#role
+    if (this.#usable !== undefined) return this.#usable
     this.#seeking ??= this.#seek().finally(() => {
       this.#seeking = undefined
     })
@@ -63,7 +63,7 @@ export class Part {
   /** Does what the role allows, and where that ends meanwhile, what the next one does. */
   async ask<T>(work: (role: Role) => Promise<T>): Promise<T> {
     for (;;) {
-      const role = await this.current()
+      const role = this.#usable ?? (await keptAlive(this.current()))
       try {
         return await work(role)
       } catch (error) {
@@ -98,6 +98,11 @@ export class Part {
     const role = this.#role ?? (await this.#seeking?.catch(() => undefined))
     this.#role = undefined
     await giveBack(role)
+  }
+
+  get #usable(): Role | undefined {
+    if (this.#isClosed || this.#cutOff !== undefined || this.#role === undefined) return undefined
+    return isOver(this.#role) ? undefined : this.#role
   }
 
   async #seek(): Promise<Role> {

@@ -1,6 +1,7 @@
 import { fromUtf8 } from '../../base/bytes'
 import { SecretStoreError } from '../../errors'
-import type { Peer, Range, Row } from '../engine'
+import type { Range, Row } from '../engine'
+import type { Peer } from '../other-writers'
 import type { Connection } from './connection'
 import {
   type Answer,
@@ -20,7 +21,10 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-/** An owner, seen from a follower: what it is asked over one connection. */
+/**
+ * An owner, seen from a follower: what it is asked over one connection. None of it keeps the process alive; the deadline of
+ * whoever waits for an answer does.
+ */
 export class RemoteOwner {
   readonly #connection: () => Connection
   readonly #onCommit: (item: FeedItem) => void
@@ -43,7 +47,6 @@ export class RemoteOwner {
     }
     const waiting = this.#waiting.get(from.id)
     this.#waiting.delete(from.id)
-    if (this.#waiting.size === 0) this.#connection().keepAlive(false)
     waiting?.resolve(from.answer)
   }
 
@@ -111,9 +114,9 @@ export class RemoteOwner {
     this.#lastId = (this.#lastId + 1) >>> 0
     const id = this.#lastId
     const answer = await new Promise<Answer>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
-      this.#connection().keepAlive(true)
+      // What is too long to be sent is not waited for.
       this.#connection().send(encodeRequest(id, request))
+      this.#waiting.set(id, { resolve, reject })
     })
     if (answer.type === type) return answer as Extract<Answer, { readonly type: T }>
     if (answer.type === 'error') throw errorOf(answer)

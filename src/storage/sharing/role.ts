@@ -3,7 +3,6 @@ import type { Engine } from '../engine'
 import type { FeedItem } from './messages'
 import type { Owner } from './owner'
 import { OwnerLost, type RemoteOwner } from './remote-owner'
-import type { Session } from './session'
 
 /** What a process is to the others that share a store. */
 export type Role =
@@ -30,10 +29,11 @@ export interface RoleEvents {
 export interface Sharing {
   /** Finds the owner, or becomes it. @throws {SecretStoreError} `ERR_LOCKED` in time. */
   seek(events: RoleEvents): Promise<Role>
-  readonly session: Session
   /** Takes over the keys of a keyring.json that another writer has put in place. */
   adopt(keyring: Uint8Array | undefined): Promise<void>
   readonly pid: number
+  /** @defaultValue the machine's */
+  readonly sinceBootMs?: () => number
   /** How long an answer may take. */
   readonly deadlineMs: number
 }
@@ -69,6 +69,27 @@ export function inTime<T>(
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => reject(error()), deadlineMs)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+/**
+ * The same of work that takes as long as it takes, such as waiting for a lock that others hold: the owner only has to answer
+ * a question meanwhile, over and over.
+ */
+export function whileAnswering<T>(role: Role, { deadlineMs, pid }: Sharing, work: Promise<T>): Promise<T> {
+  if (role.kind === 'owner') return work
+  return new Promise<T>((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    let isOver = false
+    const look = (): void => {
+      if (isOver) return
+      timer = setTimeout(() => inTime(role, deadlineMs, role.remote.meet(pid)).then(look, reject), deadlineMs)
+    }
+    look()
+    work.then(resolve, reject).finally(() => {
+      isOver = true
+      clearTimeout(timer)
+    })
   })
 }
 

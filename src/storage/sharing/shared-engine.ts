@@ -1,37 +1,32 @@
 import { equal } from '../../base/bytes'
 import { keptAlive } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
-import {
-  type Batch,
-  type BatchLimits,
-  type Change,
-  type Engine,
-  type ForeignCommit,
-  LOCAL_LIMITS,
-  type OtherWriters,
-  type Peer,
-  type Range,
-  type Row,
-} from '../engine'
+import { type Batch, type BatchLimits, type Change, type Engine, LOCAL_LIMITS, type Range, type Row } from '../engine'
 import { HEAD_ROW } from '../keyspace'
+import type { ForeignCommit, OtherWriters, Peer } from '../other-writers'
 import { takenOver } from '../refusal'
 import type { CommitRequest } from './messages'
 import { OwnLocks } from './own-locks'
+import { OwnTurn, type Taken } from './own-turn'
 import { Part } from './part'
 import { OwnerLost } from './remote-owner'
-import { hasEnded, inTime, lostTurn, outcomeUnknown, type Reader, type Role, readerOf, type Sharing } from './role'
-import type { Turn } from './turns'
+import {
+  hasEnded,
+  inTime,
+  lostTurn,
+  outcomeUnknown,
+  type Reader,
+  type Role,
+  readerOf,
+  type Sharing,
+  whileAnswering,
+} from './role'
+import { hasTakenEffect, Session } from './session'
 
 /** A commit is sent to so many owners at the most, each of which ended before it was written. */
 const MOST_SENDS = 8
 
 const NO_BYTES: Uint8Array = new Uint8Array()
-
-interface Taken {
-  readonly role: Role
-  /** Of the owner itself; a follower's is kept by the owner. */
-  readonly turn: Turn | undefined
-}
 
 /**
  * The files, by way of whichever process holds them. Reads that meet the end of an owner are asked again of the next; a
@@ -42,17 +37,23 @@ export class SharedEngine implements Engine, OtherWriters {
   readonly others: OtherWriters = this
   readonly #sharing: Sharing
   readonly #part: Part
-  #turn: Taken | undefined
-  readonly #locks = new OwnLocks(() => this.#part)
+  readonly #session: Session
+  readonly #turn: OwnTurn
+  readonly #locks = new OwnLocks(
+    () => this.#part,
+    (role, work) => whileAnswering(role, this.#sharing, work),
+  )
 
   constructor(sharing: Sharing) {
     this.#sharing = sharing
+    this.#session = new Session(sharing.sinceBootMs)
     this.#part = new Part(sharing, () => this.#locks.takeAgain())
+    this.#turn = new OwnTurn(this.#part, sharing.deadlineMs)
   }
 
   /** @throws {SecretStoreError} `ERR_LOCKED`. */
   async open(): Promise<this> {
-    await this.#part.current()
+    await keptAlive(this.#part.current())
     return this
   }
 
@@ -94,14 +95,10 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   async turn(): Promise<() => void> {
-    for (;;) {
-      const taken = await this.#part.ask((role) => this.#take(role))
-      if (taken === undefined) continue
-      this.#turn = taken
-      return () => {
-        if (this.#turn === taken) this.#pass(taken)
-        this.#part.release()
-      }
+    const taken = await this.#turn.take()
+    return () => {
+      if (this.#turn.taken === taken) this.#turn.pass(taken)
+      this.#part.release()
     }
   }
 
@@ -128,10 +125,13 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   async erase(): Promise<void> {
-    const taken = this.#turn
+    const { taken } = this.#turn
     if (taken === undefined) throw lostTurn()
     const { role, turn } = taken
-    const erasing = role.kind === 'follower' ? role.remote.erase() : turn !== undefined && role.owner.erase(turn)
+    const erasing =
+      role.kind === 'follower'
+        ? whileAnswering(role, this.#sharing, role.remote.erase())
+        : turn !== undefined && role.owner.erase(turn)
     const isDone = await Promise.resolve(erasing).catch((error) => {
       throw error instanceof OwnerLost ? takenOver() : error
     })
@@ -158,41 +158,10 @@ export class SharedEngine implements Engine, OtherWriters {
     return this.#part.close()
   }
 
-  /** @returns `undefined` if the role has ended meanwhile. */
-  async #take(role: Role): Promise<Taken | undefined> {
-    let turn: Turn | undefined
-    if (role.kind === 'owner') turn = await keptAlive(role.owner.turn())
-    else {
-      const asking = role.remote.turn()
-      await this.#inTime(role, asking).catch((error) => {
-        // It comes all the same, and goes back.
-        asking.then(() => role.remote.pass()).catch(() => {})
-        throw error
-      })
-    }
-    const taken = { role, turn }
-    try {
-      await this.#part.adopted
-      if (role === this.role) return taken
-    } catch (error) {
-      this.#pass(taken)
-      throw error
-    }
-    this.#pass(taken)
-    return undefined
-  }
-
-  #pass(taken: Taken): void {
-    if (this.#turn === taken) this.#turn = undefined
-    taken.turn?.end()
-    if (taken.role.kind === 'follower') taken.role.remote.pass().catch(() => {})
-  }
-
   async #write(request: CommitRequest): Promise<boolean> {
     const head = request.changes.findLast(({ key }) => equal(key, HEAD_ROW))
     if (head?.type !== 'put') throw new Error('commit: expected a head in it, got none')
-    const taken = this.#turn
-    this.#turn = undefined
+    const taken = this.#turn.spend()
     if (taken === undefined) return false
     if (taken.role !== this.role) {
       taken.turn?.end()
@@ -205,14 +174,14 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   async #commit(taken: Taken, request: CommitRequest, head: Uint8Array): Promise<boolean> {
-    const row = this.#sharing.session.row(head)
+    const row = this.#session.row(head)
     // The head comes last, by which a recovery can tell that nothing later is lost.
     const withSession = { ...request, changes: [{ type: 'put', ...row } as const, ...request.changes] }
     try {
       return await this.#send(taken, withSession)
     } catch (error) {
       if (!hasEnded(taken.role, error)) throw error
-      return this.#settle(withSession, head, row.key, error)
+      return this.#settle(withSession, row, error)
     }
   }
 
@@ -226,19 +195,19 @@ export class SharedEngine implements Engine, OtherWriters {
    *
    * @param failure - An owner's own, if it is no `OwnerLost`: the files have refused the write.
    */
-  async #settle(request: CommitRequest, head: Uint8Array, session: Uint8Array, failure: unknown): Promise<boolean> {
+  async #settle(request: CommitRequest, session: Row, failure: unknown): Promise<boolean> {
     let cause = failure
     for (let sends = 1; ; sends++) {
-      const { taken, outcome } = await this.#outcome(request, head, session).catch((error) => {
+      const { taken, outcome } = await this.#outcome(request, session).catch((error) => {
         throw outcomeUnknown(error)
       })
       const isRefused = !(cause instanceof OwnerLost)
       if (outcome !== 'open' || isRefused || sends >= MOST_SENDS) {
-        this.#pass(taken)
+        this.#turn.pass(taken)
         if (outcome === 'open') throw isRefused ? cause : notWritten()
         return outcome === 'done'
       }
-      this.#turn = undefined
+      this.#turn.spend()
       try {
         return await this.#send(taken, request)
       } catch (error) {
@@ -251,22 +220,21 @@ export class SharedEngine implements Engine, OtherWriters {
   /** What became of a commit, and the turn at which that was seen: `open` says that it may be sent again. */
   async #outcome(
     { expectedHead }: CommitRequest,
-    head: Uint8Array,
-    session: Uint8Array,
+    session: Row,
   ): Promise<{ readonly taken: Taken; readonly outcome: 'done' | 'overtaken' | 'open' }> {
     for (;;) {
-      await this.turn()
-      const taken = this.#turn as unknown as Taken
+      const taken = await this.#turn.take()
       const reader = readerOf(taken.role)
       const read = (key: Uint8Array): Promise<Uint8Array | undefined> =>
         this.#inTime(taken.role, Promise.resolve(reader.get(key)))
       try {
-        const last = await read(session)
-        if (last !== undefined && this.#sharing.session.names(last, head)) return { taken, outcome: 'done' }
+        if (hasTakenEffect(session, await read(session.key))) return { taken, outcome: 'done' }
         const isOpen = equal((await read(HEAD_ROW)) ?? NO_BYTES, expectedHead ?? NO_BYTES)
+        // From then on others may have deleted the row.
+        if (!this.#session.maySettle(session)) throw outcomeUnknown()
         return { taken, outcome: isOpen ? 'open' : 'overtaken' }
       } catch (error) {
-        this.#pass(taken)
+        this.#turn.pass(taken)
         if (!hasEnded(taken.role, error)) throw error
       }
     }

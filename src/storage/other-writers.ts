@@ -1,0 +1,40 @@
+/** What the port to the rows has besides where several write them: several processes, or several machines. */
+
+/** A commit of another writer; without a note, all that is known is that there may have been some. */
+export interface ForeignCommit {
+  readonly head: Uint8Array
+  readonly note: Uint8Array | undefined
+  /** keyring.json, if the commit has changed it. */
+  readonly keyring: Uint8Array | undefined
+}
+
+/** A process that shares the store. */
+export interface Peer {
+  readonly pid: number
+  /** It holds the files. */
+  readonly owner: boolean
+}
+
+/** What an engine with several writers has besides. */
+export interface OtherWriters {
+  /** Whether this writer holds the medium, and sees to it: sweeps, compacts, keeps checkpoints. */
+  readonly isOwner: boolean
+  /**
+   * Waits for this writer's turn. By then every commit of the others has been told.
+   *
+   * @returns Gives the turn back; a commit does so, too.
+   * @throws {SecretStoreError} `ERR_LOCKED` if it does not come in time.
+   */
+  turn(): Promise<() => void>
+  /** Told of each commit of the others, in the one order of all, before whoever made it is. */
+  onCommit(listener: (commit: ForeignCommit) => void): void
+  /**
+   * Takes a lock that outlives turns and owners, and ends with its writer.
+   *
+   * @param name - Of the lock, up to 200 characters.
+   * @returns Gives it back.
+   */
+  lock(name: string, signal?: AbortSignal): Promise<() => void>
+  /** Everybody who has the store open. */
+  peers(): Promise<readonly Peer[]>
+}

@@ -1,0 +1,75 @@
+import { keptAlive } from '../../base/waiting'
+import type { Part } from './part'
+import { inTime, type Role } from './role'
+import type { Turn } from './turns'
+
+/** A turn, and the role in which it was taken: with that it ends. */
+export interface Taken {
+  readonly role: Role
+  /** Of the owner itself; a follower's is kept by the owner. */
+  readonly turn: Turn | undefined
+}
+
+/** The turn of this process, which it has for one commit. */
+export class OwnTurn {
+  readonly #part: Part
+  readonly #deadlineMs: number
+  #taken: Taken | undefined
+
+  constructor(part: Part, deadlineMs: number) {
+    this.#part = part
+    this.#deadlineMs = deadlineMs
+  }
+
+  get taken(): Taken | undefined {
+    return this.#taken
+  }
+
+  /** Waits for it, under whoever holds the files. @throws {SecretStoreError} `ERR_BUSY` in time. */
+  async take(): Promise<Taken> {
+    for (;;) {
+      const taken = await this.#part.ask((role) => this.#takeIn(role))
+      if (taken === undefined) continue
+      this.#taken = taken
+      return taken
+    }
+  }
+
+  /** Takes it away for a commit, which ends it. */
+  spend(): Taken | undefined {
+    const taken = this.#taken
+    this.#taken = undefined
+    return taken
+  }
+
+  /** Gives it back; one that is over already, too. */
+  pass(taken: Taken): void {
+    if (this.#taken === taken) this.#taken = undefined
+    taken.turn?.end()
+    if (taken.role.kind === 'follower') taken.role.remote.pass().catch(() => {})
+  }
+
+  /** @returns `undefined` if the role has ended meanwhile. */
+  async #takeIn(role: Role): Promise<Taken | undefined> {
+    let turn: Turn | undefined
+    if (role.kind === 'owner') turn = await keptAlive(role.owner.turn())
+    else {
+      const asking = role.remote.turn()
+      await inTime(role, this.#deadlineMs, asking).catch((error) => {
+        // It comes all the same, and goes back.
+        asking.then(() => role.remote.pass()).catch(() => {})
+        throw error
+      })
+    }
+    const taken = { role, turn }
+    try {
+      await this.#part.adopted
+      if (role === this.#part.role) return taken
+    } catch (error) {
+      this.pass(taken)
+      throw error
+    }
+    this.pass(taken)
+    return undefined
+  }
+}
