@@ -8,7 +8,7 @@ export const EXIT_CODES: Readonly<Record<string, string>> = {
   3: 'wrong key, or the system keyring has none of that name',
   4: 'locked: something else has the store open, or nobody unlocked the system keyring',
   5: 'damaged',
-  6: 'unknown: what holds the store did not answer, and the change may have taken effect',
+  6: 'unknown: the process that holds the store did not say whether a change took effect',
   130: 'ended by Ctrl-C; 129 and 143 by SIGHUP and SIGTERM, 141 because nobody reads stdout',
 }
 
@@ -18,7 +18,7 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   SECRET_STORE_KEY_FILE: 'a key file, where no option says which key',
   SECRET_STORE_PASSPHRASE: 'the passphrase, where no option says which key; other processes of yours can read it',
   SECRET_STORE_NEW_PASSPHRASE: 'the same for a new key',
-  SECRET_STORE_WAIT: 'how long to wait for a store that something else has open, without --wait',
+  SECRET_STORE_WAIT: 'how long to wait for a store that something else has open alone, without --wait',
   SECRET_STORE_API_KEY: 'the key that `serve` takes requests with',
   SECRET_STORE_PLAIN: 'progress as lines of text, for screen readers, as with TERM=dumb',
   NO_COLOR: 'no colours, whatever the terminal is',

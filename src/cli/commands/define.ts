@@ -32,7 +32,7 @@ export function addGlobalOptions(program: Command): void {
     .option('--read-only', 'write nothing: for read-only disks and copies')
     .option(
       '--wait <duration>',
-      'for a store that something else has open: 0, 30s (default: SECRET_STORE_WAIT, else 5s)',
+      'how long to wait for a store that something else has open alone (default: SECRET_STORE_WAIT, else 5s)',
     )
     .option('--allow-unsafe-location', 'take the place of a store whatever its owners and modes are')
     .optionsGroup('Which secrets:')

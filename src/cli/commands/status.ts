@@ -11,7 +11,7 @@ export const addStatusCommand: AddCommands = (program, run) => {
     .addHelpText(
       'after',
       jsonHelp(
-        '{"store", "records", "names", "slots": […], "dataKeys": [{"id", "created", "active", "records"}],\n"holder", "sharing": {"role", "processes": [{"pid", "owner", "program", "since"}]}}. "holder" is null, or\n{"shared", "pid", "program", "since"} of another process. With --holder: {"store", "holder"}.',
+        '{"store", "records", "names", "slots": […], "dataKeys": [{"id", "created", "active", "records"}], "holder", "sharing": {"role", "processes": [{"pid", "owner", "program", "since"}]}}. "holder" is another process, {"shared", "pid", "program", "since"}, or null. With --holder: {"store", "holder"}.',
       ),
     )
     .action(run(status))

@@ -206,7 +206,7 @@ describe('an app that hangs', () => {
       const begun = performance.now()
       running.child.kill('SIGINT')
       expect((await running.outcome).code).toBe(130)
-      expect(performance.now() - begun).toBeLessThan(5000)
+      expect(performance.now() - begun).toBeLessThan(20_000)
     }
   })
 })
