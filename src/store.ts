@@ -1,5 +1,6 @@
 import type { BackupReport, BackupTarget } from './care/backup/backup'
 import type { BackupSource, RestoreReport } from './care/backup/restore'
+import type { StoreHolder } from './care/holder'
 import type { RecoveryReport } from './care/recovery/report'
 import type { RotationReport } from './care/rekey/rotate'
 import type { StoredScope } from './care/scopes'
@@ -80,6 +81,20 @@ export class SecretStore extends SecretView {
   static async slots(location: string, options: SlotsOptions = {}): Promise<StoredSlot[]> {
     const path = checkLocation(location)
     return (await onDemand()).storedSlots(path, options)
+  }
+
+  /**
+   * The process that has the store in a directory open, without a key. A process that does not share the store is seen on
+   * Linux and Windows alone; `undefined` elsewhere does not say that there is none.
+   *
+   * @param location - Path of the directory.
+   * @returns `undefined` if nobody is seen to have it open.
+   * @throws {TypeError} On bad options.
+   * @throws {SecretStoreError} `ERR_NOT_FOUND`, `ERR_NOT_A_STORE`, `ERR_UNSAFE_LOCATION`, `ERR_IO`.
+   */
+  static async holder(location: string, options: SlotsOptions = {}): Promise<StoreHolder | undefined> {
+    const path = checkLocation(location)
+    return (await onDemand()).holder(path, options)
   }
 
   /** A store that is gone when it is closed, under a random key; everything else is the same. For tests. */

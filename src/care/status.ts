@@ -3,8 +3,9 @@ import type { AeadUse } from '../crypto/aead/aead'
 import { decodeEnvelope } from '../format/envelope'
 import type { NameMode } from '../format/keyring-file'
 import { type KeySlotInfo, slotInfo } from '../keys/slot-info'
+import { processFacts } from '../platform/locks-of-others'
 import { RECORD_ROWS } from '../storage/keyspace'
-import type { Peer } from '../storage/other-writers'
+import type { OtherWriters } from '../storage/other-writers'
 import { walkRows } from '../storage/walk'
 
 /** A data key and what it seals. */
@@ -31,8 +32,28 @@ export interface StoreStatus {
   readonly dataKeys: readonly DataKeyStatus[]
   /** Which library seals and opens rows, by the length of the plaintext. */
   readonly aead: readonly AeadUse[]
-  /** With `shared`: what this process is, and every process that has the store open. */
-  readonly sharing?: { readonly role: 'owner' | 'follower'; readonly processes: readonly Peer[] }
+  /** Where the store is shared. */
+  readonly sharing?: StoreSharing
+}
+
+/** The processes that share a store. */
+export interface StoreSharing {
+  /** What this process is: the owner holds the files, the followers reach them through it. */
+  readonly role: 'owner' | 'follower'
+  /** Every process that has the store open. */
+  readonly processes: readonly SharingProcess[]
+}
+
+/** A process that shares a store. */
+export interface SharingProcess {
+  /** As it has told the owner. */
+  readonly pid: number
+  /** It holds the files. */
+  readonly owner: boolean
+  /** The program, and the script that a runtime runs: `node server.js`. Absent where the system does not tell (Linux does). */
+  readonly program?: string
+  /** Since when the process runs, in Unix seconds. Absent where the system does not tell. */
+  readonly since?: number
 }
 
 const COUNT_ROWS = 500
@@ -54,8 +75,12 @@ export async function status(context: StoreContext): Promise<StoreStatus> {
       records: counts.get(id) ?? 0,
     })),
     aead: keyring.aead.uses,
-    ...(others && { sharing: { role: others.isOwner ? 'owner' : 'follower', processes: await others.peers() } }),
+    ...(others && { sharing: { role: others.isOwner ? 'owner' : 'follower', processes: await processesOf(others) } }),
   }
+}
+
+async function processesOf(others: OtherWriters): Promise<readonly SharingProcess[]> {
+  return (await others.peers()).map((peer) => ({ ...peer, ...processFacts(peer.pid) }))
 }
 
 /** How many records say that they are sealed under each data key; under 0, which is no key, what is no envelope. */

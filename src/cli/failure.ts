@@ -1,7 +1,7 @@
 import type { SecretStoreErrorCode } from 'app-secret-store'
 
 /** What the exit code says (docs/cli.md). */
-export const EXIT = { done: 0, refused: 1, usage: 2, wrongKey: 3, locked: 4, damaged: 5 } as const
+export const EXIT = { done: 0, refused: 1, usage: 2, wrongKey: 3, locked: 4, damaged: 5, unknown: 6 } as const
 
 /** Several causes of one failure, as far as they are listed. */
 export interface ListedProblems {
@@ -76,6 +76,14 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ],
   ERR_ROLLBACK: [EXIT.damaged, 'put keyring.json and data back from the same moment, or restore a newer backup'],
   ERR_LOCKED: [EXIT.locked, 'close the app or command that has the store open, then try again'],
+  ERR_BUSY: [
+    EXIT.locked,
+    'continue or end the process that holds the store (`secret-store status --holder`), then try again; nothing was changed',
+  ],
+  ERR_OUTCOME_UNKNOWN: [
+    EXIT.unknown,
+    'it may have taken effect, now or later: look at the store (`secret-store find`, `list`) before you do it again',
+  ],
   ERR_FAILED: [EXIT.refused, 'look at the disk (space, permissions), then try again: what was acknowledged is safe'],
   ERR_NOT_FOUND: [EXIT.refused, 'make one with `secret-store init`, or name another with --store or SECRET_STORE'],
   ERR_EXISTS: [EXIT.refused, 'choose a place where there is nothing'],
@@ -87,7 +95,7 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ERR_UNKNOWN_KEY: [EXIT.refused, '`secret-store keys list` shows the slots'],
   ERR_LAST_KEY: [EXIT.refused, 'add another key first, or replace this one: `secret-store keys replace`'],
   ERR_CURSOR: [EXIT.refused, '`secret-store list` shows the ids'],
-  ERR_UNSUPPORTED_VERSION: [EXIT.refused, 'update secret-store'],
+  ERR_UNSUPPORTED_VERSION: [EXIT.refused, 'update secret-store, and the app that shares the store, if one does'],
   ERR_NO_BINARY: [EXIT.refused, 'install the package anew, on this system: `npm install app-secret-store`'],
   ERR_NO_KEYRING: [EXIT.refused, 'start the system keyring, or use another key, such as --recovery'],
   ERR_KEYRING_LOCKED: [

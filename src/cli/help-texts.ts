@@ -8,6 +8,7 @@ export const EXIT_CODES: Readonly<Record<string, string>> = {
   3: 'wrong key, or the system keyring has none of that name',
   4: 'locked: something else has the store open, or nobody unlocked the system keyring',
   5: 'damaged',
+  6: 'unknown: the process that holds the store did not say whether a change took effect',
   130: 'ended by Ctrl-C; 129, 131 and 143 by SIGHUP, SIGQUIT and SIGTERM, 141 because nobody reads stdout',
 }
 
@@ -17,6 +18,7 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   SECRET_STORE_KEY_FILE: 'a key file, where no option says which key',
   SECRET_STORE_PASSPHRASE: 'the passphrase, where no option says which key; other processes of yours can read it',
   SECRET_STORE_NEW_PASSPHRASE: 'the same for a new key',
+  SECRET_STORE_WAIT: 'how long to wait for a store that something else has open alone, without --wait',
   SECRET_STORE_API_KEY: 'the key that `serve` takes requests with',
   SECRET_STORE_PLAIN: 'progress as lines of text, for screen readers, as with TERM=dumb',
   NO_COLOR: 'no colours, whatever the terminal is',
@@ -48,7 +50,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'keys remove': ['secret-store keys remove Qm8_x2LkTzA'],
   'keys replace': ['secret-store keys replace Qm8_x2LkTzA'],
   'keys recovery': ['secret-store keys recovery --label paper'],
-  status: ['secret-store status'],
+  status: ['secret-store status --holder'],
   verify: ['secret-store verify --read-only --store /mnt/copy/store'],
   backup: ['secret-store backup "/var/backups/secrets-$(date +%F)"'],
   restore: ['secret-store restore /var/backups/secrets-2027-01-31 --store ~/restored'],

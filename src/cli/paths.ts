@@ -1,4 +1,5 @@
 import { lstatSync, statSync } from 'node:fs'
+import { lstat, readdir } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import type { Command } from 'commander'
@@ -94,4 +95,18 @@ function absolute(io: Surroundings, name: string): string | undefined {
 
 function exists(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+/** Whether there is anything at a place but an empty directory. */
+export async function isOccupied(location: string): Promise<boolean> {
+  try {
+    return (await readdir(location)).length > 0
+  } catch {
+    // What is there and is no directory is for the store to judge.
+    const isNothing = ({ code = '' }: NodeJS.ErrnoException): boolean => ['ENOENT', 'ENOTDIR'].includes(code)
+    return lstat(location).then(
+      () => true,
+      (error) => !isNothing(error),
+    )
+  }
 }

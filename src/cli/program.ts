@@ -7,6 +7,7 @@ import { addKeysCommands } from './commands/keys'
 import { addRunCommand } from './commands/run'
 import { addSecretCommands } from './commands/secrets'
 import { addServeCommand } from './commands/serve'
+import { addStatusCommand } from './commands/status'
 import { addTransferCommands } from './commands/transfer'
 import { HELP } from './help'
 import { ENVIRONMENT, EXAMPLES, EXIT_CODES } from './help-texts'
@@ -42,6 +43,7 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
   program.version(VERSION, '-V, --version', 'show the version')
   const add = [
     addCareCommands,
+    addStatusCommand,
     addSecretCommands,
     addTransferCommands,
     addRunCommand,

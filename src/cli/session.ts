@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type {
   KeyProvider,
@@ -9,6 +9,7 @@ import type {
   SecretStore,
   SecretView,
   StoredSlot,
+  StoreHolder,
 } from 'app-secret-store'
 import { checkStdin } from './descriptors'
 import { EXIT, Failure, failureOf, refused } from './failure'
@@ -16,7 +17,7 @@ import type { Io } from './io'
 import { type KeyFlags, MOST_TRIES, type OpeningKey, openingKey, WRONG, withKeyFile } from './keys'
 import { type NewKey, usingNewKey } from './new-key'
 import { type Bar, Output } from './output'
-import { defaultLocation, pathOf } from './paths'
+import { defaultLocation, isOccupied, pathOf } from './paths'
 import { variableOf } from './raw-bytes'
 
 /** The options that every command takes. */
@@ -24,6 +25,7 @@ export interface GlobalOptions extends KeyFlags {
   readonly store?: string
   readonly allowUnsafeLocation?: boolean
   readonly readOnly?: boolean
+  readonly wait?: string
   readonly user?: string
   readonly account?: string
   readonly live?: boolean
@@ -36,6 +38,8 @@ interface OpenFlags {
   readonly sweeping?: boolean
   /** A damaged store is opened, too, as far as it goes. */
   readonly damaged?: boolean
+  /** Other commands and apps can use the store meanwhile. */
+  readonly shared?: boolean
 }
 
 interface KeyTries {
@@ -179,20 +183,42 @@ export class Session {
     }
   }
 
-  /** Opens the store. What somebody is asked for beside the key comes after this. */
-  async open({ sweeping = false, damaged = false }: OpenFlags = {}): Promise<SecretStore> {
+  /**
+   * Opens the store: through a process that shares it, if there is one, else alone, for the time of this command. What
+   * somebody is asked for beside the key comes after this.
+   */
+  async open({ sweeping = false, damaged = false, shared = false }: OpenFlags = {}): Promise<SecretStore> {
     const location = await this.occupiedLocation()
     const { SecretStore } = await import('app-secret-store')
+    const { readOnly = false } = this.given
     const options = {
       createIfMissing: false,
-      readOnly: this.given.readOnly ?? false,
+      readOnly,
       ...this.safety,
       now: this.io.now,
       ...background(sweeping),
       ...(damaged && { verify: false }),
     }
-    this.#store = await this.withKey((key) => SecretStore.open(location, { key, ...options }))
+    const { explainLocked, sharedOrAlone, tellingWait, waitMsOf } = await import('./waiting')
+    const waitMs = waitMsOf(this.io, this.given.wait)
+    const look = (): Promise<StoreHolder | undefined> => this.holder()
+    this.#store = await this.withKey((key) => {
+      const open = (shared: OpenOptions['shared']): Promise<SecretStore> =>
+        SecretStore.open(location, { ...options, key, waitMs, shared: shared ?? false })
+      return tellingWait(this, look, () => {
+        if (readOnly) return open(false)
+        return shared ? sharedOrAlone(this.output, waitMs === 0 ? look : undefined, open) : open('follow')
+      })
+    }).catch(async (error) => {
+      throw await explainLocked(error, look, waitMs, readOnly ? { shared: WITHOUT_READ_ONLY } : {})
+    })
     return this.#store
+  }
+
+  /** Who has the store open, as far as that can be told without a key. */
+  async holder(): Promise<StoreHolder | undefined> {
+    const { SecretStore } = await import('app-secret-store')
+    return SecretStore.holder(await this.location(), this.safety)
   }
 
   async create(key: () => Promise<NewKey>, names: 'plain' | 'sealed'): Promise<SecretStore> {
@@ -238,6 +264,8 @@ export class Session {
   }
 }
 
+const WITHOUT_READ_ONLY = 'leave --read-only out: the process that shares the store lets this command in'
+
 function wrong(message: string): Failure {
   return new Failure(EXIT.wrongKey, message, { code: WRONG, hint: 'nothing was changed' })
 }
@@ -245,19 +273,6 @@ function wrong(message: string): Failure {
 /** A command is over before sweeping or compacting would begin, and seldom reads a secret twice. */
 function background(sweeping: boolean): Pick<OpenOptions, 'sweepIntervalMs' | 'compactIntervalMs' | 'indexBytes'> {
   return sweeping ? {} : { sweepIntervalMs: 0, compactIntervalMs: 0, indexBytes: 2 ** 20 }
-}
-
-async function isOccupied(location: string): Promise<boolean> {
-  try {
-    return (await readdir(location)).length > 0
-  } catch {
-    // What is there and is no directory is for the store to judge.
-    const isNothing = ({ code = '' }: NodeJS.ErrnoException): boolean => ['ENOENT', 'ENOTDIR'].includes(code)
-    return lstat(location).then(
-      () => true,
-      (error) => !isNothing(error),
-    )
-  }
 }
 
 /** Which secrets are meant, in words. */

@@ -65,11 +65,13 @@ export interface OpenOptions extends MemoryOptions {
   readonly readOnly?: boolean
   /**
    * Whether other processes may have the store open at the same time (docs/processes.md): the first holds the files, and the
-   * others reach them through it. All of them say so. @defaultValue `false`
+   * others reach them through it. All of them say so. `'follow'`: through a process that shares the store, if there is one,
+   * else alone, as with `false`. @defaultValue `false`
    */
-  readonly shared?: boolean
+  readonly shared?: boolean | 'follow'
   /**
-   * How long to wait for a store that a process has open which does not share it, in milliseconds. @defaultValue `0`
+   * How long to wait for a store that a process has open which does not share it, in milliseconds. While such a process is
+   * seen (on Linux and Windows), LevelDB's files are not opened. @defaultValue `0`
    */
   readonly waitMs?: number
   /** Opens an older state on purpose, and makes it the newest: later ones are refused. @defaultValue `false` */
@@ -186,7 +188,7 @@ export function parseOpenOptions(options: unknown): OpenSettings {
   if (readOnly && (given.createIfMissing || given.acceptRollback)) {
     throw new TypeError('readOnly: expected neither createIfMissing nor acceptRollback, which write, got one of them')
   }
-  const shared = checkBoolean(given.shared ?? false, 'shared')
+  const shared = given.shared === 'follow' ? given.shared : checkBoolean(given.shared ?? false, 'shared')
   if (shared && (readOnly || given.acceptRollback)) {
     throw new TypeError(
       'shared: expected neither readOnly nor acceptRollback, which take the store alone, got one of them',

@@ -24,6 +24,7 @@ import type { Engine } from '../storage/engine'
 import { openHead, sealHead } from '../storage/head'
 import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level/engine'
+import { lockLost } from '../storage/level/errors'
 import { LOCK_FILE } from '../storage/level/library'
 import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
@@ -91,7 +92,7 @@ async function openFiles(
   { location, minima, created }: Located,
   settings: OpenSettings,
 ): Promise<{ readonly parts: OpenParts; readonly passedOver: number }> {
-  const { readOnly, shared } = settings
+  const { readOnly, shared, waitMs } = settings
   // Loaded while the key is asked for.
   const loading = readOnly ? import('../care/index') : import('../storage/level/files/check-files')
   loading.catch(() => {})
@@ -102,32 +103,43 @@ async function openFiles(
   let passedOver = 0
   try {
     const directory = await dataDirectory(location, { change: !readOnly })
+    const whenFree = async <T>(open: () => Promise<T>): Promise<T | undefined> => {
+      if (waitMs === 0 && shared !== 'follow') return open()
+      const isShared = readOnly || shared ? () => isSharedByOther(location) : undefined
+      return (await import('./when-free')).whenFree(joinPath(directory, LOCK_FILE), waitMs, open, isShared)
+    }
+    const openFiles = () => openLevel(directory, keyringStorage)
+    let isShared = shared === true
     if (readOnly) {
-      const { rows, damagedBytes } = await (await import('../care/index')).rowsToRead(directory)
-      engine = new MemoryEngine(rows)
-      passedOver = damagedBytes
-    } else if (shared) {
-      const { shareFiles } = await import('./share')
-      const open = () => openLevel(directory, keyringStorage)
-      engine = await shareFiles({ ...settings, location, keyringStorage, keyring: unlocked.keyring, openFiles: open })
+      const { rowsToRead } = await import('../care/index')
+      const found = await whenFree(() => rowsToRead(directory))
+      if (found === undefined) throw lockLost('one that shares it with all but readOnly')
+      engine = new MemoryEngine(found.rows)
+      passedOver = found.damagedBytes
     } else {
-      const { waitMs } = settings
-      const open = () => openLevel(directory, keyringStorage)
-      const lock = joinPath(directory, LOCK_FILE)
-      const opened = await (waitMs > 0 ? (await import('./when-free')).whenFree(lock, waitMs, open) : open())
-      release = opened.release
-      engine = opened.engine
+      const opened = isShared ? undefined : await whenFree(openFiles)
+      isShared = opened === undefined
+      if (opened !== undefined) ({ engine, release } = opened)
+      else {
+        const { shareFiles } = await import('./share')
+        engine = await shareFiles({ ...settings, location, keyringStorage, keyring: unlocked.keyring, openFiles })
+      }
     }
     // Until now another process could have held the store, and changed its keys.
-    if (!shared) unlocked = await unlockStore(location, settings, unlocked)
-    if (!readOnly && !shared) await removeStagedKeyring(location)
+    if (!isShared) unlocked = await unlockStore(location, settings, unlocked)
+    if (!readOnly && !isShared) await removeStagedKeyring(location)
     const { bytes, mac, keyring } = unlocked
-    if (!shared) keyringStorage.bytes = bytes
+    if (!isShared) keyringStorage.bytes = bytes
     const head = await readHead(engine, keyring)
     const parts = { ...storeParts(engine, keyring, head, settings.indexBytes), keyringStorage, release }
-    if (!readOnly && !shared && settings.verify !== false) passedOver = await lookAtFiles(engine, head.head, directory)
+    const { queue } = parts
+    const hasFiles = !readOnly && (engine.others?.isOwner ?? true)
+    if (hasFiles && settings.verify !== false) {
+      const look = (): Promise<number> => lookAtFiles(parts.engine, queue.head, directory)
+      passedOver = await (isShared ? queue.exclusive(look) : look())
+    }
     const newest = minima ?? (await loadMinima(settings))
-    if (shared) await parts.queue.exclusive(() => checkNewest(parts, macOf(keyringStorage), newest, false))
+    if (isShared) await queue.exclusive(() => checkNewest(parts, macOf(keyringStorage), newest, false))
     else await checkNewest(parts, mac, newest, settings.acceptRollback)
     return { parts, passedOver }
   } catch (error) {
@@ -139,6 +151,10 @@ async function openFiles(
     }
     throw error
   }
+}
+
+async function isSharedByOther({ directory }: Location): Promise<boolean> {
+  return (await (await import('../storage/directory/owner-json')).listeningOwner(directory)) !== undefined
 }
 
 function macOf({ bytes }: KeyringStorage): Uint8Array {

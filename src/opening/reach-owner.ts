@@ -46,11 +46,15 @@ export async function reachOwner({ location, contextAt, aead, timeoutMs }: Reach
     wire.end()
     throw unsupported(found)
   }
+  const start = performance.now()
   try {
     const met = await meetOwner(wire, { context: () => contextAt(found.endpoint), aead, timeoutMs })
     return { kind: 'owner', wire, ...met }
   } catch {
-    const why = 'whoever listens where owner.json says did not prove that it holds the keys'
+    const isSilent = performance.now() - start >= timeoutMs
+    const why = isSilent
+      ? `process ${found.pid}, which owner.json names, did not answer`
+      : 'whoever listens where owner.json says did not prove that it holds the keys'
     return found.pid === self.pid ? { kind: 'this process', why } : stranger(why)
   }
 }

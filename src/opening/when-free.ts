@@ -12,12 +12,21 @@ const MOST_PAUSE_MS = 1000
  *
  * @param lock - Path of LevelDB's LOCK, which is not opened.
  * @param waitMs - After so long it is not waited for any more; the last attempt comes then.
+ * @param isShared - Looks whether somebody shares them: then they are not waited for.
+ * @returns `undefined` if somebody shares them.
  * @throws {SecretStoreError} `ERR_LOCKED` after `waitMs`.
  */
-export async function whenFree<T>(lock: string, waitMs: number, open: () => Promise<T>): Promise<T> {
+export async function whenFree<T>(
+  lock: string,
+  waitMs: number,
+  open: () => Promise<T>,
+  isShared: () => Promise<boolean> = async () => false,
+): Promise<T | undefined> {
   const end = performance.now() + waitMs
   for (let pauseMs = LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)) {
-    while (isLockedByAnybody(lock)) {
+    for (;;) {
+      if (await isShared()) return undefined
+      if (!isLockedByAnybody(lock)) break
       if (performance.now() >= end) throw lockLost('another one')
       await pause(LOOK_MS)
     }

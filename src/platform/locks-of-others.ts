@@ -12,17 +12,44 @@ export function isLockedByAnybody(path: string): boolean {
   return holderOf(path) !== undefined
 }
 
+/** A process, as far as the system tells of it (Linux does, within one container). */
+export interface ProcessFacts {
+  readonly pid: number
+  /** The program, and the script that a runtime runs: `node server.js`. */
+  readonly program?: string
+  /** Since when it runs, in Unix seconds. */
+  readonly since?: number
+}
+
 /**
- * Who holds a lock on the file, in words: `process 4242 (node server.js), which runs since 2027-01-31T09:00:00Z`.
+ * Who holds a lock on the file.
  *
- * @returns `undefined` where the system does not tell (it does on Linux, within one container), or where it is this process.
+ * @returns `undefined` where the system does not tell.
+ */
+export function lockHolder(path: string): ProcessFacts | undefined {
+  const pid = Number(orNothing(() => holderOf(path)))
+  // Of a process in another PID namespace, the kernel says 0.
+  return pid > 0 ? processFacts(pid) : undefined
+}
+
+/** Of another user's process, the system may tell nothing but that there is one. */
+export function processFacts(pid: number): ProcessFacts {
+  const program = orNothing(() => programOf(pid))
+  const since = orNothing(() => startOf(pid))
+  return { pid, ...(program !== undefined && { program }), ...(since !== undefined && { since }) }
+}
+
+/**
+ * The same in words: `process 4242 (node server.js), which runs since 2027-01-31T09:00:00Z`.
+ *
+ * @returns `undefined` also where it is this process.
  */
 export function describeHolder(path: string): string | undefined {
-  const pid = orNothing(() => holderOf(path))
-  // Of a process in another PID namespace, the kernel says 0.
-  if (pid === undefined || Number(pid) <= 0 || Number(pid) === process.pid) return undefined
-  // Of another user's process, the system may tell no more.
-  return `process ${pid}${orNothing(() => programOf(pid)) ?? ''}${orNothing(() => startOf(pid)) ?? ''}`
+  const { pid, program, since } = lockHolder(path) ?? {}
+  if (pid === undefined || pid === process.pid) return undefined
+  const start =
+    since === undefined ? '' : `, which runs since ${new Date(1000 * since).toISOString().replace('.000', '')}`
+  return `process ${pid}${program === undefined ? '' : ` (${program})`}${start}`
 }
 
 /** It is for a message alone. */
@@ -65,12 +92,12 @@ export function listedHolder(locks: string, { dev, ino }: FileIdentity): string 
   return undefined
 }
 
-/** ` (node server.js)`: the program, and the script that a runtime runs. No other argument: those may be secret. */
-function programOf(pid: string): string {
+/** The program, and the script that a runtime runs. No other argument: those may be secret. */
+function programOf(pid: number): string | undefined {
   const [program = '', script = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   const words = [program, ...(/\.[cm]?[jt]s$/.test(script) ? [script] : [])].map((path) => basename(path))
   const shown = words.join(' ').replaceAll(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, '?')
-  return shown === '' ? '' : ` (${shown.slice(0, MOST_SHOWN)})`
+  return shown === '' ? undefined : shown.slice(0, MOST_SHOWN)
 }
 
 const MOST_SHOWN = 80
@@ -78,12 +105,12 @@ const MOST_SHOWN = 80
 const TICKS_PER_SECOND = 100
 
 /** proc(5): the 22nd field of `stat` is the start, in ticks since the system was started at `btime`. */
-function startOf(pid: string): string {
+function startOf(pid: number): number | undefined {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
   const boot = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1])
-  const start = new Date(1000 * (boot + Math.floor(ticks / TICKS_PER_SECOND)))
-  return Number.isNaN(start.getTime()) ? '' : `, which runs since ${start.toISOString().replace('.000', '')}`
+  const start = boot + Math.floor(ticks / TICKS_PER_SECOND)
+  return Number.isNaN(start) ? undefined : start
 }
 
 function isRefused(path: string): boolean {

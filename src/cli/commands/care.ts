@@ -6,7 +6,6 @@ import { checkEntry } from '../keys'
 import { FIRST_KEY, newKey } from '../new-key'
 import { count, printable } from '../printable'
 import type { Session } from '../session'
-import { moment } from '../times'
 import { type AddCommands, choice, jsonHelp, kdfOption } from './define'
 
 interface InitFlags {
@@ -26,15 +25,6 @@ export const addCareCommands: AddCommands = (program, run) => {
     .addOption(choice('--names <how>', 'whether names can be read on disk', ['plain', 'sealed']).default('plain'))
     .addHelpText('after', jsonHelp('{"store", "slot": {"id", "kind", "label", "created"}}.'))
     .action(run(init))
-
-  program
-    .command('status')
-    .description('show what the store holds, under which keys')
-    .addHelpText(
-      'after',
-      jsonHelp('{"store", "records", "names", "slots": […], "dataKeys": [{"id", "created", "active", "records"}]}.'),
-    )
-    .action(run(status))
 
   program
     .command('verify')
@@ -87,6 +77,9 @@ export const addCareCommands: AddCommands = (program, run) => {
     .action(run(recover))
 }
 
+const NOBODY_WRITES =
+  'a recovery reads the files while nobody writes to them: end what has the store open, then try again'
+
 async function recover(session: Session, path: string): Promise<number | undefined> {
   const { output } = session
   // What is not there is found out before anybody is asked for a key.
@@ -94,9 +87,12 @@ async function recover(session: Session, path: string): Promise<number | undefin
   const destination = resolve(path)
   const { SecretStore } = await import('app-secret-store')
   const more = { ...session.safety, destination }
-  const report = await session.withKey((key) =>
-    session.long('recover', (long) => SecretStore.recover(location, { ...long, ...more, key })),
-  )
+  const report = await session
+    .withKey((key) => session.long('recover', (long) => SecretStore.recover(location, { ...long, ...more, key })))
+    .catch(async (error) => {
+      const { explainLocked } = await import('../waiting')
+      throw await explainLocked(error, () => session.holder(), 0, { shared: NOBODY_WRITES, alone: NOBODY_WRITES })
+    })
   await output.result({ store: destination, ...report }, () => recoveredText(report, destination))
   return report.complete ? undefined : EXIT.damaged
 }
@@ -141,31 +137,6 @@ async function init(session: Session, flags: InitFlags): Promise<void> {
   await output.note(
     'note: without its key nothing opens it; `secret-store keys recovery` makes a second one, for paper',
   )
-}
-
-async function status(session: Session): Promise<void> {
-  const { output, io } = session
-  const store = await session.open()
-  const location = await session.location()
-  const found = await store.status()
-  await output.result({ store: location, ...found }, async () => {
-    const now = io.now()
-    const keys = found.dataKeys.map(({ id, created, records, active }) => {
-      return [String(id), moment(created, now), String(records), active ? 'yes' : '']
-    })
-    const table = await output.table(['DATA KEY', 'CREATED', 'RECORDS', 'ACTIVE'], keys)
-    const facts = await output.table(
-      [],
-      [
-        ['store', location],
-        ['records', String(found.records)],
-        ['names', found.names],
-        ['key slots', String(found.slots.length)],
-        ['sealed by', found.aead.map(({ library }) => library).join(', ')],
-      ],
-    )
-    return `${facts}\n${table}`
-  })
 }
 
 async function verify(session: Session): Promise<number | undefined> {

@@ -30,6 +30,10 @@ export function addGlobalOptions(program: Command): void {
     .optionsGroup('Which store, for all commands:')
     .option('--store <dir>', 'where the store is (default: SECRET_STORE, else the data directory of the system)')
     .option('--read-only', 'write nothing: for read-only disks and copies')
+    .option(
+      '--wait <duration>',
+      'how long to wait for a store that something else has open alone (default: SECRET_STORE_WAIT, else 5s)',
+    )
     .option('--allow-unsafe-location', 'take the place of a store whatever its owners and modes are')
     .optionsGroup('Which secrets:')
     .option('--user <id>', "the secrets of this user (default: the account's)")

@@ -14,7 +14,7 @@ export const addEditCommand: AddCommands = (program, run) => {
     .argument('[command...]', 'after `--`: it gets the payload at stdin, and what it writes to stdout is stored')
     .addHelpText(
       'after',
-      `\nThe store is open meanwhile, so that no other program can open it.\n${jsonHelp('the secret, without its payload, and "changed": whether it was written.')}`,
+      `\nOther commands, and apps that share the store, can use it meanwhile. If one of them changes the payload, it stays.\n${jsonHelp('the secret, without its payload, and "changed": whether it was written.')}`,
     )
     .action(run(editSecret))
 }
@@ -23,7 +23,7 @@ async function editSecret(session: Session, name: string, command: readonly stri
   const { output, scope, options } = session
   // Before somebody has typed what then could not be stored.
   if (options.readOnly) throw usage('edit: expected a store to write to, got --read-only', 'leave --read-only out')
-  const view = await session.view()
+  const view = session.viewOf(await session.open({ shared: true }))
   const secret = await view.find({ scope, name })
   const before = secret && (await view.getBytes({ scope, name }))
   if (secret === undefined || before === undefined) throw noSecret(session, name)
@@ -32,6 +32,8 @@ async function editSecret(session: Session, name: string, command: readonly stri
   if (Buffer.compare(before, after) === 0) {
     return output.done({ ...secret, changed: false }, `unchanged: ${printable(name)} was not written`)
   }
+  const now = await view.getBytes({ scope, name })
+  if (now === undefined || Buffer.compare(before, now) !== 0) throw changedMeanwhile(name, now !== undefined)
   const payload = textOf(after) ?? after
   // The store refuses one that has passed, where `keep` would make a secret that never expires.
   const { expires_at } = secret
@@ -44,6 +46,14 @@ async function editSecret(session: Session, name: string, command: readonly stri
     await output.note('note: the payload ends in a line end now, as the command wrote it')
   }
   await output.done({ ...written, changed: true }, writtenText(session, { ...written, replaced: replaced ?? false }))
+}
+
+function changedMeanwhile(name: string, isThere: boolean): Failure {
+  const how = isThere ? 'changed' : 'deleted, or has expired,'
+  return refused(
+    `'${name}': another process has ${how} meanwhile; what you made of it was not written`,
+    'edit it again',
+  )
 }
 
 function expiredMeanwhile(name: string): Failure {

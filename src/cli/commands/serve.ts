@@ -21,7 +21,7 @@ export const addServeCommand: AddCommands = (program, run) => {
     .option('--strict', "keep to the hosted service's limits")
     .addHelpText(
       'after',
-      `\nThe key of the requests is SECRET_STORE_API_KEY, or made anew. Requests are noted on stderr, without payloads.\n${jsonHelp('{"url", "api_key"} in one line when it is ready; one line on stderr for each request.')}`,
+      `\nThe key of the requests is SECRET_STORE_API_KEY, or made anew. Requests are noted on stderr, without payloads.\nOther commands, and apps that share the store, can use it meanwhile.\n${jsonHelp('{"url", "api_key"} in one line when it is ready; one line on stderr for each request.')}`,
     )
     .action(run(serve))
 }
@@ -32,7 +32,7 @@ async function serve(session: Session, { port, host, strict = false }: ServeFlag
   const given = variableOf(io, 'SECRET_STORE_API_KEY')
   const mode = session.options.live ? 'live' : 'test'
   const key = given ?? `sk_${mode}_${randomBytes(18).toString('base64url').replace(/[-_]/g, '0')}`
-  const store = await session.open({ sweeping: true })
+  const store = await session.open({ sweeping: true, shared: true })
   const onRequest = (entry: RequestLogEntry): void => {
     const line = output.json ? jsonText(entry) : `${entry.method} ${entry.path} ${entry.status}`
     void output.log(line).catch(() => {})

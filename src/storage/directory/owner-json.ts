@@ -1,7 +1,9 @@
 import { fromUtf8, utf8 } from '../../base/bytes'
 import { CHANNEL, MAX_OWNER_BYTES, OWNER_FILE, STAGED_OWNER_FILE } from '../../format/constants'
 import { directoryIdentity, joinPath, readRegularFile, removeFile, status } from '../../platform/files'
+import { connectLocally } from '../../platform/local-socket'
 import { replaceFile, writeNewFile } from '../../platform/new-files'
+import { thisProcess } from '../../platform/this-process'
 import { system } from './system-errors'
 
 /** Who holds the files of a store that is shared, and where it listens (docs/format.md §16.1). */
@@ -33,6 +35,21 @@ export async function readOwner(directory: string): Promise<OwnerFile | undefine
     if (bytes === undefined || bytes.length > MAX_OWNER_BYTES) return undefined
     return decode(bytes, await directoryIdentity(directory))
   })
+}
+
+/** For an answer of the system, not of the process: the kernel takes connections for one that is stopped, too. */
+const CONNECT_MS = 1000
+
+/**
+ * Whoever shares the store, as far as that can be told without a key: owner.json names a process of this machine, and
+ * somebody listens where it says.
+ */
+export async function listeningOwner(directory: string): Promise<OwnerFile | undefined> {
+  const owner = await readOwner(directory)
+  if (owner?.machine !== thisProcess().machine) return undefined
+  const wire = await connectLocally(owner.endpoint, CONNECT_MS).catch(() => undefined)
+  wire?.end()
+  return wire && owner
 }
 
 /** In the place of the one that is there. For the holder of LevelDB's lock alone. */

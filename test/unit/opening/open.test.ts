@@ -26,6 +26,15 @@ describe('records that are missing', () => {
     expect((await store.verify()).ok).toBe(false)
   })
 
+  test('are found out as well by the process that opens the files for all that share them', async () => {
+    const location = await closedStoreOf(2)
+    const [first] = await rowKeys(location, 'r')
+    await writeRow(location, first as Uint8Array, undefined)
+    await expect(openStore(location, { shared: true })).rejects.toThrow('records: expected 2, got 1')
+    const store = await openStore(location, { shared: true, verify: false })
+    expect((await store.verify()).ok).toBe(false)
+  })
+
   test('among more are found out with verify: true', async () => {
     const location = await closedStoreOf(1001)
     const [first] = await rowKeys(location, 'r')

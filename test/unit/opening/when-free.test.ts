@@ -42,6 +42,29 @@ describe('files that nobody is seen to hold', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  test('are not opened if somebody shares them, at once or after a refusal', async () => {
+    expect(
+      await whenFree(
+        NO_LOCK,
+        0,
+        async () => 'opened',
+        async () => true,
+      ),
+    ).toBeUndefined()
+    let refusals = 0
+    const opening = whenFree(
+      NO_LOCK,
+      1000,
+      async () => {
+        refusals++
+        throw locked()
+      },
+      async () => refusals === 2,
+    )
+    await advance(200)
+    expect(await opening).toBeUndefined()
+  })
+
   test('and fail in another way, fail at once', async () => {
     const opening = whenFree(NO_LOCK, 1000, async () => {
       throw new SecretStoreError('ERR_CORRUPT', 'data: expected a whole database')
