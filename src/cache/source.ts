@@ -113,11 +113,22 @@ export class Source {
   /** An answer that cannot be kept is still one. */
   async #keep(target: Target, entry: CacheEntry): Promise<void> {
     try {
-      const untilSeconds = keptUntilSeconds(entry, this.#settings)
-      const isOver = untilSeconds * 1000 <= this.#clock.now()
-      await (isOver ? this.#kept.drop(target) : this.#kept.write(target, entry, untilSeconds))
+      await this.#replace(target, entry)
     } catch (error) {
       this.report(error, target)
     }
+  }
+
+  /** What was kept is gone in either case: `entry` has its place, or is over already. */
+  async #replace(target: Target, entry: CacheEntry): Promise<void> {
+    const untilSeconds = keptUntilSeconds(entry, this.#settings)
+    const isOver = (): boolean => untilSeconds * 1000 <= this.#clock.now()
+    try {
+      if (!isOver()) return await this.#kept.write(target, entry, untilSeconds)
+    } catch (error) {
+      // The store refuses what has ended on the way to it, also since the clock was set ahead.
+      if (!isOver()) throw error
+    }
+    await this.#kept.drop(target)
   }
 }

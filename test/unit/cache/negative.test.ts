@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../support/stores'
-import { KEPT, settled, setUp, TARGET } from './support'
+import { held, KEPT, settled, setUp, TARGET } from './support'
 
 describe('"there is none"', () => {
   test('is answered without asking again, for its time, also after a restart', async () => {
@@ -72,6 +72,36 @@ describe('"there is none"', () => {
     expect(await cache.get(TARGET)).toMatchObject({ payload: 's1' })
     await settled()
     expect(await cache.get(TARGET)).toBeUndefined()
+  })
+
+  test.each([
+    ['time passes', 0],
+    ['the clock is set ahead', 5001],
+  ])('that is over before it is written ends the old value on disk as well, where %s', async (_, setMs) => {
+    let monotonicMs = 0
+    const { wrap, release } = held('set')
+    const { cache, source, clock, errors, restart } = setUp({ monotonicNow: () => monotonicMs }, wrap)
+    const pass = (ms: number): void => {
+      clock.ms += ms
+      monotonicMs += ms
+    }
+    source.reply = () => 's1'
+    const first = cache.get(TARGET)
+    await settled()
+    release()
+    await first
+    pass(10_000)
+    source.reply = () => undefined
+    const none = cache.get(TARGET)
+    await settled()
+    if (setMs === 0) pass(5001)
+    else clock.ms += setMs
+    release()
+    expect(await none).toBeUndefined()
+    expect(errors).toEqual([])
+    await cache.close()
+    source.down()
+    expect(await codeOf(() => restart().get(TARGET))).toBe('ERR_UNAVAILABLE')
   })
 
   test('that cannot be written still ends the old value in this process', async () => {
