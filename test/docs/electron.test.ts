@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { KeyringSession } from '../support/keyring-session'
@@ -9,6 +9,7 @@ import {
   needElectron,
   needKeyring,
   packageApp,
+  run,
   useElectron,
   userDataFolder,
 } from '../system/electron/harness'
@@ -65,4 +66,46 @@ test('the app of docs/electron.md: it offers a code, and its page uses the store
   await running.close()
   const { slots } = JSON.parse(await readFile(join(userData, 'secrets/keyring.json'), 'utf8'))
   expect(slots.map(({ kind }: { kind: string }) => kind)).toEqual(['safe-storage', 'recovery-code'])
+})
+
+test('the utility process of docs/electron.md opens the store of main, and both end', async (context) => {
+  needElectron(context)
+  needKeyring(context)
+  const [, , shared = '', utility = ''] = await blocks('javascript')
+  expect(shared).toMatch(/^\/\/ shared\.mjs/)
+  expect(utility).toMatch(/^\/\/ utility\.mjs/)
+  const userData = await userDataFolder()
+  const { env } = await KeyringSession.start('unlocked')
+  const main = `
+    import { join } from 'node:path'
+    import { app } from 'electron'
+    import { account } from 'app-secret-store'
+    import { openShared, startUtility } from './shared.mjs'
+    app.whenReady().then(async () => {
+      const store = await openShared({ offerRecoveryCode: () => true })
+      startUtility(join(import.meta.dirname, 'utility.mjs')).on('message', async (said) => {
+        console.log('said', said)
+        if (said !== 'open') return app.quit()
+        console.log('said', await store.get({ scope: account, name: 'from-utility' }))
+        await store.set({ scope: account, name: 'from-main', payload: 'example' })
+      })
+    })
+  `
+  const app = await makeApp({
+    'package.json': JSON.stringify({ name: 'docs', main: 'main.mjs' }),
+    'main.mjs': main,
+    'shared.mjs': shared,
+    'utility.mjs': utility,
+  })
+  const { exitCode, stdout, stderr } = await run(app, {
+    userData,
+    env,
+    switches: ['--password-store=gnome-libsecret'],
+  })
+  expect(
+    stdout.split('\n').filter((line) => line.startsWith('said')),
+    stderr,
+  ).toEqual(['said open', 'said example', 'said set from-main'])
+  expect(exitCode).toBe(0)
+  expect((await readdir(join(userData, 'secrets'))).sort()).toEqual(['data', 'keyring.json'])
 })

@@ -222,10 +222,14 @@ export async function userDataFolder(): Promise<string> {
 export async function said(
   userData: string,
   program: string,
-  options: Omit<LaunchOptions, 'userData'> & { readonly name?: string } = {},
+  options: Omit<LaunchOptions, 'userData'> & {
+    readonly name?: string
+    readonly files?: Readonly<Record<string, string>>
+  } = {},
 ): Promise<unknown[]> {
-  const { name = 'test-app', ...launching } = options
+  const { name = 'test-app', files, ...launching } = options
   const app = await makeApp({
+    ...files,
     'package.json': JSON.stringify({ name, main: 'main.cjs' }),
     'main.cjs': `
       const electron = require('electron')

@@ -47,6 +47,37 @@ async function start(
   return { store, codes }
 }
 
+describe('shared: true', () => {
+  test('lets several instances use the store, which offer one recovery code', async () => {
+    const { electron } = await machine()
+    const first = await start(electron(), { shared: true })
+    const second = await start(electron(), { shared: true })
+    expect([first.codes.length, second.codes.length]).toEqual([1, 0])
+    await second.store.set({ ...token, payload: 'example' })
+    expect(await first.store.get(token)).toBe('example')
+    await first.store.close()
+    expect(await second.store.get(token)).toBe('example')
+  })
+
+  test('is refused where an instance has the store alone, which goes on', async () => {
+    const { electron } = await machine()
+    const { store } = await start(electron())
+    expect(await codeOf(() => start(electron(), { shared: true, waitMs: 0 }))).toBe('ERR_LOCKED')
+    await store.set({ ...token, payload: 'example' })
+  })
+
+  test('asks for the recovery code of a keychain that was lost, and both go on by the new slot', async () => {
+    const { electron, keychain } = await machine()
+    const first = await start(electron(), { shared: true })
+    keychain.password = 'second'
+    const second = await start(electron(), { shared: true, askRecoveryCode: () => first.codes[0] })
+    expect(second.store.keys().map(({ kind }) => kind)).toEqual(['safe-storage', 'recovery-code', 'safe-storage'])
+    await first.store.set({ ...token, payload: 'example' })
+    expect(await second.store.get(token)).toBe('example')
+    expect(first.store.keys()).toHaveLength(3)
+  })
+})
+
 describe('the recovery code', () => {
   test('is offered at the first start, and once it is accepted not again', async () => {
     const { appData, electron } = await machine()
