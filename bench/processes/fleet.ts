@@ -44,6 +44,7 @@ export class Fleet {
     return new Fleet(members)
   }
 
+  /** All do the same at the same time. */
   async perform(order: Order): Promise<Together> {
     const all = (await Promise.all(
       this.#members.map((member) => {

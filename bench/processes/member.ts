@@ -3,7 +3,6 @@
  * and keeps the store open until it is told to end: so nobody takes over in the middle.
  */
 import { randomFrom } from '../data'
-import type { Budget } from '../measure'
 import { type Party, type Place, partyAt } from './party'
 
 export interface Joining extends Place {
@@ -14,7 +13,9 @@ export interface Order {
   readonly verb: 'get' | 'set'
   /** Calls under way at a time. */
   readonly together: number
-  readonly budget: Budget
+  /** For so long, and until it has made so many calls. */
+  readonly ms: number
+  readonly calls: number
 }
 
 /** What one process did in the time that is measured. */
@@ -37,15 +38,13 @@ const { seed, ...place } = JSON.parse(process.argv[2] ?? '') as Joining
 const random = randomFrom(seed)
 let salt = seed * SALTS
 
-async function perform(party: Party, { verb, together, budget }: Order): Promise<Done> {
-  const work = place.idle ? rest : (ms: number) => callsFor(ms, party, verb, together)
-  await work(budget.warmMs)
+async function perform(party: Party, order: Order): Promise<Done> {
   const [started, cpu] = [performance.now(), process.cpuUsage()]
-  const waits = await work(budget.runMs)
+  const waits = await (place.idle ? rest(order) : callsOf(party, order))
   const { user, system } = process.cpuUsage(cpu)
   const sorted = waits.toSorted((a, b) => a - b)
   return {
-    operations: waits.length * together,
+    operations: waits.length * order.together,
     wallMs: performance.now() - started,
     cpuMicros: user + system,
     medianMs: sorted[sorted.length >> 1] ?? 0,
@@ -54,7 +53,7 @@ async function perform(party: Party, { verb, together, budget }: Order): Promise
 }
 
 /** @returns How long each call, or those that went together, took, in milliseconds. */
-async function callsFor(ms: number, party: Party, verb: Order['verb'], together: number): Promise<number[]> {
+async function callsOf(party: Party, { verb, together, ms, calls }: Order): Promise<number[]> {
   const waits: number[] = []
   const end = performance.now() + ms
   do {
@@ -64,11 +63,11 @@ async function callsFor(ms: number, party: Party, verb: Order['verb'], together:
     waits.push(performance.now() - before)
     salt += together
     if (waits.length % CALLS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve))
-  } while (performance.now() < end)
+  } while (performance.now() < end || waits.length * together < calls)
   return waits
 }
 
-async function rest(ms: number): Promise<number[]> {
+async function rest({ ms }: Order): Promise<number[]> {
   await new Promise((resolve) => setTimeout(resolve, ms))
   return []
 }
