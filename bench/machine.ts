@@ -9,19 +9,26 @@ import { BENCH_DIRECTORY } from './workers'
 
 /** On what, when, and with which versions: what goes above the tables. */
 export function machineOf({ sizes, rounds, budget, quick }: Options): string {
-  const { versions, cores, processor, system, memoryGB, date, commit } = facts()
+  const { versions } = facts()
   const contenders = CONTENDERS.map(({ name, what }) => {
     const given = versions[name]
     return `- ${name}: ${what}${given === '' ? '' : ` (${given})`}`
   })
   return [
-    `${cores} × ${processor}, ${memoryGB} GB, ${system}, Node ${process.versions.node}; ${date}; commit ${commit}; sizes ` +
-      `${sizes.join(', ')}; rounds ${rounds} of ${budget.warmMs} + ${budget.runMs} ms${quick ? ': too short to mean anything' : ''}`,
+    `${placeLine()}; sizes ${sizes.join(', ')}; rounds ${rounds} of ${budget.warmMs} + ${budget.runMs} ms${quick ? TOO_SHORT : ''}`,
     '',
     'Medians over the rounds (least–most). CPU time is that of all threads. Writes wait for the disk everywhere.',
     '',
     ...contenders,
   ].join('\n')
+}
+
+export const TOO_SHORT = ': too short to mean anything'
+
+/** The machine, the day and the commit. */
+export function placeLine(): string {
+  const { cores, processor, system, memoryGB, date, commit } = facts()
+  return `${cores} × ${processor}, ${memoryGB} GB, ${system}, Node ${process.versions.node}; ${date}; commit ${commit}`
 }
 
 /** Every single measurement, and what it takes to tell them apart. */
@@ -33,7 +40,20 @@ export function jsonOf(options: Options, results: Results, bundle: BundleSize | 
   return `${JSON.stringify({ ...facts(), options, bundle, measurements }, undefined, 2)}\n`
 }
 
-function facts() {
+/** What there is to say of a run. */
+export interface Facts {
+  readonly date: string
+  readonly commit: string
+  readonly processor: string
+  readonly cores: number
+  readonly memoryGB: number
+  readonly system: string
+  readonly node: string
+  /** By the names of contenders. */
+  readonly versions: Readonly<Record<string, string>>
+}
+
+export function facts(): Facts {
   const packages = (names: readonly string[]): string =>
     names.map((name) => `${name} ${versionOf(name) ?? 'not installed'}`).join(', ')
   return {

@@ -4,8 +4,6 @@
  * Each measurement is one fresh process (worker.ts) that does one work with one library at one size. Rounds go through all
  * contenders in turn, so that a change of the machine meets all of them.
  */
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundleSize } from '../scripts/bundle-size'
@@ -19,18 +17,9 @@ import { sizesTable } from './sizes'
 import { type Place, Results } from './statistics'
 import { Stores } from './stores'
 import { DEFAULT_PAYLOAD_BYTES } from './work/work'
-import { BENCH_DIRECTORY, Workers } from './workers'
+import { BENCH_DIRECTORY, install, Workers } from './workers'
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
-
-/** What it compares with is installed when it is first needed, without running any package's scripts. */
-function install(): void {
-  if (existsSync(join(BENCH_DIRECTORY, 'node_modules/.package-lock.json'))) return
-  say('bench/node_modules: not there; installing what is compared with (npm ci --ignore-scripts in bench/)')
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund']
-  const { status } = spawnSync('npm', args, { cwd: BENCH_DIRECTORY, stdio: ['ignore', 2, 2] })
-  if (status !== 0) say(`npm ci: ended with ${status}; what cannot be loaded is left out`)
-}
 
 class Run {
   readonly results: Results = new Results()

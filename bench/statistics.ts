@@ -19,7 +19,7 @@ export function spreadOf(rounds: readonly number[]): Spread {
 export interface Place {
   readonly work: string
   readonly contender: string
-  /** Secrets in the store, or bytes of an AEAD's plaintext. */
+  /** Secrets in the store, bytes of an AEAD's plaintext, or processes. */
   readonly size: number
 }
 

@@ -55,6 +55,13 @@ export class Stores {
     return copy
   }
 
+  /** A directory of its own with nothing in it, which the caller removes. */
+  async empty(): Promise<string> {
+    const directory = join(this.directory, `copy-${this.#copies++}`)
+    await mkdir(directory, { mode: 0o700 })
+    return directory
+  }
+
   remove(directory: string): Promise<void> {
     return rm(directory, { recursive: true, force: true })
   }

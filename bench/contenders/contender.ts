@@ -49,6 +49,8 @@ export interface Page {
 export interface Opening {
   /** Milliseconds. @defaultValue `Date.now` */
   readonly now?: () => number
+  /** Whether other processes have it open at the same time. @defaultValue `false` */
+  readonly shared?: boolean
 }
 
 /** A library that has been loaded. */
@@ -69,6 +71,9 @@ export function pageOf(rows: Listed[], limit: number): Page {
 export async function load<Module>(specifier: string): Promise<Module> {
   return (await import(specifier)) as Module
 }
+
+/** How long one process waits for another one, before that is a failure. */
+export const MOST_WAIT_MS = 60_000
 
 /** 32 bytes, the same in every process. */
 export const KEY: Uint8Array<ArrayBuffer> = Uint8Array.from({ length: 32 }, (_, index) => index * 7 + 1)

@@ -1,6 +1,6 @@
 import type { BatchOperation, SecretStore as Opened, SetParams } from '../../src/index'
 import type { Secret } from '../data'
-import { type Contender, type Found, KEY, type Store } from './contender'
+import { type Contender, type Found, KEY, MOST_WAIT_MS, type Store } from './contender'
 
 type Library = typeof import('../../src/index')
 
@@ -9,13 +9,14 @@ export async function loadOurs(sodium: boolean): Promise<Contender> {
   const library = await import('../../src/index')
   const { rawKey, SecretStore } = library
   return {
-    async open(directory, { now }) {
+    async open(directory, { now, shared = false }) {
       const options = {
         key: rawKey(KEY),
         sodium,
         sweepIntervalMs: 0,
         compactIntervalMs: 0,
         ...(now === undefined ? {} : { now }),
+        ...(shared && { shared, waitMs: MOST_WAIT_MS }),
       }
       return storeOver(library, await SecretStore.open(directory, options))
     },

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Secret } from '../data'
-import { type Contender, type Found, KEY, type Listed, load, pageOf, type Store } from './contender'
+import { type Contender, type Found, KEY, type Listed, load, MOST_WAIT_MS, pageOf, type Store } from './contender'
 
 interface Statement {
   run(parameters: readonly unknown[]): { readonly changes: number }
@@ -31,8 +31,9 @@ const NEW_KEY: string = 'ee'.repeat(32)
 export async function loadContender(): Promise<Contender> {
   const { default: Database } = await load<{ default: new (file: string) => Database }>('@signalapp/sqlcipher')
   return {
-    open(directory) {
+    open(directory, { shared }) {
       const database = new Database(join(directory, 'secrets.db'))
+      if (shared) database.pragma(`busy_timeout = ${MOST_WAIT_MS}`)
       database.pragma(`key = "x'${Buffer.from(KEY).toString('hex')}'"`)
       database.pragma('journal_mode = WAL')
       database.pragma('synchronous = FULL')

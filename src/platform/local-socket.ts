@@ -111,6 +111,12 @@ function wireOf(socket: Socket): Wire {
   let onBytes: (bytes: Uint8Array) => void = () => {}
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
+  /** Whether what is sent waits for the end of this turn. */
+  let isHeld = false
+  const letGo = (): void => {
+    isHeld = false
+    socket.uncork()
+  }
   socket.setNoDelay?.(true)
   socket.on('error', () => socket.destroy())
   socket.once('close', () => {
@@ -123,8 +129,19 @@ function wireOf(socket: Socket): Wire {
     get waitingBytes() {
       return socket.writableLength
     },
-    send: (bytes) => void socket.write(bytes),
-    end: () => void socket.destroy(),
+    send(bytes) {
+      // Answers to what came together go together: a call of the system costs more than to seal one of them.
+      if (!isHeld) {
+        isHeld = true
+        socket.cork()
+        process.nextTick(letGo)
+      }
+      socket.write(bytes)
+    },
+    end() {
+      if (isHeld) letGo()
+      socket.destroy()
+    },
     finish() {
       onBytes = () => {}
       timer ??= setTimeout(() => socket.destroy(), FINISH_MS).unref()

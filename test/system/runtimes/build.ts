@@ -4,7 +4,9 @@ import { fromRoot } from '../../support/paths'
 
 const INSIDE = 'test/system/runtimes/inside'
 /** The tests that are only for here. */
-export const OWN: readonly string[] = ['processes', 'paths', 'lines', 'modules', 'exchange']
+export const OWN: readonly string[] = ['processes', 'sharing', 'paths', 'lines', 'modules', 'exchange']
+/** What those start as a process. */
+const PROGRAMS: readonly string[] = ['owner', 'sharer']
 
 /**
  * Builds each file of test/behaviour, and those of `inside`, into one file that needs nothing but the package by its name:
@@ -14,12 +16,30 @@ export const OWN: readonly string[] = ['processes', 'paths', 'lines', 'modules',
  */
 export async function buildTests(directory: string): Promise<string[]> {
   const names = (await readdir(fromRoot('test/behaviour'))).filter((name) => name.endsWith('.test.ts'))
-  const entries = names.map((name) => [name.replace(/\.ts$/, ''), `test/behaviour/${name}`])
+  const entries: (readonly [name: string, path: string])[] = names.map((name) => [
+    name.replace(/\.ts$/, ''),
+    `test/behaviour/${name}`,
+  ])
   for (const name of OWN) entries.push([`${name}.test`, `${INSIDE}/${name}.ts`])
+  await buildInto(directory, entries)
+  await buildPrograms(directory)
+  return entries.map(([name]) => `${name}.mjs`)
+}
+
+/** Builds the programs alone. */
+export async function buildPrograms(directory: string): Promise<void> {
+  await buildInto(
+    directory,
+    PROGRAMS.map((name) => [name, `${INSIDE}/${name}.ts`]),
+  )
+}
+
+async function buildInto(
+  directory: string,
+  entries: readonly (readonly [name: string, path: string])[],
+): Promise<void> {
   await build({
-    entryPoints: Object.fromEntries(
-      [...entries, ['owner', `${INSIDE}/owner.ts`]].map(([name, path]) => [name, fromRoot(path)]),
-    ),
+    entryPoints: Object.fromEntries(entries.map(([name, path]) => [name, fromRoot(path)])),
     outdir: directory,
     bundle: true,
     format: 'esm',
@@ -33,5 +53,4 @@ export async function buildTests(directory: string): Promise<string[]> {
     absWorkingDir: fromRoot(),
     logLevel: 'error',
   })
-  return entries.map(([name]) => `${name}.mjs`)
 }

@@ -68,6 +68,20 @@ describe.runIf(isPosix)('a wire', () => {
     expect(ends.map(({ count }) => count)).toEqual([1, 1])
   })
 
+  test.each(['end', 'finish'] as const)(
+    'that is ended by %s carries what was sent in the same turn before',
+    async (end) => {
+      const { path, wires } = await listening()
+      const wire = await connected(path)
+      const other = await eventually(() => wires[0] ?? Promise.reject(new Error('not yet')))
+      const [there, ends] = [heardBy(other), endsOf(other)]
+      for (let n = 0; n < 10; n++) wire.send(Buffer.from(`${n}`))
+      wire[end]()
+      await eventually(() => expect(ends.count).toBe(1))
+      expect(Buffer.concat(there).toString()).toBe('0123456789')
+    },
+  )
+
   test('tells of an end that came before anybody asked', async () => {
     const { path, wires } = await listening()
     const wire = await connected(path)
