@@ -6,8 +6,9 @@ const PROGRAM: string = builtProgram('secret-store')
 export const NODE_ARGS: readonly string[] = [PROGRAM]
 
 export function environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const { PATH = '', TMPDIR = '/tmp' } = process.env
-  return { PATH, TMPDIR, ...more }
+  const { PATH = '', TMPDIR = '/tmp', NODE_V8_COVERAGE } = process.env
+  // Node hands the last one on by itself, and a terminal does not.
+  return { PATH, TMPDIR, ...(NODE_V8_COVERAGE !== undefined && { NODE_V8_COVERAGE }), ...more }
 }
 
 /** A shell's words for the program. */
