@@ -9,12 +9,18 @@ const NO_BYTES: Uint8Array = new Uint8Array()
 export class MemoryEngine implements Engine {
   #rows: Row[]
   #closed = false
+  #keyring: Uint8Array | undefined
 
   constructor(
     rows: readonly Row[],
     readonly limits: BatchLimits = LOCAL_LIMITS,
   ) {
     this.#rows = [...rows]
+  }
+
+  /** The last keyring.json that was committed. */
+  get keyring(): Uint8Array | undefined {
+    return this.#keyring
   }
 
   canReadSync(): boolean {
@@ -48,14 +54,18 @@ export class MemoryEngine implements Engine {
 
   batch(): Batch {
     const changes: Change[] = []
+    let keyring: Uint8Array | undefined
     return {
       put: (key, value) => void changes.push({ type: 'put', key, value }),
       del: (key) => void changes.push({ type: 'del', key }),
-      keyring: async () => {},
+      keyring: async (bytes) => {
+        keyring = bytes
+      },
       describe() {},
       write: async (expectedHead) => {
         if (!equal(this.getSync(HEAD_ROW) ?? NO_BYTES, expectedHead ?? NO_BYTES)) return false
         for (const change of changes) this.#apply(change)
+        this.#keyring = keyring ?? this.#keyring
         return true
       },
       close: async () => {},

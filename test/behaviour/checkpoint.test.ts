@@ -102,9 +102,9 @@ describe('a place for checkpoints', () => {
     place.save = (token) => (isFailing ? fail() : save(token))
     const store = await openStore(location, place.options)
     for (let n = 0; n < 3; n++) {
-      await set(store, `${n}`)
-      // Two turns of the event loop later it has been tried.
       const before = place.onError.mock.calls.length
+      await set(store, `${n}`)
+      // Two turns of the event loop later it has been tried; to one that asks another store to write, it may be by now.
       while (place.onError.mock.calls.length === before) await turnOfLoop()
     }
     for (const [error] of place.onError.mock.calls) expect(error).toEqual(new Error('test: the place is lost'))

@@ -69,6 +69,8 @@ export class Medium {
   owners = 0
   /** Called before a batch is written: may wait, or throw. */
   beforeWrite: () => void | Promise<void> = () => {}
+  /** Called after it. */
+  afterWrite: () => void = () => {}
   onErase: () => void | Promise<void> = () => {}
   adopt: () => Promise<void> = async () => {}
   turnMs = 2000
@@ -160,10 +162,13 @@ export class Medium {
 
   #batch(): Batch {
     const changes: Change[] = []
+    let keyring: Uint8Array | undefined
     return {
       put: (key, value) => void changes.push({ type: 'put', key, value }),
       del: (key) => void changes.push({ type: 'del', key }),
-      keyring: async () => {},
+      keyring: async (next) => {
+        keyring = next
+      },
       describe() {},
       close: async () => {},
       write: async (expectedHead) => {
@@ -171,7 +176,10 @@ export class Medium {
         this.writes++
         const batch = this.rows.batch()
         addTo(batch, changes)
-        return batch.write(expectedHead)
+        if (keyring !== undefined) await batch.keyring(keyring)
+        const isWritten = await batch.write(expectedHead)
+        this.afterWrite()
+        return isWritten
       },
     }
   }

@@ -1,6 +1,7 @@
 /**
  * Shares a store with others as its parent says. `run`: one command after the other, each answered. `once`: opens, sets,
  * says so, and ends by itself without closing. `closed`: opens, sets, closes, and says what is left that could keep it alive.
+ * `lingering`: as `once`, some time later.
  */
 import { account, rawKey, SecretStore, SecretStoreError } from '../../../src/index'
 
@@ -13,6 +14,7 @@ export type Command =
 export type Answer = { readonly value: unknown } | { readonly error: string; readonly message: string }
 
 const WAIT_MS = 60_000
+const LINGER_MS = 2000
 
 let store: SecretStore | undefined
 
@@ -73,7 +75,7 @@ if (process.send !== undefined && mode === 'run') {
   process.on('message', async (command) => process.send?.(await answer(command as Command)))
   process.once('disconnect', () => process.exit())
 }
-if (mode === 'once' || mode === 'closed') {
+if (mode === 'once' || mode === 'closed' || mode === 'lingering') {
   watchTimers()
   const before = handles()
   const opened = await open(location)
@@ -86,4 +88,5 @@ if (mode === 'once' || mode === 'closed') {
   const left = handles()
   for (const name of before) if (left.includes(name)) left.splice(left.indexOf(name), 1)
   process.stdout.write(`${JSON.stringify(left)}\n`)
+  if (mode === 'lingering') setTimeout(() => {}, LINGER_MS)
 }

@@ -48,6 +48,25 @@ describe.runIf(process.platform !== 'win32')('a process that shares', () => {
     expect(await follower.get({ scope: account, name: 'n' })).toBe('p')
   })
 
+  test('ends though it seeks an owner, where one holds the store who does not share', async () => {
+    const [location] = [await newStore(), await socketsFolder()]
+    const owner = await openStore(location, { shared: true })
+    const child = startChild('participant', ['lingering', location], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child.stdout as NodeJS.ReadableStream, 'data')
+    const exit = once(child, 'exit')
+    child.kill('SIGSTOP')
+    await owner.close()
+    const alone = await openStore(location)
+    child.kill('SIGCONT')
+    const start = performance.now()
+    await exit
+    // It would seek for a minute.
+    expect(performance.now() - start).toBeLessThan(20_000)
+    expect(child.exitCode).toBe(0)
+    await alone.close()
+  })
+
   test('ends though somebody is connected to it who says nothing', async () => {
     const [location] = [await newStore(), await socketsFolder()]
     const child = startChild('participant', ['once', location], { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { HEAD_ROW } from '../../../../src/storage/keyspace'
+import { SESSION_ROWS } from '../../../../src/storage/sharing/session'
 import type { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
 import { bytes, commit, diskFull, type Link, Medium, text, turnsOfLoop, write } from '../../../support/shared-medium'
 import { codeOf } from '../../../support/stores'
@@ -183,6 +184,51 @@ test('a commit that an owner does not answer in time has an unknown outcome, and
   await vi.waitFor(() => expect(at(medium, 'a')).toBe('1'))
   expect(await commit(follower, 'a', '2')).toBe(true)
   expect(medium.writes).toBe(2)
+})
+
+test.each([
+  [59_000, 'no error'],
+  [60_000, 'ERR_OUTCOME_UNKNOWN'],
+])(
+  'a commit that is settled %i ms later has an outcome, or an unknown one: its session may be gone',
+  async (ms, code) => {
+    const medium = new Medium()
+    const { all, links } = await sharing(medium, 2)
+    const [, follower, other] = all as [SharedEngine, SharedEngine, SharedEngine]
+    await follower.turn()
+    ;(links[0] as Link).holds.toFollower = true
+    const writing = codeOf(() => write(follower, bytes('head 0'), 'a', '1'))
+    await vi.waitFor(() => expect(at(medium, 'a')).toBe('1'))
+    const [session] = await medium.rows.scan({ ...SESSION_ROWS, limit: 10 })
+    const batch = medium.rows.batch()
+    batch.del(session?.key as Uint8Array)
+    expect(await batch.write(bytes('head 1'))).toBe(true)
+    medium.sinceBootMs += ms
+    medium.kill()
+    await other.get(HEAD_ROW)
+    expect(await writing).toBe(code)
+  },
+)
+
+test('an erasure and a lock take as long as they take, while their owner answers, and end with one that does not', async () => {
+  const medium = new Medium()
+  medium.deadlineMs = 50
+  const { all, links } = await sharing(medium, 2)
+  const [, follower, other] = all as [SharedEngine, SharedEngine, SharedEngine]
+  medium.onErase = () => new Promise((resolve) => void setTimeout(resolve, 300))
+  const pass = await follower.turn()
+  await follower.erase()
+  pass()
+  const release = await other.lock('x')
+  const waiting = follower.lock('x')
+  await new Promise((resolve) => void setTimeout(resolve, 300))
+  release()
+  ;(await waiting)()
+  const passAgain = await follower.turn()
+  ;(links[0] as Link).holds.toOwner = true
+  expect(await codeOf(() => follower.erase())).toBe('ERR_BUSY')
+  passAgain()
+  expect(await codeOf(() => follower.lock('x'))).toBe('ERR_BUSY')
 })
 
 test('what others commit right after a commit of one’s own is told after it', async () => {

@@ -1,0 +1,55 @@
+import { account } from 'app-secret-store'
+import { expect, test } from 'vitest'
+import { utf8 } from '../../../../src/base/bytes'
+import { EMPTY_HEAD } from '../../../../src/format/head'
+import { CommitQueue } from '../../../../src/storage/commit/queue'
+import { sealHead } from '../../../../src/storage/head'
+import { KnownRecords } from '../../../../src/storage/known/known-records'
+import { MemoryEngine } from '../../../../src/storage/memory-engine'
+import type { ForeignCommit, OtherWriters } from '../../../../src/storage/other-writers'
+import { encodeNote } from '../../../../src/storage/sharing/commit-note'
+import { newKeyring } from '../../../support/records'
+
+/** A queue, and how it is told of commits of others. */
+function listeningQueue(): { queue: CommitQueue; tell: (commit: ForeignCommit) => void } {
+  let tell: (commit: ForeignCommit) => void = () => {}
+  const others: OtherWriters = {
+    isOwner: false,
+    turn: async () => () => {},
+    onCommit: (listener) => {
+      tell = listener
+    },
+    lock: async () => () => {},
+    peers: async () => [],
+  }
+  const head = sealHead(newKeyring(), EMPTY_HEAD)
+  const engine = Object.assign(new MemoryEngine([head]), { others })
+  const queue = new CommitQueue(engine, newKeyring(), new KnownRecords(1e6), EMPTY_HEAD, head.value)
+  return { queue, tell: (commit) => tell(commit) }
+}
+
+const headValue = (sequence: number): Uint8Array => sealHead(newKeyring(), { ...EMPTY_HEAD, sequence }).value
+
+test('a note that says nothing to this version is a gap, and the store goes on', async () => {
+  const { queue, tell } = listeningQueue()
+  const told: (number | undefined)[] = []
+  queue.listen((replacements) => told.push(replacements?.length))
+  const changes: string[] = []
+  queue.onChange((some) => changes.push(...some.map(({ type }) => type)))
+  const address = { partition: { account: undefined, livemode: false }, scope: account, name: 'n' }
+  const right = encodeNote({ replacements: [], told: [{ type: 'set', record: { id: 'id', address } }] })
+  const notes = ['', '{', 'null', '[]', '{"rows":[[]],"told":[]}', '{"rows":[],"told":[{}]}', '{"rows":7}'].map(utf8)
+  for (const [n, note] of [...notes, Uint8Array.of(0xff), right, undefined].entries()) {
+    tell({ head: headValue(n + 1), note, keyring: undefined })
+    expect(queue.head.sequence).toBe(n + 1)
+  }
+  expect(told).toEqual([...Array.from({ length: notes.length + 1 }, () => undefined), 0, undefined])
+  expect(changes).toEqual(['set'])
+  expect(await queue.exclusive(async () => 'on')).toBe('on')
+})
+
+test('a head that does not open ends all writing', async () => {
+  const { queue, tell } = listeningQueue()
+  tell({ head: utf8('no head'), note: undefined, keyring: undefined })
+  await expect(queue.exclusive(async () => {})).rejects.toMatchObject({ code: 'ERR_FAILED' })
+})
