@@ -78,7 +78,7 @@ const CODES: Readonly<Partial<Record<SecretStoreErrorCode, readonly [exitCode: n
   ERR_LOCKED: [EXIT.locked, 'close the app or command that has the store open, then try again'],
   ERR_BUSY: [
     EXIT.locked,
-    'continue or end the process that holds the store (`secret-store status --holder`), then try again; nothing was changed',
+    'continue or end the process that holds the store (`secret-store status --holder` shows it), then try again',
   ],
   ERR_OUTCOME_UNKNOWN: [
     EXIT.unknown,

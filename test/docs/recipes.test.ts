@@ -1,11 +1,13 @@
-import { spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { beforeEach, describe, expect, type TestContext, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { EXAMPLES } from '../../src/cli/help-texts'
 import { passphrase, rawKey, SecretStore } from '../../src/index'
 import { environment, SHELL_COMMAND } from '../support/cli-program'
 import { fromRoot } from '../support/paths'
+import { withModuleUrls } from '../support/shown-programs'
 import { temporaryDirectory } from '../support/stores'
 
 // Each recipe of docs/cli.md, as it stands there, in a place of its own. What stands in for other programs is named.
@@ -76,7 +78,7 @@ function bash(script: string, more: Readonly<Record<string, string>> = {}): stri
 /** The absolute paths of a recipe, in the folder of this test. */
 function here(text: string): string {
   return text
-    .replaceAll(/(?<=[\s"=:])\/(etc\/app|var\/lib\/app|var\/backups)/g, `${root}/$1`)
+    .replaceAll(/(?<=[\s"'=:])\/(etc\/app|var\/lib\/app|var\/backups)/g, `${root}/$1`)
     .replaceAll('/usr/local/bin', join(root, 'bin'))
 }
 
@@ -202,6 +204,36 @@ const CHECKS: Readonly<Record<string, Check>> = {
     bash(`secret-store restore ${root}/var/backups/${name} --store ${root}/again ${key}`)
     expect(bash(`secret-store get token --store ${root}/again ${key}`)).toBe('example')
   },
+  'Beside a running app': async ([app = '', commands = '']) => {
+    await store('var/lib/app/secrets', { token: 'example' })
+    const running = await startApp(app)
+    const output = bash(here(commands))
+    expect(output).toMatch(new RegExp(`^${running.pid} +owner +node app\\.mjs `, 'm'))
+    expect(output).toMatch(/^mail\.token +/m)
+    // The second start makes no second slot.
+    running.kill('SIGKILL')
+    await once(running, 'exit')
+    const again = await startApp(app)
+    const variables = { SECRET_STORE: `${root}/var/lib/app/secrets`, SECRET_STORE_KEY_FILE: `${root}/etc/app/cli.key` }
+    const slots = JSON.parse(bash('secret-store keys list --json', variables)) as { id: string; label: string | null }[]
+    expect(slots.map(({ label }) => label)).toEqual([null, 'command line'])
+    expect(bash(`secret-store keys remove ${slots[1]?.id}`, variables)).toContain('removed slot')
+    expect(() => bash('secret-store list', variables)).toThrow(/^exit code 3/)
+    expect(
+      bash('secret-store get mail.token', { ...variables, SECRET_STORE_KEY_FILE: `${root}/etc/app/store.key` }),
+    ).toBe('example')
+    expect(again.exitCode).toBeNull()
+  },
+}
+
+/** The app of a recipe, running until the test ends. */
+async function startApp(code: string): Promise<ChildProcess> {
+  const path = join(root, 'app.mjs')
+  await writeFile(path, `${withModuleUrls(here(code))}\nprocess.send('open')\nsetInterval(() => {}, 1000)\n`)
+  const app = spawn(process.execPath, [path], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  onTestFinished(() => void app.kill('SIGKILL'))
+  await once(app, 'message')
+  return app
 }
 
 /** What cron does of a line: five times, then a command for sh, in which `%` would be a line end. */

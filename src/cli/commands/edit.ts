@@ -33,14 +33,16 @@ async function editSecret(session: Session, name: string, command: readonly stri
     return output.done({ ...secret, changed: false }, `unchanged: ${printable(name)} was not written`)
   }
   const now = await view.getBytes({ scope, name })
-  if (now === undefined || Buffer.compare(before, now) !== 0) throw changedMeanwhile(name, now !== undefined)
+  const { expires_at } = secret
+  const hasExpired = (): boolean => expires_at !== null && expires_at * 1000 <= session.io.now()
+  if (now === undefined) throw hasExpired() ? expiredMeanwhile(name) : changedMeanwhile(name, 'deleted')
+  if (Buffer.compare(before, now) !== 0) throw changedMeanwhile(name, 'changed')
   const payload = textOf(after) ?? after
   // The store refuses one that has passed, where `keep` would make a secret that never expires.
-  const { expires_at } = secret
   const { replaced, ...written } = await view
     .set({ scope, name, payload, expires_at, expand: ['replaced'] })
     .catch((error) => {
-      throw expires_at !== null && expires_at * 1000 <= session.io.now() ? expiredMeanwhile(name) : error
+      throw hasExpired() ? expiredMeanwhile(name) : error
     })
   if (command.length > 0 && after.at(-1) === LINE_END && before.at(-1) !== LINE_END) {
     await output.note('note: the payload ends in a line end now, as the command wrote it')
@@ -48,10 +50,9 @@ async function editSecret(session: Session, name: string, command: readonly stri
   await output.done({ ...written, changed: true }, writtenText(session, { ...written, replaced: replaced ?? false }))
 }
 
-function changedMeanwhile(name: string, isThere: boolean): Failure {
-  const how = isThere ? 'changed' : 'deleted, or has expired,'
+function changedMeanwhile(name: string, how: 'changed' | 'deleted'): Failure {
   return refused(
-    `'${name}': another process has ${how} meanwhile; what you made of it was not written`,
+    `'${name}': another process has ${how} it meanwhile; what you made of it was not written`,
     'edit it again',
   )
 }

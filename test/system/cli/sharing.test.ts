@@ -3,7 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { account, SecretStore } from '../../../src/index'
-import { type Outcome, type Running, run, start } from '../../support/cli-program'
+import { type Outcome, type Running, run, SHELL_COMMAND, start } from '../../support/cli-program'
 import { type CliStore, cliStore } from '../../support/cli-stores'
 import { ownerOf, type Sharer, sharerOf } from '../../support/sharing'
 import { testKey } from '../../support/stores'
@@ -104,30 +104,17 @@ describe('beside an app that shares the store', () => {
     expect(JSON.parse(nobody.stdout.toString()).holder).toBeNull()
   })
 
-  test('edit does not write over what somebody has changed meanwhile', async () => {
-    const { run, app, env } = await besideApp({ token: 'x' })
-    const editing = start(['edit', 'token', '--', 'sh', '-c', 'cat; echo started >&2; sleep 2'], {
-      env,
-    })
-    const stderr = editing.child.stderr as NonNullable<typeof editing.child.stderr>
-    await once(stderr, 'data')
-    await app.ask({ do: 'set', name: 'token', payload: 'by the app' })
-    const { code, stderr: said } = await editing.outcome
-    expect({ code, said }).toMatchObject({ code: 0 })
-    const changing = await start(['edit', 'token', '--', 'sh', '-c', `cat; ${await setter(run)}; echo more`], { env })
-      .outcome
-    expect(changing.code).toBe(1)
-    expect(changing.stderr).toContain(
-      "'token': another process has changed meanwhile; what you made of it was not written",
-    )
-    expect((await run('get token')).stdout.toString()).toBe('by another command')
+  test.each([
+    ['set token', 'changed', 'by another command'],
+    ['delete token', 'deleted', ''],
+  ])('edit does not write over what `%s` of another terminal has done meanwhile', async (line, how, left) => {
+    const { run, env } = await besideApp({ token: 'x' })
+    const script = `cat; printf 'by another command' | ${SHELL_COMMAND} ${line} >&2; echo more`
+    const { code, stderr } = await start(['edit', 'token', '--', 'sh', '-c', script], { env }).outcome
+    expect(code).toBe(1)
+    expect(stderr).toContain(`'token': another process has ${how} it meanwhile; what you made of it was not written`)
+    expect((await run('get token')).stdout.toString()).toBe(left)
   })
-
-  /** A line of a shell that sets the secret by another command. */
-  async function setter(_: CliStore['run']): Promise<string> {
-    const { SHELL_COMMAND } = await import('../../support/cli-program')
-    return `printf 'by another command' | ${SHELL_COMMAND} set token >&2`
-  }
 })
 
 function runIn(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<Outcome> {

@@ -4,7 +4,7 @@ import os from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { defaultLocation, pathOf } from '../../../src/cli/paths'
-import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
+import { account, passphrase, rawKey, SecretStore, SecretStoreError } from '../../../src/index'
 import { temporaryDirectory } from '../../support/stores'
 import { Machine } from './transcript'
 
@@ -82,6 +82,22 @@ describe('a key file made for a store', () => {
     spy.mockRestore()
     expect(await run('status --key-file DIR/second')).toContain('key slots  2')
     expect(await readdir(directory)).toContain('second')
+  })
+})
+
+describe('a process that shares the store, and does not answer,', () => {
+  test.each([
+    ['ERR_OUTCOME_UNKNOWN', 6, 'hint: it may have taken effect, now or later: look at the store'],
+    ['ERR_BUSY', 4, 'hint: continue or end the process that holds the store'],
+  ] as const)('is told of by %s, as exit code %i', async (code, exitCode, hint) => {
+    const { run } = await machine()
+    await run('init --generate-key-file DIR/key')
+    const spy = vi.spyOn(SecretStore.prototype, 'removeKey').mockRejectedValue(new SecretStoreError(code, 'no answer'))
+    onTestFinished(() => spy.mockRestore())
+    const said = await run('keys remove AAAAAAAAAAA --key-file DIR/key')
+    expect(said).toMatch(/^! error: no answer\n/)
+    expect(said).toContain(hint)
+    expect(said.endsWith(`? ${exitCode}\n`)).toBe(true)
   })
 })
 
