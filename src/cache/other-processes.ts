@@ -1,0 +1,103 @@
+import type { BatchOperation } from '../input/params'
+import type { ChangeEvent } from '../model'
+import { batchIf, contextOf, type SecretView } from '../view'
+
+/** Told of what other processes do to entries, in the order in which it is done. */
+export interface OthersListener {
+  /** One has written an entry. */
+  onWritten(key: string): void
+  /** One has dropped what was kept for a secret, and wants no answer of before. */
+  onDropped(key: string): void
+  /** Nobody knows what they have done. */
+  onGap(): void
+}
+
+/** What goes on in this process for one entry. */
+interface Write {
+  /** Changes of its own that it is to hear of. */
+  own: number
+  /** Whether another process has changed the entry since it began. */
+  isOvertaken: boolean
+}
+
+/** A key of an entry by the scope and name of its secret; `undefined` if that is no entry. */
+type KeyOf = (secret: Pick<ChangeEvent, 'scope' | 'name'>) => string | undefined
+
+/** The caches of other processes over the entries of a store that they share. */
+export class OtherProcesses {
+  readonly #view: SecretView
+  readonly #keyOf: KeyOf
+  readonly #writes = new Map<string, Write>()
+
+  private constructor(view: SecretView, keyOf: KeyOf) {
+    this.#view = view
+    this.#keyOf = keyOf
+  }
+
+  /** @returns `undefined` if this process has the store alone, or it is none of this copy of the library. */
+  static of(store: object, keyOf: KeyOf): OtherProcesses | undefined {
+    const isShared = contextOf(store)?.engine.others !== undefined
+    return isShared ? new OtherProcesses(store as SecretView, keyOf) : undefined
+  }
+
+  /** @returns Ends it. */
+  listen(listener: OthersListener): () => void {
+    const endChanges = this.#view.on('change', (change) => {
+      const key = this.#keyOf(change)
+      if (key === undefined) return
+      const write = this.#writes.get(key)
+      if (change.type === 'expire') {
+        if (write !== undefined) write.isOvertaken = true
+        return
+      }
+      if (write !== undefined && write.own > 0) {
+        write.own--
+        return
+      }
+      if (write !== undefined) write.isOvertaken = true
+      if (change.type === 'set') listener.onWritten(key)
+      else listener.onDropped(key)
+    })
+    const endGaps = this.#view.on('gap', () => {
+      for (const write of this.#writes.values()) write.isOvertaken = true
+      listener.onGap()
+    })
+    return () => {
+      endChanges()
+      endGaps()
+    }
+  }
+
+  /**
+   * Reads an entry and writes it, until no other process has changed it in between. One at a time for each entry.
+   *
+   * @param plan - Reads, and says what is to be written; `undefined` for nothing.
+   * @param isWanted - Asked when it is about to be written.
+   * @returns Whether it was written.
+   */
+  async write(
+    key: string,
+    plan: () => Promise<readonly BatchOperation[] | undefined>,
+    isWanted: () => boolean,
+  ): Promise<boolean> {
+    const write: Write = { own: 0, isOvertaken: false }
+    this.#writes.set(key, write)
+    try {
+      for (;;) {
+        write.isOvertaken = false
+        const operations = await plan()
+        if (operations === undefined || !isWanted()) return false
+        const isWritten = await batchIf(this.#view, operations, {
+          isWanted: () => isWanted() && !write.isOvertaken,
+          applied: (results) => {
+            write.own = results.filter((secret) => secret !== undefined).length
+          },
+        })
+        if (isWritten) return true
+        write.own = 0
+      }
+    } finally {
+      this.#writes.delete(key)
+    }
+  }
+}
