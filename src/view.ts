@@ -37,6 +37,11 @@ export function contextOf(view: object): StoreContext | undefined {
   return parts.get(view)?.context
 }
 
+/** The same, and what the view reaches of it. */
+export function partsOf(view: object): { readonly context: StoreContext; readonly reach: Reach } | undefined {
+  return parts.get(view)
+}
+
 /**
  * The same view, with less to see: what it excludes is not listed, and everything else about it is `ERR_ACCESS_DENIED`.
  */
@@ -44,48 +49,6 @@ export function restrict(view: SecretView, restriction: Restriction): SecretView
   const of = parts.get(view)
   if (of === undefined) throw new TypeError('view: expected one of this copy of the library, got something else')
   return new SecretView(of.context, of.reach.within(restriction))
-}
-
-/** Whether a batch is still wanted, asked at its turn in the order of writes; what it comes to if it is. */
-export interface BatchGuard {
-  isWanted(): boolean
-  applied(results: readonly (Secret | DeletedSecret | undefined)[]): void
-}
-
-/**
- * `batch` of a view, unless its guard says at its turn, when everything before it has been told, that it is not wanted any
- * more. Both methods are called anew where the turn was lost. Not exported from the package.
- *
- * @returns Whether it was wanted.
- */
-export async function batchIf(
-  view: SecretView,
-  operations: readonly BatchOperation[],
-  guard: BatchGuard,
-): Promise<boolean> {
-  const of = parts.get(view)
-  if (of === undefined) throw new TypeError('view: expected one of this copy of the library, got something else')
-  const batch = batchOf(of.context, of.reach, operations)
-  return of.context.queue.submit({
-    ...batch,
-    apply(transaction) {
-      const isWanted = guard.isWanted()
-      if (isWanted) guard.applied(batch.apply(transaction))
-      return isWanted
-    },
-  })
-}
-
-function batchOf(context: StoreContext, reach: Reach, operations: readonly BatchOperation[]) {
-  const limits = { nowSeconds: context.nowSeconds(), maxPayloadBytes: context.maxPayloadBytes }
-  const parts = parseBatch(operations, limits).map((part) => {
-    context.checkOpen()
-    const place = reach.place(context, part.request)
-    return part.type === 'set'
-      ? setOperation(context, place, part.request)
-      : deleteOperation(context, place, part.request)
-  })
-  return batchOperation<Secret | DeletedSecret | undefined>(parts)
 }
 
 /** The verbs, over one partition of a store, and if it has a `user` over no more than that user may see. */
@@ -189,7 +152,13 @@ export class SecretView {
    * @throws As `set`.
    */
   async batch(operations: readonly BatchOperation[]): Promise<(Secret | DeletedSecret | undefined)[]> {
-    return this.#context.queue.submit(batchOf(this.#context, this.#reach, operations))
+    const parts = parseBatch(operations, this.#limits()).map((part) => {
+      const place = this.#place(part.request)
+      return part.type === 'set'
+        ? setOperation(this.#context, place, part.request)
+        : deleteOperation(this.#context, place, part.request)
+    })
+    return this.#context.queue.submit(batchOperation<Secret | DeletedSecret | undefined>(parts))
   }
 
   /**

@@ -1,6 +1,9 @@
-import type { BatchOperation } from '../input/params'
-import type { ChangeEvent } from '../model'
-import { batchIf, contextOf, type SecretView } from '../view'
+import { type BatchOperation, parseBatch } from '../input/params'
+import type { ChangeEvent, DeletedSecret, Secret } from '../model'
+import { batchOperation, deleteOperation, setOperation } from '../verbs/writes'
+import { partsOf, type SecretView } from '../view'
+
+type Parts = NonNullable<ReturnType<typeof partsOf>>
 
 /** Told of what other processes do to entries, in the order in which it is done. */
 export interface OthersListener {
@@ -26,18 +29,20 @@ type KeyOf = (secret: Pick<ChangeEvent, 'scope' | 'name'>) => string | undefined
 /** The caches of other processes over the entries of a store that they share. */
 export class OtherProcesses {
   readonly #view: SecretView
+  readonly #parts: Parts
   readonly #keyOf: KeyOf
   readonly #writes = new Map<string, Write>()
 
-  private constructor(view: SecretView, keyOf: KeyOf) {
+  private constructor(view: SecretView, parts: Parts, keyOf: KeyOf) {
     this.#view = view
+    this.#parts = parts
     this.#keyOf = keyOf
   }
 
   /** @returns `undefined` if this process has the store alone, or it is none of this copy of the library. */
   static of(store: object, keyOf: KeyOf): OtherProcesses | undefined {
-    const isShared = contextOf(store)?.engine.others !== undefined
-    return isShared ? new OtherProcesses(store as SecretView, keyOf) : undefined
+    const parts = partsOf(store)
+    return parts?.context.engine.others && new OtherProcesses(store as SecretView, parts, keyOf)
   }
 
   /** @returns Ends it. */
@@ -87,17 +92,33 @@ export class OtherProcesses {
         write.isOvertaken = false
         const operations = await plan()
         if (operations === undefined || !isWanted()) return false
-        const isWritten = await batchIf(this.#view, operations, {
-          isWanted: () => isWanted() && !write.isOvertaken,
-          applied: (results) => {
-            write.own = results.filter((secret) => secret !== undefined).length
-          },
-        })
-        if (isWritten) return true
+        if (await this.#submit(operations, write, isWanted)) return true
         write.own = 0
       }
     } finally {
       this.#writes.delete(key)
     }
+  }
+
+  /** @returns `false` if it is not wanted any more at its turn, when everything that was written before has been told. */
+  #submit(operations: readonly BatchOperation[], write: Write, isWanted: () => boolean): Promise<boolean> {
+    const { context, reach } = this.#parts
+    context.checkOpen()
+    const limits = { nowSeconds: context.nowSeconds(), maxPayloadBytes: context.maxPayloadBytes }
+    const parts = parseBatch(operations, limits).map(({ type, request }) => {
+      const place = reach.place(context, request)
+      return type === 'set' ? setOperation(context, place, request) : deleteOperation(context, place, request)
+    })
+    const batch = batchOperation<Secret | DeletedSecret | undefined>(parts)
+    return context.queue.submit({
+      ...batch,
+      // Called anew where the turn was lost.
+      apply(transaction) {
+        if (!isWanted() || write.isOvertaken) return false
+        const results = batch.apply(transaction)
+        write.own = results.filter((secret) => secret !== undefined).length
+        return true
+      },
+    })
   }
 }
