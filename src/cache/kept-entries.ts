@@ -64,27 +64,24 @@ export class KeptEntries {
   /**
    * @param put - What to keep, and until when the store is to keep it.
    * @param isWanted - Whether it is still to be kept. Asked of stores that several processes share.
-   * @returns Whether it is kept: not if another process has kept what is newer.
+   * @returns Whether it is kept: not if it is not wanted any more, or another process has kept what is newer.
    * @throws {SecretStoreError} As `read` and `set`, but for an entry of another version, which is overwritten.
    */
   async write(target: Target, put: Put, isWanted: () => boolean): Promise<boolean> {
     const secret = { ...this.#address(target), payload: encodeCacheEntry(put.entry), expires_at: put.untilSeconds }
-    if (this.#others === undefined) {
-      await this.#supersede(target)
-      await this.#store.set(secret)
-    } else if (!(await this.#replace(this.#others, target, put, [{ type: 'set', ...secret }], isWanted))) return false
+    if (this.#others !== undefined)
+      return this.#replace(this.#others, target, put, { type: 'set', ...secret }, isWanted)
+    await this.#supersede(target)
+    await this.#store.set(secret)
     this.#superseded.delete(keyOf(target))
     return true
   }
 
   /** As `write`, of what is over already: nothing is kept. */
   async drop(target: Target, put: Put, isWanted: () => boolean): Promise<boolean> {
-    if (this.#others === undefined) await this.#delete(target)
-    else {
-      const operations = [{ type: 'delete', ...this.#address(target) }] as const
-      if (!(await this.#replace(this.#others, target, put, operations, isWanted))) return false
-    }
-    this.#superseded.delete(keyOf(target))
+    const deleting = { type: 'delete', ...this.#address(target) } as const
+    if (this.#others !== undefined) return this.#replace(this.#others, target, put, deleting, isWanted)
+    await this.#delete(target)
     return true
   }
 
@@ -111,21 +108,19 @@ export class KeptEntries {
     this.#superseded.delete(key)
   }
 
-  #replace(
+  async #replace(
     others: OtherProcesses,
     target: Target,
     { entry, nowMs }: Put,
-    operations: readonly BatchOperation[],
+    operation: BatchOperation,
     isWanted: () => boolean,
   ): Promise<boolean> {
-    const key = keyOf(target)
-    const plan = async (): Promise<readonly BatchOperation[] | undefined> => {
-      const kept = await this.#supersede(target)
-      if (!isNewer(kept, entry, nowMs())) return operations
-      this.#superseded.delete(key)
-      return undefined
-    }
-    return others.write(key, plan, isWanted)
+    const plan = async (): Promise<readonly BatchOperation[] | undefined> =>
+      isNewer(await this.#supersede(target), entry, nowMs()) ? undefined : [operation]
+    const isDone = await others.write(keyOf(target), plan, isWanted)
+    // If it is not, what is there has not been replaced by anything that was answered.
+    this.#superseded.delete(keyOf(target))
+    return isDone
   }
 
   async #delete(target: Target): Promise<void> {

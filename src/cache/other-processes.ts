@@ -78,7 +78,7 @@ export class OtherProcesses {
    *
    * @param plan - Reads, and says what is to be written; `undefined` for nothing.
    * @param isWanted - Asked when it is about to be written.
-   * @returns Whether it was written.
+   * @returns Whether it was written, and is still what is there.
    */
   async write(
     key: string,
@@ -92,7 +92,7 @@ export class OtherProcesses {
         write.isOvertaken = false
         const operations = await plan()
         if (operations === undefined || !isWanted()) return false
-        if (await this.#submit(operations, write, isWanted)) return true
+        if (await this.#submit(operations, write, isWanted)) return !write.isOvertaken
         write.own = 0
       }
     } finally {

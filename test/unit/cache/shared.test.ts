@@ -1,5 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { encodeCacheEntry } from '../../../src/cache/entry'
 import { type CacheOptions, SecretCache } from '../../../src/cache/index'
+import { KeptEntries } from '../../../src/cache/kept-entries'
 import { account, type SecretStore } from '../../../src/index'
 import { codeOf, newLocation, openStore, TestClock } from '../../support/stores'
 import { eventually } from '../../support/waiting'
@@ -278,4 +280,26 @@ describe('caches of several processes', () => {
     expect(await waiting).toMatchObject({ payload: 's1' })
     expect(b.source.asked).toBe(1)
   })
+})
+
+test('an answer that was replaced just when it was written is not taken for the one that is kept', async () => {
+  const store = await openStore(await newLocation(), { shared: true })
+  const kept = new KeptEntries(store, 'cache:')
+  const written: string[] = []
+  onTestFinished(kept.listen({ onWritten: (key) => written.push(key), onDropped: () => {}, onGap: () => {} }))
+  const nowMs = (): number => Date.now()
+  const stamp = { fetchedAt: nowMs(), run: new Uint8Array(8), runMs: 0 }
+  const entry = { stamp, payload: { type: 'text', bytes: new Uint8Array(2) }, expires_at: null } as const
+  const put = { entry, untilSeconds: Math.floor(nowMs() / 1000) + 60, nowMs }
+  let others: Promise<unknown> | undefined
+  // In the same commit as the answer.
+  const isWanted = (): boolean => {
+    others ??= store.set({ ...KEPT, payload: encodeCacheEntry(entry) })
+    return true
+  }
+  expect(await kept.write({ scope: account, name: TARGET.name }, put, isWanted)).toBe(false)
+  await others
+  expect(written).toHaveLength(1)
+  expect(await kept.write({ scope: account, name: TARGET.name }, put, () => true)).toBe(true)
+  expect(written).toHaveLength(1)
 })
