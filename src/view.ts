@@ -37,6 +37,11 @@ export function contextOf(view: object): StoreContext | undefined {
   return parts.get(view)?.context
 }
 
+/** The same, and what the view reaches of it. */
+export function partsOf(view: object): { readonly context: StoreContext; readonly reach: Reach } | undefined {
+  return parts.get(view)
+}
+
 /**
  * The same view, with less to see: what it excludes is not listed, and everything else about it is `ERR_ACCESS_DENIED`.
  */

@@ -34,6 +34,11 @@ export class Activities {
     }
   }
 
+  /** What goes on for a secret, by its key; `undefined` if nothing does. */
+  of(key: string): Activity | undefined {
+    return this.#activities.get(key)
+  }
+
   [Symbol.iterator](): Iterator<Activity> {
     return this.#activities.values()
   }

@@ -1,9 +1,10 @@
 import type { SecretStoreError } from '../errors'
-import type { FindParams, SetParams, Target } from '../input/params'
+import type { BatchOperation, FindParams, SetParams, Target } from '../input/params'
 import { checkVerbs } from '../input/store'
 import type { DeletedSecret, Secret } from '../model'
 import type { SecretView } from '../view'
-import { type CacheEntry, decodeCacheEntry, encodeCacheEntry } from './entry'
+import { type CacheEntry, decodeCacheEntry, encodeCacheEntry, RUN_BYTES } from './entry'
+import { OtherProcesses, type OthersListener } from './other-processes'
 
 /** A `SecretStore`, or a view of one. */
 export interface CacheStore extends Pick<SecretView, 'getBytes'> {
@@ -13,16 +14,44 @@ export interface CacheStore extends Pick<SecretView, 'getBytes'> {
   delete(params: FindParams): Promise<DeletedSecret | undefined>
 }
 
+/** What a load came to, to be kept. */
+export interface Put {
+  readonly entry: CacheEntry
+  /** When the store is to delete it. */
+  readonly untilSeconds: number
+  /** The clock. */
+  readonly nowMs: () => number
+}
+
 /** Entries in the store: secrets with a prefix to their names. None that is the app's own is overwritten or deleted. */
 export class KeptEntries {
   readonly #store: CacheStore
   readonly #prefix: string
   /** Keys of entries that may be in the store and must not be answered: what came after could not be written. */
   readonly #superseded = new Set<string>()
+  readonly #others: OtherProcesses | undefined
 
   constructor(store: CacheStore, prefix: string) {
     this.#store = store
     this.#prefix = prefix
+    this.#others = OtherProcesses.of(store, ({ scope, name }) =>
+      name.startsWith(prefix) ? keyOf({ scope, name: name.slice(prefix.length) }) : undefined,
+    )
+  }
+
+  /** Tells what other processes do to the entries, if there are any that share the store. @returns Ends it. */
+  listen(listener: OthersListener): () => void {
+    const tell = (key: string, how: (key: string) => void): void => {
+      // What is there now is not what had to be replaced.
+      this.#superseded.delete(key)
+      how(key)
+    }
+    const ended = this.#others?.listen({
+      onWritten: (key) => tell(key, (written) => listener.onWritten(written)),
+      onDropped: (key) => tell(key, (dropped) => listener.onDropped(dropped)),
+      onGap: () => listener.onGap(),
+    })
+    return ended ?? (() => {})
   }
 
   /** @throws {SecretStoreError} As `getBytes` and `decodeCacheEntry`. */
@@ -33,37 +62,86 @@ export class KeptEntries {
   }
 
   /**
-   * @param untilSeconds - When the store is to delete it.
+   * @param put - What to keep, and until when the store is to keep it.
+   * @param isWanted - Whether it is still to be kept. Asked of stores that several processes share.
+   * @returns Whether it is kept: not if it is not wanted any more, or another process has kept what is newer.
    * @throws {SecretStoreError} As `read` and `set`, but for an entry of another version, which is overwritten.
    */
-  async write(target: Target, entry: CacheEntry, untilSeconds: number): Promise<void> {
+  async write(target: Target, put: Put, isWanted: () => boolean): Promise<boolean> {
+    const secret = { ...this.#address(target), payload: encodeCacheEntry(put.entry), expires_at: put.untilSeconds }
+    if (this.#others !== undefined)
+      return this.#replace(this.#others, target, put, { type: 'set', ...secret }, isWanted)
     await this.#supersede(target)
-    const payload = encodeCacheEntry(entry)
-    await this.#store.set({ ...this.#address(target), payload, expires_at: untilSeconds })
+    await this.#store.set(secret)
     this.#superseded.delete(keyOf(target))
+    return true
   }
 
-  /** @throws {SecretStoreError} As `read` and `delete`, but for an entry of another version, which is deleted. */
-  async drop(target: Target): Promise<void> {
-    if (!(await this.#supersede(target))) return
-    await this.#store.delete(this.#address(target))
+  /** As `write`, of what is over already: nothing is kept. */
+  async drop(target: Target, put: Put, isWanted: () => boolean): Promise<boolean> {
+    const deleting = { type: 'delete', ...this.#address(target) } as const
+    if (this.#others !== undefined) return this.#replace(this.#others, target, put, deleting, isWanted)
+    await this.#delete(target)
+    return true
+  }
+
+  /**
+   * Drops what is kept, in all processes, which hear of it also where nothing is.
+   *
+   * @throws {SecretStoreError} As `read` and `delete`, but for an entry of another version, which is deleted.
+   */
+  async invalidate(target: Target, nowMs: number): Promise<void> {
+    const others = this.#others
+    if (others === undefined) return this.#delete(target)
+    const key = keyOf(target)
+    const deleting = { type: 'delete', ...this.#address(target) } as const
+    const always = (): boolean => true
+    let isThere = false
+    const drop = async (): Promise<readonly BatchOperation[]> => {
+      isThere = (await this.#supersede(target)) !== undefined
+      const setting = { type: 'set', ...this.#address(target), ...nothing(nowMs) } as const
+      return isThere ? [setting, deleting] : [setting]
+    }
+    await others.write(key, drop, always)
+    // A commit that leaves everything as it was is none, and nobody hears of it.
+    if (!isThere) await others.write(key, async () => [deleting], always)
+    this.#superseded.delete(key)
+  }
+
+  async #replace(
+    others: OtherProcesses,
+    target: Target,
+    { entry, nowMs }: Put,
+    operation: BatchOperation,
+    isWanted: () => boolean,
+  ): Promise<boolean> {
+    const plan = async (): Promise<readonly BatchOperation[] | undefined> =>
+      isNewer(await this.#supersede(target), entry, nowMs()) ? undefined : [operation]
+    const isDone = await others.write(keyOf(target), plan, isWanted)
+    // If it is not, what is there has not been replaced by anything that was answered.
+    this.#superseded.delete(keyOf(target))
+    return isDone
+  }
+
+  async #delete(target: Target): Promise<void> {
+    if ((await this.#supersede(target)) !== undefined) await this.#store.delete(this.#address(target))
     this.#superseded.delete(keyOf(target))
   }
 
   /**
    * From now on an entry that is there is no answer, even if it cannot be read now and can be later.
    *
-   * @returns Whether something is there.
+   * @returns What is there.
    * @throws {SecretStoreError} If it may be a secret of the app: nobody may overwrite or delete it.
    */
-  async #supersede(target: Target): Promise<boolean> {
+  async #supersede(target: Target): Promise<CacheEntry | 'of another version' | undefined> {
     const key = keyOf(target)
     this.#superseded.add(key)
     try {
       const bytes = await this.#store.getBytes(this.#address(target))
-      if (bytes !== undefined) checkReplaceable(bytes)
-      else this.#superseded.delete(key)
-      return bytes !== undefined
+      if (bytes !== undefined) return replaceable(bytes)
+      this.#superseded.delete(key)
+      return undefined
     } catch (error) {
       if (NEVER_KEPT.has(codeOf(error))) this.#superseded.delete(key)
       throw error
@@ -101,6 +179,13 @@ export function checkStore(store: unknown): CacheStore {
   return checkVerbs<CacheStore>(store, ['getBytes', 'set', 'delete'])
 }
 
+/** An entry that is over from the beginning. If its process ends before it is deleted, the store does that a minute later. */
+function nothing(nowMs: number): { readonly payload: Uint8Array; readonly expires_at: number } {
+  const stamp = { fetchedAt: 0, run: new Uint8Array(RUN_BYTES), runMs: 0 }
+  const payload = encodeCacheEntry({ stamp, payload: undefined, expires_at: null })
+  return { payload, expires_at: Math.floor(nowMs / 1000) + 60 }
+}
+
 /** One for each secret. */
 export function keyOf({ scope, name }: Target): string {
   return JSON.stringify([scope.type === 'user' ? scope.user : null, name])
@@ -112,12 +197,19 @@ export function isDamage(error: unknown): boolean {
 }
 
 /** An entry of another version has the magic, and so is no secret of the app. */
-function checkReplaceable(bytes: Uint8Array): void {
+function replaceable(bytes: Uint8Array): CacheEntry | 'of another version' {
   try {
-    decodeCacheEntry(bytes)
+    return decodeCacheEntry(bytes)
   } catch (error) {
     if (codeOf(error) !== 'ERR_UNSUPPORTED_VERSION') throw error
+    return 'of another version'
   }
+}
+
+/** Whether what another process has kept meanwhile was asked for later. What seems to be of the future tells nothing. */
+function isNewer(kept: CacheEntry | 'of another version' | undefined, { stamp }: CacheEntry, nowMs: number): boolean {
+  if (kept === undefined || kept === 'of another version') return false
+  return kept.stamp.fetchedAt > stamp.fetchedAt && kept.stamp.fetchedAt <= nowMs
 }
 
 /** Not by the class: a store that was loaded by `require` has one of its own. */

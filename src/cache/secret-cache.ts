@@ -4,10 +4,11 @@ import { payloadText } from '../format/record-shape'
 import type { TargetParams } from '../input/params'
 import type { Payload } from '../model'
 import { Activities, type Activity, Flight, type Outcome } from './activity'
-import { Clock } from './clock'
+import { Clock, type Moment } from './clock'
 import type { CacheEntry } from './entry'
 import { type Freshness, freshness } from './freshness'
-import { type CacheStore, checkStore, claimPrefix, isDamage, KeptEntries } from './kept-entries'
+import { HeardOf } from './heard-of'
+import { type CacheStore, checkStore, claimPrefix, isDamage, KeptEntries, keyOf } from './kept-entries'
 import { type CacheOptions, type CacheSettings, parseCacheOptions } from './options'
 import { type CacheGetParams, type CacheRequest, parseCacheGet, parseCacheTarget } from './request'
 import { Source } from './source'
@@ -29,6 +30,8 @@ interface Kept {
   /** Of the activity, when the reading began: more by now means that it is out of date. */
   readonly changes: number
   readonly entry: CacheEntry | undefined
+  /** When another process wrote it, as far as it is known. */
+  readonly heard?: Moment | undefined
   readonly damage?: unknown
 }
 
@@ -48,6 +51,7 @@ export class SecretCache implements AsyncDisposable {
   readonly #clock: Clock
   readonly #source: Source
   readonly #activities = new Activities()
+  readonly #heard: HeardOf
   readonly #release: () => void
   #closing: Promise<void> | undefined
 
@@ -61,7 +65,13 @@ export class SecretCache implements AsyncDisposable {
     this.#kept = new KeptEntries(checkStore(store), prefix)
     this.#clock = new Clock(now, monotonicNow)
     this.#source = new Source(this.#settings, this.#kept, this.#clock)
-    this.#release = claimPrefix(store, prefix)
+    this.#heard = new HeardOf(this.#clock, this.#activities, (key) => this.#source.endPause(key))
+    const release = claimPrefix(store, prefix)
+    const endListening = this.#kept.listen(this.#heard)
+    this.#release = () => {
+      endListening()
+      release()
+    }
   }
 
   /**
@@ -120,7 +130,7 @@ export class SecretCache implements AsyncDisposable {
         const kept = await orAborted(signal, this.#read(activity))
         this.#checkOpen()
         if (activity.changes !== kept.changes) continue
-        const { as, found } = this.#judge(kept.entry)
+        const { as, found } = this.#judge(kept.entry, kept.heard)
         if (as === 'due') this.#refresh(activity)
         if (as === 'fresh' || as === 'due') return found
         const outcome = await this.#ask(activity, signal)
@@ -135,7 +145,8 @@ export class SecretCache implements AsyncDisposable {
     await activity.invalidation
     const { changes, target } = activity
     try {
-      return { changes, entry: await this.#kept.read(target) }
+      const entry = await this.#kept.read(target)
+      return { changes, entry, heard: this.#heard.of(target) }
     } catch (damage) {
       if (!isDamage(damage)) throw damage
       this.#source.report(damage, target)
@@ -143,8 +154,8 @@ export class SecretCache implements AsyncDisposable {
     }
   }
 
-  #judge(entry: CacheEntry | undefined): { readonly as: Freshness; readonly found: Found | undefined } {
-    const ageMs = entry && this.#clock.ageMs(entry)
+  #judge(entry: CacheEntry | undefined, heard?: Moment): { readonly as: Freshness; readonly found: Found | undefined } {
+    const ageMs = entry && this.#clock.ageMs(entry, heard)
     if (entry === undefined || ageMs === undefined) return { as: 'over', found: undefined }
     const as = freshness(entry, ageMs, this.#settings)
     const { payload, stamp } = entry
@@ -183,8 +194,8 @@ export class SecretCache implements AsyncDisposable {
     return found
   }
 
-  #lastGood({ entry, damage }: Kept, cause: unknown): Found | undefined {
-    const { as, found } = this.#judge(entry)
+  #lastGood({ entry, damage, heard }: Kept, cause: unknown): Found | undefined {
+    const { as, found } = this.#judge(entry, heard)
     if (as !== 'over') return found
     if (damage !== undefined) throw damage
     throw unavailable('neither', cause)
@@ -193,10 +204,10 @@ export class SecretCache implements AsyncDisposable {
   async #drop(activity: Activity): Promise<void> {
     const { flight, invalidation, target } = activity
     activity.changes++
-    this.#source.endPause(target)
+    this.#source.endPause(keyOf(target))
     flight?.drop()
     await Promise.all([flight?.outcome, invalidation])
-    await this.#kept.drop(target)
+    await this.#kept.invalidate(target, this.#clock.now())
   }
 
   async #close(): Promise<void> {

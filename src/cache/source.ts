@@ -44,12 +44,12 @@ export class Source {
     return failure !== undefined && this.#clock.runMs() < failure.pauseEndMs ? failure : undefined
   }
 
-  /** The source may be asked at once. */
-  endPause(target: Target): void {
-    this.#failures.delete(keyOf(target))
+  /** The source may be asked at once. @param key - Of the secret. */
+  endPause(key: string): void {
+    this.#failures.delete(key)
   }
 
-  /** The answer is on disk when this resolves, or `onError` has been told why not. */
+  /** The answer is on disk when this resolves, or `onError` has been told why not. Dropped if a newer one is there. */
   async load(target: Target, flight: Flight): Promise<Outcome> {
     let entry: CacheEntry
     try {
@@ -60,9 +60,9 @@ export class Source {
       return { type: 'failed', cause }
     }
     if (flight.dropped) return { type: 'dropped' }
-    this.endPause(target)
-    await this.#keep(target, entry)
-    return flight.dropped ? { type: 'dropped' } : { type: 'loaded', entry }
+    this.endPause(keyOf(target))
+    const isAnswer = await this.#keep(target, entry, () => !flight.dropped)
+    return flight.dropped || !isAnswer ? { type: 'dropped' } : { type: 'loaded', entry }
   }
 
   /** Gives `onError` an error that reaches nobody else. If `onError` throws, nothing else fails. */
@@ -110,25 +110,27 @@ export class Source {
     return parseLoaded(loaded, { scope, name }, stamp, this.#clock.now())
   }
 
-  /** An answer that cannot be kept is still one. */
-  async #keep(target: Target, entry: CacheEntry): Promise<void> {
+  /** An answer that cannot be kept is still one. @returns `false` if another process has kept a newer one. */
+  async #keep(target: Target, entry: CacheEntry, isWanted: () => boolean): Promise<boolean> {
     try {
-      await this.#replace(target, entry)
+      return await this.#replace(target, entry, isWanted)
     } catch (error) {
       this.report(error, target)
+      return true
     }
   }
 
   /** What was kept is gone in either case: `entry` has its place, or is over already. */
-  async #replace(target: Target, entry: CacheEntry): Promise<void> {
+  async #replace(target: Target, entry: CacheEntry, isWanted: () => boolean): Promise<boolean> {
     const untilSeconds = keptUntilSeconds(entry, this.#settings)
+    const put = { entry, untilSeconds, nowMs: () => this.#clock.now() }
     const isOver = (): boolean => untilSeconds * 1000 <= this.#clock.now()
     try {
-      if (!isOver()) return await this.#kept.write(target, entry, untilSeconds)
+      if (!isOver()) return await this.#kept.write(target, put, isWanted)
     } catch (error) {
       // The store refuses what has ended on the way to it, also since the clock was set ahead.
       if (!isOver()) throw error
     }
-    await this.#kept.drop(target)
+    return this.#kept.drop(target, put, isWanted)
   }
 }

@@ -24,7 +24,7 @@ interface Said {
 /** A source that answers, has none, fails, hangs and breaks off, at random. */
 async function startSource(said: Said[]): Promise<Server> {
   const server = createServer((request, response) => {
-    const name = (request.url ?? '').slice(1)
+    const name = (request.url ?? '').slice(1).replace(/\?.*/, '')
     const what: Said = { name, atMs: Date.now(), none: false }
     const number = said.push(what) - 1
     const kind = randomInt(100)
@@ -124,6 +124,7 @@ test(`${KILLS} kills lose no answer that was given, and bring none back`, { time
     for (const report of await liveAndDie(child, { location, url })) {
       if ('opened' in report) continue
       expect(report, 'two loads at once').not.toHaveProperty('twoLoads')
+      expect(report, 'an answer that was not kept').not.toHaveProperty('notKept')
       known.get(report.name)?.hear(report, said)
       if ('answered' in report) count[report.found === null ? 'none' : report.found.stale ? 'stale' : 'answers']++
       if ('unavailable' in report) count.unavailable++

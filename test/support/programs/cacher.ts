@@ -10,6 +10,8 @@ import { account, rawKey, SecretStore, SecretStoreError } from '../../../src/ind
 export interface Life {
   readonly location: string
   readonly url: string
+  /** Where several of them share the store, which one it is. */
+  readonly sharer?: number
 }
 
 /** Numbers of calls are the child's own; what is called before something is told may be answered after it. */
@@ -21,6 +23,10 @@ export type Report =
   | { readonly name: string; readonly invalidating: number }
   | { readonly name: string; readonly invalidated: number }
   | { readonly name: string; readonly twoLoads: true }
+  | { readonly name: string; readonly notKept: string }
+
+/** When it was told, in milliseconds, by a clock that is one for all processes of the machine and is never set. */
+export type Timed<R = Report> = R & { readonly at: number }
 
 export const NAMES: readonly string[] = ['a', 'b', 'c']
 export const LIMITS = {
@@ -34,22 +40,28 @@ export const LIMITS = {
 const LANES = 9
 
 export function tell(report: Report): void {
-  writeSync(1, `${JSON.stringify(report)}\n`)
+  const timed: Timed = { ...report, at: machineMs() }
+  writeSync(1, `${JSON.stringify(timed)}\n`)
+}
+
+export function machineMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
 }
 
 /** Asks the parent's source: 404 is none, everything else that is not 200 a failure. */
-async function ask(url: string, { name, signal }: LoadRequest): Promise<Loaded> {
-  const response = await fetch(`${url}/${name}`, { signal })
+async function ask(url: string, { name, signal }: LoadRequest, sharer: number): Promise<Loaded> {
+  const response = await fetch(`${url}/${name}?by=${sharer}`, { signal })
   if (response.status === 404) return undefined
   if (!response.ok) throw new Error(`source: expected status 200, got ${response.status}`)
   return response.text()
 }
 
-async function run({ location, url }: Life): Promise<void> {
+async function run({ location, url, sharer }: Life): Promise<void> {
   const store = await SecretStore.open(location, {
     key: rawKey(new Uint8Array(32).fill(7)),
     sweepIntervalMs: 0,
     compactIntervalMs: 0,
+    shared: sharer !== undefined,
   })
   const open = new Map<string, AbortSignal>()
   const load = async (request: LoadRequest): Promise<Loaded> => {
@@ -57,12 +69,16 @@ async function run({ location, url }: Life): Promise<void> {
     if (open.get(name)?.aborted === false) tell({ name, twoLoads: true })
     open.set(name, signal)
     try {
-      return await ask(url, request)
+      return await ask(url, request, sharer ?? 0)
     } finally {
       if (open.get(name) === signal) open.delete(name)
     }
   }
-  const cache = new SecretCache(store, { ...LIMITS, load, onError: () => {} })
+  const onError = (error: unknown, { name }: { readonly name: string }): void => {
+    const { code } = error as { readonly code?: string }
+    if (code !== 'ERR_UNAVAILABLE') tell({ name, notKept: String(code ?? error) })
+  }
+  const cache = new SecretCache(store, { ...LIMITS, load, onError })
   tell({ opened: true })
   let calls = 0
   const lane = async (): Promise<never> => {
