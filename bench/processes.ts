@@ -120,7 +120,7 @@ async function main(): Promise<void> {
   const counts = values.counts.split(',').map((count) => numberOf(count, '--counts'))
   const budget = quick ? QUICK_BUDGET : FULL_BUDGET
   const who = values.who?.split(',')
-  const lines = LINES.filter(({ name }) => who?.some((part) => name.includes(part)) ?? true)
+  const asked = LINES.filter(({ name }) => who?.some((part) => name.includes(part)) ?? true)
   const workers = await Workers.build()
   const stores = await Stores.create(values.directory, workers)
   process.once('exit', () => {
@@ -131,6 +131,8 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => process.exit(143))
   if (stores.isInMemory()) say(`${values.directory}: in memory; waiting for the disk costs nothing here`)
 
+  const lines: Line[] = []
+  for (const line of asked) if (await isThere(line, workers)) lines.push(line)
   const results = new Results()
   for (let round = 1; round <= rounds; round++) {
     for (const processes of counts) {
@@ -170,6 +172,18 @@ async function main(): Promise<void> {
   }))
   if (values.json !== undefined) {
     await writeFile(values.json, `${JSON.stringify({ ...facts(), values, measurements }, undefined, 2)}\n`)
+  }
+}
+
+/** A contender that cannot be loaded is left out, and that is said. */
+async function isThere({ name, contender }: Line, workers: Workers): Promise<boolean> {
+  if (contender === SOCKET) return true
+  try {
+    await workers.run({ type: 'probe', contender })
+    return true
+  } catch (error) {
+    say(`${name}: skipped, it cannot be loaded: ${(error as Error).message}`)
+    return false
   }
 }
 

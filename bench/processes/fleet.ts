@@ -8,6 +8,8 @@ export interface Together {
   readonly rate: number
   /** Of all processes, in microseconds a call. */
   readonly cpu: number
+  /** Of that, what a process spends that only serves the others; 0 if there is none. */
+  readonly servingCpu: number
   /** How long a call took in the first process that worked, and in the last one: medians, in milliseconds. */
   readonly firstMs: number
   readonly lastMs: number
@@ -54,6 +56,7 @@ export class Fleet {
       }),
     )) as Done[]
     const working = all.filter(({ operations }) => operations > 0)
+    const serving = all.filter((done) => done.operations === 0)
     const operations = working.reduce((sum, done) => sum + done.operations, 0)
     // Each is measured for as long as it takes, and pays for calls of the others meanwhile.
     const cpuAMs = all.reduce((sum, { cpuMicros, wallMs }) => sum + cpuMicros / wallMs, 0)
@@ -62,6 +65,7 @@ export class Fleet {
     return {
       rate: callsAMs * 1000,
       cpu: cpuAMs / callsAMs,
+      servingCpu: serving.reduce((sum, { cpuMicros, wallMs }) => sum + cpuMicros / wallMs, 0) / callsAMs,
       firstMs: working[0]?.medianMs ?? 0,
       lastMs: working.at(-1)?.medianMs ?? 0,
       slowestMs: Math.max(...working.map(({ slowestMs }) => slowestMs)),

@@ -13,7 +13,10 @@ export interface Line {
   readonly counts?: readonly number[]
 }
 
-/** Calls a second, and how long the slowest took; CPU time of all processes a call. Medians. */
+/**
+ * Calls a second, and how long the slowest took; CPU time of all processes a call, in brackets what one spends of it that
+ * only serves the others. Medians.
+ */
 export function tableOf(work: string, lines: readonly Line[], counts: readonly number[], results: Results): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const columns = [
@@ -30,7 +33,10 @@ export function tableOf(work: string, lines: readonly Line[], counts: readonly n
       row([
         name,
         ...counts.map((count) => cell(at(count, 'rate'), (rate) => Math.round(rate).toLocaleString('en-US'))),
-        ...counts.map((count) => cell(at(count, 'cpu'), digits)),
+        ...counts.map((count) => {
+          const serving = at(count, 'servingCpu')
+          return cell(at(count, 'cpu'), (cpu) => digits(cpu) + (serving ? ` (${digits(serving)})` : ''))
+        }),
         ...counts.map((count) =>
           cell(at(count, 'firstMs'), (first) =>
             count === 1 ? digits(first) : `${digits(first)} / ${cell(at(count, 'lastMs'), digits)}`,

@@ -22,6 +22,7 @@ describe.each([
   ['docs/cache.md', await readFile(fromRoot('docs/cache.md'), 'utf8')],
   ['docs/deploy.md', await readFile(fromRoot('docs/deploy.md'), 'utf8')],
   ['docs/tokens.md', await readFile(fromRoot('docs/tokens.md'), 'utf8')],
+  ['docs/processes.md', await readFile(fromRoot('docs/processes.md'), 'utf8')],
 ])('the programs of %s', (_, text) => {
   const blocks = readmeBlocks(text)
 

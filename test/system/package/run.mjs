@@ -43,6 +43,7 @@ try {
     'docs/cache.md',
     'docs/deploy.md',
     'docs/tokens.md',
+    'docs/processes.md',
   ]
   for (const document of documents) runPrograms(document, join(folder, tarball))
   runSessions(join(folder, tarball))
