@@ -57,6 +57,8 @@ export class Flight {
   #waiting = 0
   #dropped = false
   #loading = false
+  /** Whether another process has kept an answer meanwhile, which may be a newer one. */
+  overtaken = false
   /** Never rejects. It does not wait for a load that was aborted. */
   readonly outcome: Promise<Outcome>
 

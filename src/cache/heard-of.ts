@@ -31,7 +31,9 @@ export class HeardOf implements OthersListener {
     this.#written.set(key, this.#clock.moment())
     if (this.#written.size > MOST_HEARD) this.#written.delete(this.#written.keys().next().value as string)
     const activity = this.#activities.of(key)
-    if (activity !== undefined) activity.changes++
+    if (activity === undefined) return
+    activity.changes++
+    if (activity.flight !== undefined) activity.flight.overtaken = true
   }
 
   onDropped(key: string): void {

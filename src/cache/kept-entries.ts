@@ -21,6 +21,8 @@ export interface Put {
   readonly untilSeconds: number
   /** The clock. */
   readonly nowMs: () => number
+  /** The load that brought it. */
+  readonly flight: { readonly dropped: boolean; readonly overtaken: boolean }
 }
 
 /** Entries in the store: secrets with a prefix to their names. None that is the app's own is overwritten or deleted. */
@@ -63,14 +65,12 @@ export class KeptEntries {
 
   /**
    * @param put - What to keep, and until when the store is to keep it.
-   * @param isWanted - Whether it is still to be kept. Asked of stores that several processes share.
    * @returns Whether it is kept: not if it is not wanted any more, or another process has kept what is newer.
    * @throws {SecretStoreError} As `read` and `set`, but for an entry of another version, which is overwritten.
    */
-  async write(target: Target, put: Put, isWanted: () => boolean): Promise<boolean> {
+  async write(target: Target, put: Put): Promise<boolean> {
     const secret = { ...this.#address(target), payload: encodeCacheEntry(put.entry), expires_at: put.untilSeconds }
-    if (this.#others !== undefined)
-      return this.#replace(this.#others, target, put, { type: 'set', ...secret }, isWanted)
+    if (this.#others !== undefined) return this.#replace(this.#others, target, put, { type: 'set', ...secret })
     await this.#supersede(target)
     await this.#store.set(secret)
     this.#superseded.delete(keyOf(target))
@@ -78,9 +78,9 @@ export class KeptEntries {
   }
 
   /** As `write`, of what is over already: nothing is kept. */
-  async drop(target: Target, put: Put, isWanted: () => boolean): Promise<boolean> {
+  async drop(target: Target, put: Put): Promise<boolean> {
     const deleting = { type: 'delete', ...this.#address(target) } as const
-    if (this.#others !== undefined) return this.#replace(this.#others, target, put, deleting, isWanted)
+    if (this.#others !== undefined) return this.#replace(this.#others, target, put, deleting)
     await this.#delete(target)
     return true
   }
@@ -111,13 +111,16 @@ export class KeptEntries {
   async #replace(
     others: OtherProcesses,
     target: Target,
-    { entry, nowMs }: Put,
+    { entry, nowMs, flight }: Put,
     operation: BatchOperation,
-    isWanted: () => boolean,
   ): Promise<boolean> {
-    const plan = async (): Promise<readonly BatchOperation[] | undefined> =>
-      isNewer(await this.#supersede(target), entry, nowMs()) ? undefined : [operation]
-    const isDone = await others.write(keyOf(target), plan, isWanted)
+    const plan = async (): Promise<readonly BatchOperation[] | undefined> => {
+      const kept = await this.#supersede(target)
+      // What another process kept meanwhile has expired: nobody can tell any more whether it was newer.
+      const isGone = kept === undefined && flight.overtaken
+      return isGone || isNewer(kept, entry, nowMs()) ? undefined : [operation]
+    }
+    const isDone = await others.write(keyOf(target), plan, () => !flight.dropped)
     // If it is not, what is there has not been replaced by anything that was answered.
     this.#superseded.delete(keyOf(target))
     return isDone

@@ -61,7 +61,7 @@ export class Source {
     }
     if (flight.dropped) return { type: 'dropped' }
     this.endPause(keyOf(target))
-    const isAnswer = await this.#keep(target, entry, () => !flight.dropped)
+    const isAnswer = await this.#keep(target, entry, flight)
     return flight.dropped || !isAnswer ? { type: 'dropped' } : { type: 'loaded', entry }
   }
 
@@ -111,9 +111,9 @@ export class Source {
   }
 
   /** An answer that cannot be kept is still one. @returns `false` if another process has kept a newer one. */
-  async #keep(target: Target, entry: CacheEntry, isWanted: () => boolean): Promise<boolean> {
+  async #keep(target: Target, entry: CacheEntry, flight: Flight): Promise<boolean> {
     try {
-      return await this.#replace(target, entry, isWanted)
+      return await this.#replace(target, entry, flight)
     } catch (error) {
       this.report(error, target)
       return true
@@ -121,16 +121,16 @@ export class Source {
   }
 
   /** What was kept is gone in either case: `entry` has its place, or is over already. */
-  async #replace(target: Target, entry: CacheEntry, isWanted: () => boolean): Promise<boolean> {
+  async #replace(target: Target, entry: CacheEntry, flight: Flight): Promise<boolean> {
     const untilSeconds = keptUntilSeconds(entry, this.#settings)
-    const put = { entry, untilSeconds, nowMs: () => this.#clock.now() }
+    const put = { entry, untilSeconds, nowMs: () => this.#clock.now(), flight }
     const isOver = (): boolean => untilSeconds * 1000 <= this.#clock.now()
     try {
-      if (!isOver()) return await this.#kept.write(target, put, isWanted)
+      if (!isOver()) return await this.#kept.write(target, put)
     } catch (error) {
       // The store refuses what has ended on the way to it, also since the clock was set ahead.
       if (!isOver()) throw error
     }
-    return this.#kept.drop(target, put, isWanted)
+    return this.#kept.drop(target, put)
   }
 }

@@ -143,6 +143,27 @@ describe.each(DIRECTIONS)('what another process has loaded, %s', (direction) => 
   })
 })
 
+describe.each(DIRECTIONS)('what another process has kept meanwhile, %s', (direction) => {
+  test('and has expired, is not taken for nothing: the source is asked once more', async () => {
+    const machine = new Machine()
+    const [a, b] = await two(direction, machine)
+    const slow = b.cache.get(TARGET)
+    await asked(b.source, 1)
+    machine.pass(1000)
+    a.source.reply = () => 'newer'
+    expect(await a.cache.get(TARGET)).toMatchObject({ payload: 'newer' })
+    machine.pass(1000)
+    a.source.reply = () => undefined
+    machine.pass(10_000)
+    expect(await a.cache.get(TARGET)).toBeUndefined()
+    machine.pass(6000)
+    b.source.reply = () => 'newest'
+    b.source.last.answer('older')
+    expect(await slow).toMatchObject({ payload: 'newest' })
+    expect(b.source.asked).toBe(2)
+  })
+})
+
 describe.each(DIRECTIONS)('an invalidation in another process, %s', (direction) => {
   test('ends what is kept', async () => {
     const machine = new Machine()
@@ -293,13 +314,16 @@ test('an answer that was replaced just when it was written is not taken for the 
   const put = { entry, untilSeconds: Math.floor(nowMs() / 1000) + 60, nowMs }
   let others: Promise<unknown> | undefined
   // In the same commit as the answer.
-  const isWanted = (): boolean => {
-    others ??= store.set({ ...KEPT, payload: encodeCacheEntry(entry) })
-    return true
+  const flight = {
+    overtaken: false,
+    get dropped() {
+      others ??= store.set({ ...KEPT, payload: encodeCacheEntry(entry) })
+      return false
+    },
   }
-  expect(await kept.write({ scope: account, name: TARGET.name }, put, isWanted)).toBe(false)
+  expect(await kept.write({ scope: account, name: TARGET.name }, { ...put, flight })).toBe(false)
   await others
   expect(written).toHaveLength(1)
-  expect(await kept.write({ scope: account, name: TARGET.name }, put, () => true)).toBe(true)
+  expect(await kept.write({ scope: account, name: TARGET.name }, { ...put, flight })).toBe(true)
   expect(written).toHaveLength(1)
 })
