@@ -94,8 +94,8 @@ export const LABEL = {
   tokenState: 'secret-store/v3/token-state',
   ownSum: 'secret-store/v3/set-hash',
   channel: 'secret-store/v1/channel',
-  channelOwner: 'secret-store/v1/channel-owner',
-  channelFollower: 'secret-store/v1/channel-follower',
+  channelOwner: 'secret-store/v1/frames-owner',
+  channelFollower: 'secret-store/v1/frames-follower',
 } as const
 
 /** Between processes that share a store (docs/format.md §16). */

@@ -40,8 +40,8 @@ export class IndependentFollower {
     socket.write(proof('follower'))
     const context = Buffer.concat([nonces, Buffer.from(one.#endpoint)])
     one.#keys = {
-      owner: derived(channelKey, 'secret-store/v1/channel-owner', context),
-      follower: derived(channelKey, 'secret-store/v1/channel-follower', context),
+      owner: derived(channelKey, 'secret-store/v1/frames-owner', context),
+      follower: derived(channelKey, 'secret-store/v1/frames-follower', context),
     }
     return one
   }

@@ -5,7 +5,7 @@ import { systemRandom } from '../../crypto/random'
 import { ROW, SESSION_BYTES } from '../../format/constants'
 import { sinceBootMs } from '../../platform/since-boot'
 import { addTo, type Change, type Engine, type Row } from '../engine'
-import { HEAD_ROW, prefixRange, type Span } from '../keyspace'
+import { HEAD_ROW, SESSION_ROWS } from '../keyspace'
 
 /**
  * For so long after a commit its writer may ask what became of it. The time since boot is one for all processes that can
@@ -61,8 +61,6 @@ export function encodeSession(nowMs: number, head: Uint8Array): Uint8Array {
 export function isSession(key: Uint8Array): boolean {
   return key[0] === ROW.session && key.length === 1 + SESSION_BYTES
 }
-
-export const SESSION_ROWS: Span = prefixRange(Uint8Array.of(ROW.session))
 
 /** Deletes the sessions that nobody can ask for any more. Nobody else writes meanwhile. @throws As the engine's `write`. */
 export async function deleteOldSessions(engine: Engine): Promise<void> {

@@ -5,6 +5,7 @@ import { chooseAead } from '../../../../src/crypto/aead/choose'
 import { Keyring } from '../../../../src/crypto/keyring'
 import { ENVELOPE_HEADER_BYTES } from '../../../../src/format/constants'
 import { account, type KeyProvider, type NameMode, type Scope, SecretStoreError } from '../../../../src/index'
+import { replaceFile } from '../../../../src/platform/new-files'
 import { HEAD_ROW, payloadRow } from '../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../src/storage/level/engine'
 import { dataKeysOf } from '../../../support/behaviour/keys'
@@ -15,6 +16,11 @@ import { atLength } from '../../../support/lengths'
 import { allRows, flipped, readRow, recordRow, writeRow } from '../../../support/raw-rows'
 import { codeOf, newLocation, openOver, openStore, TestClock, testKey } from '../../../support/stores'
 import { newGate, turnOfLoop } from '../../../support/waiting'
+
+vi.mock('../../../../src/platform/new-files', { spy: true })
+const files = await vi.importActual<typeof import('../../../../src/platform/new-files')>(
+  '../../../../src/platform/new-files',
+)
 
 /** Lets everything else have its turn. What is in memory is done before the next turn of the event loop. */
 async function turn(engine: string): Promise<void> {
@@ -281,17 +287,26 @@ describe('a rotation that is stopped', () => {
       cpSync(location, at, { recursive: true, filter: (path) => basename(path) !== 'LOCK' })
       copies.push({ at, resealed })
     }
-    // What is on disk whenever a commit is: the last is that of the head beside the new keyring.json.
+    // What is on disk before each commit; where one changes keyring.json, the new file beside the old head.
     let resealed = 0
     const spy = interceptWrites(LevelEngine.prototype, async (changes, write) => {
-      copy(resealed)
+      const isHeadAlone = changes.length === 1
+      if (!isHeadAlone) copy(resealed)
       const isWritten = await write()
       resealed += changes.filter(({ key }) => key[0] === 0x72).length
       return isWritten
     })
-    onTestFinished(() => spy.mockRestore())
+    vi.mocked(replaceFile).mockImplementation(async (from, to) => {
+      await files.replaceFile(from, to)
+      copy(resealed)
+    })
+    const restore = (): void => {
+      spy.mockRestore()
+      vi.mocked(replaceFile).mockImplementation(files.replaceFile)
+    }
+    onTestFinished(restore)
     expect(await store.rotate({ onProgress: () => copy(resealed) })).toMatchObject({ dataKey: 2, resealed: 300 })
-    spy.mockRestore()
+    restore()
     await store.close()
     expect(copies.length).toBeGreaterThan(10)
     for (const [n, { at, resealed: already }] of copies.entries()) {

@@ -5,10 +5,8 @@ import { mapKey } from '../../../../src/base/bytes'
 import { account, type KeyProvider, type KeySlotInfo, passphrase, type SecretStore, user } from '../../../../src/index'
 import { replaceFile, writeNewFile } from '../../../../src/platform/new-files'
 import { HEAD_ROW } from '../../../../src/storage/keyspace'
-import { LevelEngine } from '../../../../src/storage/level/engine'
 import { keyringOf, newStore, opening, stateOf } from '../../../support/behaviour/keys'
 import { spyOnCommits } from '../../../support/engine-spy'
-import { failNextWrite } from '../../../support/engine-writes'
 import type { ExpectedSecret } from '../../../support/golden-secrets'
 import { fromRoot } from '../../../support/paths'
 import { allRows, readRow } from '../../../support/raw-rows'
@@ -162,8 +160,10 @@ describe('a change of keys that fails', () => {
   test('between keyring.json and its head is ERR_FAILED, and ended when the store is opened again', async () => {
     const { location, store } = await newStore()
     const minimum = await store.checkpoint()
-    const commit = failNextWrite(LevelEngine.prototype, failure('EIO'))
-    onTestFinished(() => commit.mockRestore())
+    vi.mocked(replaceFile).mockImplementationOnce(async (from, to) => {
+      await files.replaceFile(from, to)
+      throw failure('EIO')
+    })
     expect(await codeOf(() => store.addKey(testKey(2)))).toBe('ERR_FAILED')
     await store.close()
     expect(await readRow(location, HEAD_ROW)).toHaveLength(ENVELOPE_BYTES + CREATED_HEAD_BYTES)

@@ -1,6 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { HEAD_ROW } from '../../../../src/storage/keyspace'
-import { SESSION_ROWS } from '../../../../src/storage/sharing/session'
+import { HEAD_ROW, SESSION_ROWS } from '../../../../src/storage/keyspace'
 import type { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
 import { bytes, commit, diskFull, type Link, Medium, text, turnsOfLoop, write } from '../../../support/shared-medium'
 import { codeOf } from '../../../support/stores'
