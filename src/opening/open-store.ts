@@ -8,7 +8,8 @@ import type { MemorySettings, OpenSettings } from '../input/options'
 import type { SecretRecord } from '../model'
 import { warn } from '../platform/warn'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
-import { HEAD_ROW, type RowKey, SESSION_ROWS } from '../storage/keyspace'
+import { HEAD_ROW, type RowKey } from '../storage/keyspace'
+import { SESSION_ROWS } from '../storage/other-writers'
 import type { StoreParts } from '../storage/store-parts'
 import { expireOperation, sweep } from '../verbs/expiry'
 import { CheckpointKeeper } from './checkpoints'
@@ -104,7 +105,8 @@ export class OpenStore implements StoreContext {
     await this.queue.exclusive(async () => {
       try {
         // Where several share the store, whoever holds the files does so.
-        if (this.engine.others === undefined) await this.#deleteOldSessions()
+        const sessions = this.engine.others ? [] : await this.engine.scanKeys({ ...SESSION_ROWS, limit: 1 })
+        if (sessions.length > 0) await (await import('../care/index')).deleteOldSessions(this.engine)
         await this.engine.erase()
         const headValue = await this.engine.get(HEAD_ROW)
         if (headValue === undefined || !equal(headValue, this.queue.headValue)) {
@@ -116,12 +118,6 @@ export class OpenStore implements StoreContext {
       const { head } = this.queue
       if (head.superseded > 0) await this.queue.commitHead({ ...head, sequence: head.sequence + 1, superseded: 0 })
     })
-  }
-
-  /** Of processes that shared the store. */
-  async #deleteOldSessions(): Promise<void> {
-    const sessions = await this.engine.scanKeys({ ...SESSION_ROWS, limit: 1 })
-    if (sessions.length > 0) await (await import('../care/index')).deleteOldSessions(this.engine)
   }
 
   close(): Promise<void> {

@@ -96,9 +96,6 @@ function escapeBars(text: string): string {
 /** All record rows, and no others. */
 export const RECORD_ROWS: Span = prefixRange(Uint8Array.of(ROW.record))
 
-/** Those of writers that share the store, and no others. */
-export const SESSION_ROWS: Span = prefixRange(Uint8Array.of(ROW.session))
-
 /** The lowest key and the highest. A compaction puts them and deletes them again; they carry nothing (docs/format.md §4). */
 export const ERASURE_ROWS: readonly [Uint8Array, Uint8Array] = [Uint8Array.of(0), new Uint8Array(64).fill(0xff)]
 

@@ -1,5 +1,11 @@
 /** What the port to the rows has besides where several write them: several processes, or several machines. */
 
+import { ROW } from '../format/constants'
+import { prefixRange, type Span } from './keyspace'
+
+/** The rows of the writers' sessions, and no others. */
+export const SESSION_ROWS: Span = prefixRange(Uint8Array.of(ROW.session))
+
 /** A commit of another writer; without a note, all that is known is that there may have been some. */
 export interface ForeignCommit {
   readonly head: Uint8Array

@@ -5,7 +5,8 @@ import { systemRandom } from '../../crypto/random'
 import { ROW, SESSION_BYTES } from '../../format/constants'
 import { sinceBootMs } from '../../platform/since-boot'
 import { addTo, type Change, type Engine, type Row } from '../engine'
-import { HEAD_ROW, SESSION_ROWS } from '../keyspace'
+import { HEAD_ROW } from '../keyspace'
+import { SESSION_ROWS } from '../other-writers'
 
 /**
  * For so long after a commit its writer may ask what became of it. The time since boot is one for all processes that can

@@ -52,7 +52,7 @@ const ON_DEMAND_FILES = ['care', 'check-files', 'owner-json', 'share', 'when-fre
  * A little more than there is: it is not to grow unnoticed. Some 900 of these are what the bundler needs to share errors,
  * bytes and files with the check of LevelDB's files, which is loaded when a directory is opened.
  */
-const AT_START_BYTES = 37_900
+const AT_START_BYTES = 38_150
 
 /** Of the sources as they are, in a directory of its own: a build that something else is using is left alone. */
 let directory: string
@@ -146,7 +146,6 @@ describe.each(['js', 'cjs'])('index.%s', (extension) => {
       'head: expected the one of the last write',
       'expected a file that LevelDB can read',
       'sharing: expected to listen for other processes',
-      'channel: expected',
     ]) {
       expect(atStart.code).not.toContain(message)
       expect((await reached(`index.${extension}`)).code).toContain(message)
