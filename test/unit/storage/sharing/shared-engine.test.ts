@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import { HEAD_ROW, SESSION_ROWS } from '../../../../src/storage/keyspace'
+import { HEAD_ROW } from '../../../../src/storage/keyspace'
+import { SESSION_ROWS } from '../../../../src/storage/other-writers'
 import type { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
 import { bytes, commit, diskFull, type Link, Medium, text, turnsOfLoop, write } from '../../../support/shared-medium'
 import { codeOf } from '../../../support/stores'
