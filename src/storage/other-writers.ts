@@ -32,7 +32,10 @@ export interface OtherWriters {
    * @throws {SecretStoreError} `ERR_LOCKED` if it does not come in time.
    */
   turn(): Promise<() => void>
-  /** Told of each commit of the others, in the one order of all, before whoever made it is. */
+  /**
+   * Told of each commit of the others, in the one order of all, before whoever made it is. Where the listener throws,
+   * this writer has no more part in the store: everything that it asks for fails with the same error.
+   */
   onCommit(listener: (commit: ForeignCommit) => void): void
   /**
    * Takes a lock that outlives turns and owners, and ends with its writer.

@@ -37,6 +37,7 @@ export class CatchUp {
         this.#overtake(commit)
       } catch (error) {
         fail(error)
+        throw error
       }
     })
   }
@@ -98,13 +99,20 @@ export class CatchUp {
 
   /** Another writer has committed, in its place in the one order. */
   #overtake({ head, note }: Omit<ForeignCommit, 'keyring'>): void {
-    this.#newest.move(openHead(this.#keyring, head), head)
+    const next = openHead(this.#keyring, head)
+    if (next.sequence < this.#newest.head.sequence) throw older(next.sequence, this.#newest.head.sequence)
+    this.#newest.move(next, head)
     const told = note === undefined ? undefined : understood(note)
     if (told === undefined) this.#known.forget()
     else this.#known.overtake(told.replacements.map(({ rowKey }) => rowKey.text))
     this.#newest.tellCommit(told?.replacements)
     this.#newest.tellChanges(told?.told ?? [])
   }
+}
+
+/** Between one owner and the next, somebody may have put back files of an earlier time. */
+function older(got: number, known: number): SecretStoreError {
+  return new SecretStoreError('ERR_ROLLBACK', `head: expected write ${known} or a later one, got write ${got}`)
 }
 
 /** @returns `undefined` for a note that says nothing to this version: what the commit did is not known then. */

@@ -141,12 +141,10 @@ export class Transaction {
     }
   }
 
-  /** Whether anything is to be written. */
+  /** Whether anything is to be written. Where others listen, they are told with a commit. */
   get changes(): boolean {
-    for (const [text, { draft }] of this.#writes) {
-      if (draft !== undefined || this.#records.get(text) !== undefined) return true
-    }
-    return false
+    const isThere = (text: string): boolean => this.#records.get(text) !== undefined
+    return this.#told.length > 0 || [...this.#writes].some(([text, { draft }]) => draft !== undefined || isThere(text))
   }
 
   /**

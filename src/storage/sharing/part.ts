@@ -74,7 +74,9 @@ export class Part {
 
   listen(listener: (commit: ForeignCommit) => void): void {
     this.#listener = listener
-    if (this.#isUntold && this.#head !== undefined) listener({ head: this.#head, note: undefined, keyring: undefined })
+    if (this.#isUntold && this.#head !== undefined) {
+      this.#hear({ head: this.#head, note: undefined, keyring: undefined })
+    }
   }
 
   /** From now on commits of others are told when `release` is called: one of this process is on its way. */
@@ -170,7 +172,8 @@ export class Part {
     if (this.#deferred !== undefined) this.#deferred = []
     const isKnown = head === undefined || (this.#head !== undefined && equal(head, this.#head))
     this.#head = head
-    if (head !== undefined && !isKnown) this.#listener?.({ head, note: undefined, keyring: undefined })
+    if (head !== undefined && !isKnown) this.#hear({ head, note: undefined, keyring: undefined })
+    if (this.#cutOff !== undefined) throw this.#cutOff
   }
 
   #deliver(item: FeedItem): void {
@@ -199,7 +202,7 @@ export class Part {
     )
   }
 
-  /** The key of this process opens the store no more. */
+  /** The key of this process opens the store no more, or what the store has become is nothing to go on from. */
   #cut(error: unknown): void {
     this.#cutOff = error
     const role = this.#role
@@ -210,7 +213,15 @@ export class Part {
   #tell({ head, note, keyring }: FeedItem): void {
     this.#head = head
     if (this.#listener === undefined) this.#isUntold = true
-    else this.#listener({ head, note, keyring })
+    else this.#hear({ head, note, keyring })
+  }
+
+  #hear(commit: ForeignCommit): void {
+    try {
+      this.#listener?.(commit)
+    } catch (error) {
+      this.#cut(error)
+    }
   }
 }
 

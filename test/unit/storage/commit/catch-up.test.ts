@@ -50,6 +50,17 @@ test('a note that says nothing to this version is a gap, and the store goes on',
 
 test('a head that does not open ends all writing', async () => {
   const { queue, tell } = listeningQueue()
-  tell({ head: utf8('no head'), note: undefined, keyring: undefined })
+  expect(() => tell({ head: utf8('no head'), note: undefined, keyring: undefined })).toThrow()
+  await expect(queue.exclusive(async () => {})).rejects.toMatchObject({ code: 'ERR_FAILED' })
+})
+
+test('a head that is older than the known one is told of by nobody who shares the store: the files were put back', async () => {
+  const { queue, tell } = listeningQueue()
+  tell({ head: headValue(7), note: undefined, keyring: undefined })
+  tell({ head: headValue(7), note: undefined, keyring: undefined })
+  expect(() => tell({ head: headValue(6), note: undefined, keyring: undefined })).toThrow(
+    expect.objectContaining({ code: 'ERR_ROLLBACK' }),
+  )
+  expect(queue.head.sequence).toBe(7)
   await expect(queue.exclusive(async () => {})).rejects.toMatchObject({ code: 'ERR_FAILED' })
 })

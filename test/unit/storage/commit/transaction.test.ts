@@ -292,13 +292,18 @@ describe('what a commit writes', () => {
     const transaction = transactionOf(new Rows().read('a').absent('b', 'c'))
     expect(transaction.changes).toBe(false)
     transaction.record(rowOf('a'))
-    put(transaction, 'b')
-    expect(transaction.changes).toBe(true)
-    transaction.delete(rowOf('b'), 'delete')
     transaction.delete(rowOf('c'), 'delete')
     expect(transaction.changes).toBe(false)
+  })
+
+  test('is a head alone if a record is put that was not there, and deleted: those who listen are told with it', () => {
+    const transaction = transactionOf(new Rows().absent('b'))
+    put(transaction, 'b')
+    transaction.delete(rowOf('b'), 'delete')
+    expect(transaction.changes).toBe(true)
     const { commit, changes } = filled(transaction)
     expect(commit.replacements).toEqual([])
+    expect(commit.told.map(({ type }) => type)).toEqual(['delete'])
     expect(changes.map(({ key }) => mapKey(key))).toEqual([mapKey(HEAD_ROW)])
   })
 

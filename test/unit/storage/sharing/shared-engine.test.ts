@@ -432,3 +432,21 @@ test('close ends each state, and whatever is under way then', async () => {
   expect(medium.owner?.isOver).toBe(true)
   await medium.writer().close()
 })
+
+test('a process that was told what it cannot go on from has no more part in the store, and the others have', async () => {
+  const medium = new Medium()
+  const { all } = await sharing(medium, 2)
+  const [owner, follower, other] = all as [SharedEngine, SharedEngine, SharedEngine]
+  const refusal = new Error('of an earlier time')
+  follower.onCommit(() => {
+    throw refusal
+  })
+  expect(await commit(owner, 'a', '1')).toBe(true)
+  await vi.waitFor(() => expect(follower.role).toBeUndefined())
+  await expect(follower.get(bytes('a'))).rejects.toBe(refusal)
+  await expect(follower.turn()).rejects.toBe(refusal)
+  medium.kill()
+  await expect(follower.get(bytes('a'))).rejects.toBe(refusal)
+  expect(await commit(other, 'a', '2')).toBe(true)
+  expect(at(medium, 'a')).toBe('2')
+})
