@@ -26,6 +26,7 @@ export class CheckpointKeeper {
     this.#storage = storage
     this.#onError = onError
     this.#stopListening = context.queue.listen(() => this.#start())
+    context.engine.others?.onOwned(() => this.#start())
     this.#start()
   }
 

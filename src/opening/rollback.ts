@@ -7,12 +7,19 @@ import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { matchKeyring } from '../storage/match-keyring'
 import type { StoreParts } from '../storage/store-parts'
 
+/** Which states of a store are too old. */
+export type CheckpointSettings = Pick<OpenSettings, 'minimum' | 'checkpoints' | 'acceptRollback'>
+
 /**
  * The checkpoints that a store must not be older than: the one that was given, and the one that the app has kept.
  *
  * @throws {SecretStoreError} `ERR_CORRUPT` for a kept checkpoint that is none.
  */
-export async function loadMinima({ minimum, checkpoints, acceptRollback }: OpenSettings): Promise<Checkpoint[]> {
+export async function loadMinima({
+  minimum,
+  checkpoints,
+  acceptRollback,
+}: Partial<CheckpointSettings>): Promise<Checkpoint[]> {
   const stored = await checkpoints?.load()
   const given = minimum === undefined ? [] : [minimum]
   if (stored === undefined || stored === null) return given

@@ -4,7 +4,8 @@ import { turnOfLoop } from '../base/waiting'
 import type { ChannelContext } from '../crypto/channel'
 import { type Keyring, readKeyringFile, verifyKeyringFile } from '../crypto/keyring'
 import { publicRandom, systemRandom } from '../crypto/random'
-import { SecretStoreError } from '../errors'
+import { corrupt, SecretStoreError } from '../errors'
+import type { Checkpoint } from '../format/checkpoint'
 import { DATA_DIRECTORY } from '../format/constants'
 import type { KeyProvider } from '../keys/provider'
 import { unlock } from '../keys/unlock'
@@ -13,10 +14,13 @@ import { joinPath } from '../platform/files'
 import { listenLocally } from '../platform/local-socket'
 import { isLockedByAnybody } from '../platform/locks-of-others'
 import { thisProcess } from '../platform/this-process'
+import { checkNotOlder } from '../storage/checkpoint'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { type Location, readKeyring, removeStagedKeyring } from '../storage/directory/location'
 import { type OwnerFile, readOwner, removeOwner, writeOwner } from '../storage/directory/owner-json'
 import type { Engine } from '../storage/engine'
+import { openHead } from '../storage/head'
+import { HEAD_ROW } from '../storage/keyspace'
 import { LOCK_FILE } from '../storage/level/library'
 import { Connection } from '../storage/sharing/connection'
 import { meetFollower } from '../storage/sharing/handshake'
@@ -26,6 +30,7 @@ import { RemoteOwner } from '../storage/sharing/remote-owner'
 import type { Role, RoleEvents } from '../storage/sharing/role'
 import { SharedEngine } from '../storage/sharing/shared-engine'
 import { checkOfThisMachine, type Reached, reachOwner } from './reach-owner'
+import { type CheckpointSettings, loadMinima } from './rollback'
 
 const HANDSHAKE_MS = 2000
 const ANSWER_MS = 30_000
@@ -37,7 +42,7 @@ const TURNS_OF_A_CHANGE = 10_000
 /** Between two looks at who holds the files. */
 const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [2, 30]
 
-export interface ShareOptions {
+export interface ShareOptions extends Partial<CheckpointSettings> {
   readonly location: Location
   readonly keyring: Keyring
   readonly keyringStorage: KeyringStorage
@@ -51,19 +56,22 @@ export interface ShareOptions {
 /** The files of a store, held by one of the processes that share it. */
 export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
   await checkOfThisMachine(options.location)
+  let isOpen = false
   let waitMs = Math.max(options.waitMs, LEAST_WAIT_MS)
   const engine = await new SharedEngine({
-    seek: (events) => seek(options, events, waitMs),
+    seek: (events) => seek(options, events, waitMs, isOpen),
     adopt: (bytes) => adopt(options, bytes),
     pid: thisProcess().pid,
     deadlineMs: ANSWER_MS,
   }).open()
   // From now on it is others that share the store who hold it, and who are about to say so.
   waitMs = Math.max(waitMs, ANSWER_MS)
+  isOpen = true
   return engine
 }
 
-async function seek(options: ShareOptions, events: RoleEvents, waitMs: number): Promise<Role> {
+/** @param isOpen - Whether the store is open: until then whoever opens it holds it against the checkpoints. */
+async function seek(options: ShareOptions, events: RoleEvents, waitMs: number, isOpen: boolean): Promise<Role> {
   const { location } = options
   const start = performance.now()
   for (;;) {
@@ -72,7 +80,7 @@ async function seek(options: ShareOptions, events: RoleEvents, waitMs: number): 
     const contextAt = (endpoint: string): ChannelContext => ({ key: keyring.channelKey(), endpoint })
     const reached = await reachOwner({ location, contextAt, aead: keyring.aead, timeoutMs: HANDSHAKE_MS })
     if (reached.kind === 'owner') return { kind: 'follower', remote: follow(reached, events) }
-    const role = reached.kind === 'this process' ? undefined : await hold(options, events)
+    const role = reached.kind === 'this process' ? undefined : await hold(options, events, isOpen)
     if (role !== undefined) return role
     if (performance.now() - start > waitMs) throw notShared(location, reached)
     await pause()
@@ -91,12 +99,14 @@ function follow({ wire, seal, early }: Extract<Reached, { kind: 'owner' }>, even
 }
 
 /** @returns `undefined` if somebody else holds the files. */
-async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | undefined> {
+async function hold(options: ShareOptions, events: RoleEvents, isTakenOver: boolean): Promise<Role | undefined> {
   const { location, openFiles } = options
   const former = await readOwner(location.directory)
   const lock = joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE)
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
   if (isLockedByAnybody(lock)) return undefined
+  // Before the files are held: a place that never answers is to keep nobody from them.
+  const minima = isTakenOver ? await loadMinima(options) : []
   const endpoint = await newEndpoint(toBase64url(systemRandom(16))).catch((cause: unknown) => {
     throw noSocket(cause)
   })
@@ -114,11 +124,23 @@ async function hold(options: ShareOptions, events: RoleEvents): Promise<Role | u
     }
   }
   try {
+    if (isTakenOver) await checkNotRolledBack(options, files.engine, minima)
     return await serve(options, events, { engine: files.engine, letGo, endpoint, former })
   } catch (error) {
     await letGo().catch(() => {})
     throw error
   }
+}
+
+/** Holds files that another process has held against the checkpoint that somebody has saved since. */
+async function checkNotRolledBack(options: ShareOptions, engine: Engine, minima: readonly Checkpoint[]): Promise<void> {
+  if (minima.length === 0) return
+  await adopt(options, undefined)
+  const value = await engine.get(HEAD_ROW)
+  if (value === undefined) throw corrupt('head: expected one, got none (data is missing)')
+  const { keyring } = options
+  const head = openHead(keyring, value)
+  for (const minimum of minima) checkNotOlder(minimum, keyring, head)
 }
 
 /** Files that this process holds. */

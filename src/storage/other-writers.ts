@@ -25,6 +25,8 @@ export interface Peer {
 export interface OtherWriters {
   /** Whether this writer holds the medium, and sees to it: sweeps, compacts, keeps checkpoints. */
   readonly isOwner: boolean
+  /** Called when this writer has taken the medium over from another one. */
+  onOwned(listener: () => void): void
   /**
    * Waits for this writer's turn. By then every commit of the others has been told.
    *

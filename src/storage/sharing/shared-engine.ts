@@ -44,10 +44,15 @@ export class SharedEngine implements Engine, OtherWriters {
     (role, work) => whileAnswering(role, this.#sharing, work),
   )
 
+  #onOwned = (): void => {}
+
   constructor(sharing: Sharing) {
     this.#sharing = sharing
     this.#session = new Session(sharing.sinceBootMs)
-    this.#part = new Part(sharing, () => this.#locks.takeAgain())
+    this.#part = new Part(sharing, () => {
+      this.#locks.takeAgain()
+      if (this.isOwner) this.#onOwned()
+    })
     this.#turn = new OwnTurn(this.#part, sharing.deadlineMs)
   }
 
@@ -63,6 +68,10 @@ export class SharedEngine implements Engine, OtherWriters {
 
   onCommit(listener: (commit: ForeignCommit) => void): void {
     this.#part.listen(listener)
+  }
+
+  onOwned(listener: () => void): void {
+    this.#onOwned = listener
   }
 
   canReadSync(): boolean {

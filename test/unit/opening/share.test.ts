@@ -4,8 +4,9 @@ import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { account, type OpenOptions, SecretStore } from '../../../src/index'
 import type { Batch } from '../../../src/storage/engine'
 import { LevelEngine } from '../../../src/storage/level/engine'
+import { Place } from '../../support/behaviour/checkpoints'
 import { diskFull } from '../../support/shared-medium'
-import { codeOf, newLocation, testKey } from '../../support/stores'
+import { codeOf, copyStore, newLocation, openStore, testKey } from '../../support/stores'
 
 const target = { scope: account, name: 'name' }
 
@@ -157,4 +158,40 @@ test('events come once and in order in each process, and a gap is told when the 
     expect(new Set(after).size).toBe(after.length)
     if (!after.includes('gap')) expect([...after].sort()).toEqual(['after-1', 'after-2', 'last'])
   }
+})
+
+test('a process that takes the files over saves a checkpoint, though nothing is written', async () => {
+  const location = await newLocation()
+  const owner = await shared(location)
+  const place = new Place()
+  const follower = await shared(location, { checkpoints: place })
+  await owner.set({ ...target, payload: 'p' })
+  expect(await follower.get(target)).toBe('p')
+  expect(place.saved).toEqual([])
+  await owner.close()
+  expect(await follower.get(target)).toBe('p')
+  const token = await follower.checkpoint()
+  await place.until(() => place.last === token)
+})
+
+test('a process that takes over files which are older than a checkpoint that was saved since answers nothing', async () => {
+  const [location, newer] = [await newLocation(), await newLocation()]
+  const before = await shared(location)
+  await before.set({ ...target, payload: 'old' })
+  await before.close()
+  await copyStore(location, newer)
+  const later = await openStore(newer, { key: testKey() })
+  await later.set({ ...target, payload: 'new' })
+  const token = await later.checkpoint()
+  const owner = await shared(location)
+  const place = new Place()
+  const follower = await shared(location, { checkpoints: place })
+  expect(await follower.get(target)).toBe('old')
+  place.saved.push(token)
+  await owner.close()
+  expect(await codeOf(() => follower.get(target))).toBe('ERR_ROLLBACK')
+  expect(await codeOf(() => follower.set({ ...target, payload: 'x' }))).toBe('ERR_ROLLBACK')
+  expect(place.saved).toEqual([token])
+  await follower.close()
+  expect(await (await shared(location)).get(target)).toBe('old')
 })

@@ -15,6 +15,7 @@ function listeningQueue(): { queue: CommitQueue; tell: (commit: ForeignCommit) =
   let tell: (commit: ForeignCommit) => void = () => {}
   const others: OtherWriters = {
     isOwner: false,
+    onOwned: () => {},
     turn: async () => () => {},
     onCommit: (listener) => {
       tell = listener
