@@ -25,6 +25,11 @@ export interface Peer {
 export interface OtherWriters {
   /** Whether this writer holds the medium, and sees to it: sweeps, compacts, keeps checkpoints. */
   readonly isOwner: boolean
+  /**
+   * Told of the head that is found where the medium has a new holder, before anything else is asked of it. Where the
+   * listener throws, everything that this writer asks for fails with the same error.
+   */
+  onFound(listener: (head: Uint8Array) => void): void
   /** Called when this writer has taken the medium over from another one. */
   onOwned(listener: () => void): void
   /**

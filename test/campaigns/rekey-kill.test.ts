@@ -502,10 +502,10 @@ async function makeTemplate(): Promise<Template> {
 
 test(`${KILLS} kills of rekeying, backing up and restoring`, { timeout: 60_000 + KILLS * 1500 }, async () => {
   const real = CommitQueue.prototype.commitHead
-  const spy = vi.spyOn(CommitQueue.prototype, 'commitHead').mockImplementation(function (this: CommitQueue, head) {
+  const spy = vi.spyOn(CommitQueue.prototype, 'commitHead').mockImplementation(function (this: CommitQueue, ...args) {
     const opening = openings.getStore()
     if (opening !== undefined) opening.wroteHead = true
-    return real.call(this, head)
+    return real.apply(this, args)
   })
   onTestFinished(() => spy.mockRestore())
   const template = await makeTemplate()

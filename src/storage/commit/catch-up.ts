@@ -40,6 +40,10 @@ export class CatchUp {
         throw error
       }
     })
+    engine.others?.onFound((value) => {
+      const { sequence } = openHead(keyring, value)
+      if (sequence < newest.head.sequence) throw older(sequence, newest.head.sequence)
+    })
   }
 
   /** Tells the others what a batch does. */
@@ -100,7 +104,8 @@ export class CatchUp {
   /** Another writer has committed, in its place in the one order. */
   #overtake({ head, note }: Omit<ForeignCommit, 'keyring'>): void {
     const next = openHead(this.#keyring, head)
-    if (next.sequence < this.#newest.head.sequence) throw older(next.sequence, this.#newest.head.sequence)
+    // Read before it was told.
+    if (next.sequence < this.#newest.head.sequence) return
     this.#newest.move(next, head)
     const told = note === undefined ? undefined : understood(note)
     if (told === undefined) this.#known.forget()

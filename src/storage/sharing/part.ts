@@ -30,6 +30,8 @@ export class Part {
   #isClosed = false
   /** Why this process has no part in the store any more. */
   #cutOff: unknown
+  /** Told of the head that a role begins with. What it throws ends this process's part in the store. */
+  onFound = (_: Uint8Array): void => {}
   /** As an owner knows this process itself. */
   readonly writer: Writer = { pid: undefined, onCommit: (item) => this.#deliver(item) }
 
@@ -170,9 +172,11 @@ export class Part {
     } while (this.#held.length > 0)
     this.#held = undefined
     if (this.#deferred !== undefined) this.#deferred = []
+    if (found !== undefined) this.#tryTo(() => this.onFound(found))
     const isKnown = head === undefined || (this.#head !== undefined && equal(head, this.#head))
     this.#head = head
-    if (head !== undefined && !isKnown) this.#hear({ head, note: undefined, keyring: undefined })
+    if (head !== undefined && !isKnown && this.#cutOff === undefined)
+      this.#hear({ head, note: undefined, keyring: undefined })
     if (this.#cutOff !== undefined) throw this.#cutOff
   }
 
@@ -217,8 +221,12 @@ export class Part {
   }
 
   #hear(commit: ForeignCommit): void {
+    this.#tryTo(() => this.#listener?.(commit))
+  }
+
+  #tryTo(work: () => void): void {
     try {
-      this.#listener?.(commit)
+      work()
     } catch (error) {
       this.#cut(error)
     }

@@ -70,6 +70,10 @@ export class SharedEngine implements Engine, OtherWriters {
     this.#part.listen(listener)
   }
 
+  onFound(listener: (head: Uint8Array) => void): void {
+    this.#part.onFound = listener
+  }
+
   onOwned(listener: () => void): void {
     this.#onOwned = listener
   }

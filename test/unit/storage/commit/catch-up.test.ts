@@ -11,11 +11,19 @@ import { encodeNote } from '../../../../src/storage/sharing/commit-note'
 import { newKeyring } from '../../../support/records'
 
 /** A queue, and how it is told of commits of others. */
-function listeningQueue(): { queue: CommitQueue; tell: (commit: ForeignCommit) => void } {
+function listeningQueue(): {
+  queue: CommitQueue
+  tell: (commit: ForeignCommit) => void
+  find: (head: Uint8Array) => void
+} {
   let tell: (commit: ForeignCommit) => void = () => {}
+  let find: (head: Uint8Array) => void = () => {}
   const others: OtherWriters = {
     isOwner: false,
     onOwned: () => {},
+    onFound: (listener) => {
+      find = listener
+    },
     turn: async () => () => {},
     onCommit: (listener) => {
       tell = listener
@@ -26,7 +34,7 @@ function listeningQueue(): { queue: CommitQueue; tell: (commit: ForeignCommit) =
   const head = sealHead(newKeyring(), EMPTY_HEAD)
   const engine = Object.assign(new MemoryEngine([head]), { others })
   const queue = new CommitQueue(engine, newKeyring(), new KnownRecords(1e6), EMPTY_HEAD, head.value)
-  return { queue, tell: (commit) => tell(commit) }
+  return { queue, tell: (commit) => tell(commit), find: (head) => find(head) }
 }
 
 const headValue = (sequence: number): Uint8Array => sealHead(newKeyring(), { ...EMPTY_HEAD, sequence }).value
@@ -55,13 +63,16 @@ test('a head that does not open ends all writing', async () => {
   await expect(queue.exclusive(async () => {})).rejects.toMatchObject({ code: 'ERR_FAILED' })
 })
 
-test('a head that is older than the known one is told of by nobody who shares the store: the files were put back', async () => {
+test('a commit that is told after a later one was read changes nothing', async () => {
   const { queue, tell } = listeningQueue()
-  tell({ head: headValue(7), note: undefined, keyring: undefined })
-  tell({ head: headValue(7), note: undefined, keyring: undefined })
-  expect(() => tell({ head: headValue(6), note: undefined, keyring: undefined })).toThrow(
-    expect.objectContaining({ code: 'ERR_ROLLBACK' }),
-  )
+  for (const sequence of [7, 7, 6]) tell({ head: headValue(sequence), note: undefined, keyring: undefined })
   expect(queue.head.sequence).toBe(7)
-  await expect(queue.exclusive(async () => {})).rejects.toMatchObject({ code: 'ERR_FAILED' })
+  expect(await queue.exclusive(async () => 'on')).toBe('on')
+})
+
+test('a head that is found with a new holder and is older than the known one is refused: the files were put back', () => {
+  const { tell, find } = listeningQueue()
+  tell({ head: headValue(7), note: undefined, keyring: undefined })
+  for (const sequence of [7, 8]) find(headValue(sequence))
+  expect(() => find(headValue(6))).toThrow(expect.objectContaining({ code: 'ERR_ROLLBACK' }))
 })

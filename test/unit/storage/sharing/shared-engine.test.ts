@@ -450,3 +450,21 @@ test('a process that was told what it cannot go on from has no more part in the 
   expect(await commit(other, 'a', '2')).toBe(true)
   expect(at(medium, 'a')).toBe('2')
 })
+
+test('what a process finds with the next owner and cannot go on from ends its part; it becomes no owner either', async () => {
+  const medium = new Medium()
+  const { all } = await sharing(medium, 2)
+  const [, follower, other] = all as [SharedEngine, SharedEngine, SharedEngine]
+  const refusal = new Error('of an earlier time')
+  let found = 0
+  follower.onFound(() => {
+    found++
+    throw refusal
+  })
+  medium.kill()
+  await expect(follower.get(bytes('a'))).rejects.toBe(refusal)
+  await expect(follower.turn()).rejects.toBe(refusal)
+  expect(await commit(other, 'a', '1')).toBe(true)
+  await expect(follower.get(bytes('a'))).rejects.toBe(refusal)
+  expect([at(medium, 'a'), found]).toEqual(['1', 1])
+})
