@@ -112,7 +112,7 @@ function maskAt(offset: number): number {
 }
 
 test('a flip in any byte of any file is never a wrong value, and never an unnoticed miss', {
-  timeout: 240_000,
+  timeout: 1_200_000,
 }, async () => {
   const directory = await temporaryDirectory()
   const original = join(directory, 'original')
