@@ -38,7 +38,8 @@ async function editSecret(session: Session, name: string, command: readonly stri
   const { replaced, ...written } = await view
     .set({ scope, name, payload, expires_at, expand: ['replaced'] })
     .catch((error) => {
-      throw expires_at !== null && expires_at * 1000 <= session.io.now() ? expiredMeanwhile(name) : error
+      const isOver = expires_at !== null && expires_at * 1000 <= session.io.now()
+      throw isOver && error instanceof RangeError ? expiredMeanwhile(name) : error
     })
   if (command.length > 0 && after.at(-1) === LINE_END && before.at(-1) !== LINE_END) {
     await output.note('note: the payload ends in a line end now, as the command wrote it')
