@@ -8,7 +8,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const ROUNDS = 21
+const ROUNDS = 41
 /** In what Node takes alone. */
 const MOST_FOR_HELP = 1.35
 const PROGRAM = fileURLToPath(new URL('../dist/cli.cjs', import.meta.url))
