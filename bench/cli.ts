@@ -8,9 +8,9 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const ROUNDS = 21
-/** In what Node takes alone: what version 0.9 took. It is 1.3 on a quiet machine, and other machines differ. */
-const MOST_FOR_HELP = 1.5
+const ROUNDS = 41
+/** In what Node takes alone. */
+const MOST_FOR_HELP = 1.35
 const PROGRAM = fileURLToPath(new URL('../dist/cli.cjs', import.meta.url))
 
 const directory = mkdtempSync(join(tmpdir(), 'bench-cli-'))

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
+import { onFailedStart } from './failed-start'
 import { Interrupted } from './failure'
 import type { Io } from './io'
 import { inheritedDescriptors } from './key-descriptors'
@@ -82,10 +83,7 @@ function start(
   try {
     const all = nothing === undefined ? [...stdio] : withNothingElse(stdio, nothing)
     const child = spawn(file, args, { ...options, stdio: all })
-    child.on('error', (error) => {
-      // One that runs and may not be sent a signal goes on, and its end is waited for.
-      if (child.pid === undefined) failed(error)
-    })
+    onFailedStart(child, failed)
     return child
   } catch (error) {
     failed(error as NodeJS.ErrnoException)

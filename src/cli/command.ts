@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { onFailedStart } from './failed-start'
 import { Failure } from './failure'
 import { Forwarding } from './forwarding'
 import type { Io } from './io'
@@ -34,10 +35,7 @@ export async function runCommand(
     const child = start(file, args, { env, stdio })
     stop = forwarding.to(child, io)
     return await new Promise<number>((resolve, reject) => {
-      child.on('error', (error) => {
-        // One that runs and may not be sent a signal goes on, and its end is waited for.
-        if (child.pid === undefined) reject(notRun(file, error))
-      })
+      onFailedStart(child, (error) => reject(notRun(file, error)))
       child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]))
     })
   } finally {

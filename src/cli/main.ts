@@ -6,6 +6,7 @@ import { columnsOf, within } from './help'
 import type { Io } from './io'
 import { Output } from './output'
 import { expandPaths } from './paths'
+import { printable } from './printable'
 import { buildProgram } from './program'
 import { checkArguments } from './raw-bytes'
 import { checkRunWords } from './run-words'
@@ -111,6 +112,10 @@ async function explain(error: unknown, io: Io, argv: readonly string[]): Promise
 /** @returns What to type instead, where that is known. */
 function hintFor({ code, message }: CommanderError): string {
   const [, word = ''] = /'(.*)'/.exec(message) ?? []
+  // A name may begin so, and the ids of slots that versions before 0.10 made.
+  if (code === 'commander.unknownOption' && /^-[^-]./.test(word)) {
+    return `for a name or an id, write it after the options: -- ${printable(word)}`
+  }
   return (code === 'commander.unknownCommand' && insteadOf(word)) || USAGE_HINT
 }
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import { type Failure, usage } from './failure'
 import { printable } from './printable'
@@ -16,17 +17,28 @@ export interface GivenBytes {
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * What the system has of this process: on Linux in /proc.
+ * What the system has of this process: on Linux in /proc. It is read when something of it is asked for.
  *
  * @param argv - The arguments after the program's name, as Node has them.
  */
 export function givenBytes(argv: readonly string[]): GivenBytes {
   if (process.platform !== 'linux') return { words: undefined, variables: undefined }
+  return {
+    get words() {
+      return wordsOf(argv)
+    },
+    get variables() {
+      return pieces('/proc/self/environ')
+    },
+  }
+}
+
+function wordsOf(argv: readonly string[]): readonly Uint8Array[] | undefined {
   const all = pieces('/proc/self/cmdline')
   // Node's own come first. A process that has changed its title shows that in their place.
   const words = all?.slice(all.length - argv.length)
   const isOurs = words?.length === argv.length && words.every((word, index) => isTextOf(argv[index], word))
-  return { words: isOurs ? words : undefined, variables: pieces('/proc/self/environ') }
+  return isOurs ? words : undefined
 }
 
 function pieces(path: string): Uint8Array[] | undefined {
@@ -59,18 +71,26 @@ function isTextOf(text: string | undefined, bytes: Uint8Array): boolean {
  * @throws {Failure} For the first that is not UTF-8; without bytes, for the first with U+FFFD.
  */
 export function checkArguments(argv: readonly string[], given: GivenBytes | undefined): void {
-  const index = argv.findIndex((text, at) => {
-    const bytes = given?.words?.[at]
-    return bytes === undefined ? text.includes('\ufffd') : !isUtf8(bytes)
-  })
+  if (!argv.some(mayBeForeign)) return
+  const words = given?.words
+  const index = argv.findIndex((text, at) => isForeign(text, words?.[at]))
   if (index === -1) return
-  const shown = isShown(argv, index) ? `'${shownOf(argv[index] ?? '', given?.words?.[index])}'` : 'other bytes'
+  const shown = isShown(argv, index) ? `'${shownOf(argv[index] ?? '', words?.[index])}'` : 'other bytes'
   const end = argv.indexOf('--')
   const which = end !== -1 && index > end ? `argument ${index - end} after --` : `argument ${index + 1}`
   throw usage(
     `${which}: expected UTF-8, got ${shown}`,
     'set the terminal and LANG to UTF-8, and rename files that are not',
   )
+}
+
+/** Whether Node may have made it of bytes that are no UTF-8: for those it puts U+FFFD, which may also have been meant. */
+function mayBeForeign(text: string): boolean {
+  return text.includes('\ufffd')
+}
+
+function isForeign(text: string, bytes: Uint8Array | undefined): boolean {
+  return mayBeForeign(text) && (bytes === undefined || !isUtf8(bytes))
 }
 
 /** A payload is no argument, but somebody may have typed one after the name of a secret. */
@@ -91,8 +111,7 @@ export function variableOf(
 ): string | undefined {
   const value = env[name]
   if (!value) return undefined
-  const bytes = bytesOf(name, value, given)
-  if (bytes === undefined ? value.includes('\ufffd') : !isUtf8(bytes)) throw notUtf8(name)
+  if (mayBeForeign(value) && isForeign(value, bytesOf(name, value, given))) throw notUtf8(name)
   return value
 }
 
@@ -110,8 +129,10 @@ function bytesOf(name: string, value: string, given: GivenBytes | undefined): Ui
  * @returns Their names, printable: what is no UTF-8 in one is shown as `\xe8`.
  */
 export function changedVariables(env: Environment, given: GivenBytes | undefined): string[] {
-  if (given?.variables !== undefined) {
-    const foreign = given.variables.filter((variable) => !isUtf8(variable))
+  const texts = Object.entries(env).map(([name, value = '']) => `${name}${value}`)
+  const variables = texts.some(mayBeForeign) ? given?.variables : []
+  if (variables !== undefined) {
+    const foreign = variables.filter((variable) => !isUtf8(variable))
     const names = foreign.map((variable) => {
       const end = Buffer.from(variable).indexOf('=', 1)
       return variable.subarray(0, end === -1 ? variable.length : end)
@@ -119,22 +140,13 @@ export function changedVariables(env: Environment, given: GivenBytes | undefined
     const isThere = (name: Uint8Array): boolean => !isUtf8(name) || env[Buffer.from(name).toString()] !== undefined
     return names.filter(isThere).map((name) => shownOf('', name))
   }
-  const isForeign = (name: string): boolean => `${name}${env[name] ?? ''}`.includes('\ufffd')
-  return Object.keys(env).filter(isForeign).map(printable)
+  return Object.keys(env)
+    .filter((name) => mayBeForeign(`${name}${env[name] ?? ''}`))
+    .map(printable)
 }
 
 function notUtf8(variable: string): Failure {
   return usage(`the variable ${variable}: expected UTF-8, got other bytes`, 'set it again, in UTF-8')
-}
-
-/** Whether bytes are UTF-8. */
-export function isUtf8(bytes: Uint8Array): boolean {
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Text as it is, and each byte that is no UTF-8 as `\xe8`. */

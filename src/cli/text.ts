@@ -1,5 +1,5 @@
+import { isUtf8 } from 'node:buffer'
 import { type Failure, usage } from './failure'
-import { isUtf8 } from './raw-bytes'
 
 const MARK = '\ufeff'
 export const LATIN_1 = '`iconv -f LATIN1 -t UTF-8` converts Latin-1'

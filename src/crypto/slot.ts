@@ -1,6 +1,6 @@
 import { concat, equalConstantTime, toBase64url, unmoved, utf8 } from '../base/bytes'
 import { corrupt } from '../errors'
-import { KEY_BYTES, LABEL } from '../format/constants'
+import { KEY_BYTES, LABEL, SLOT_ID_BYTES } from '../format/constants'
 import { base64url } from '../format/json'
 import { type SlotParams, WRAPPED_KEY_BYTES } from '../format/keyring-file'
 import { derive } from './derive'
@@ -15,6 +15,13 @@ export interface SlotContext {
   readonly slotId: Uint8Array
   /** The `kind` of the key provider that made the slot. */
   readonly kind: string
+}
+
+/** 8 random bytes whose base64url does not begin with `-`: a command line would take that for an option. */
+export function newSlotId(random: Random): Uint8Array {
+  const id = random(SLOT_ID_BYTES)
+  if (toBase64url(id).startsWith('-')) id[0] = (id[0] ?? 0) ^ 0x80
+  return id
 }
 
 function slotContext({ storeId, slotId, kind }: SlotContext): Uint8Array {

@@ -1,6 +1,7 @@
 import { equalConstantTime, unmoved } from '../base/bytes'
 import type { Random } from '../crypto/random'
-import { MAX_UNLOCK_WORK, SLOT_ID_BYTES } from '../format/constants'
+import { newSlotId } from '../crypto/slot'
+import { MAX_UNLOCK_WORK } from '../format/constants'
 import type { KeySlot, SlotParams } from '../format/keyring-file'
 import type { KeyProvider } from './provider'
 import { workOf } from './unlock'
@@ -13,7 +14,7 @@ export async function makeSlot(
   created: number,
   random: Random,
 ): Promise<KeySlot> {
-  const slot = { id: random(SLOT_ID_BYTES), kind: provider.kind, label: provider.label ?? null, created, params: {} }
+  const slot = { id: newSlotId(random), kind: provider.kind, label: provider.label ?? null, created, params: {} }
   return fillSlot(slot, provider, rootKey, storeId)
 }
 

@@ -2,10 +2,10 @@ import { equal } from '../base/bytes'
 import { codeOf } from '../base/thrown'
 import { type Keyring, readKeyringFile } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
-import { wrapRootKey } from '../crypto/slot'
+import { newSlotId, wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
 import type { Checkpoint } from '../format/checkpoint'
-import { KEY_BYTES, SLOT_ID_BYTES, SLOT_KIND, STORE_ID_BYTES } from '../format/constants'
+import { KEY_BYTES, SLOT_KIND, STORE_ID_BYTES } from '../format/constants'
 import { decodeEnvelope } from '../format/envelope'
 import { EMPTY_HEAD, type Head } from '../format/head'
 import type { MemorySettings, OpenSettings } from '../input/options'
@@ -50,7 +50,7 @@ export function openMemory(settings: MemorySettings): OpenStore {
   const created = settings.nowSeconds()
   const rootKey = systemRandom(KEY_BYTES)
   const storeId = systemRandom(STORE_ID_BYTES)
-  const id = systemRandom(SLOT_ID_BYTES)
+  const id = newSlotId(systemRandom)
   const kind = SLOT_KIND.memory
   const params = wrapRootKey(systemRandom(KEY_BYTES), rootKey, { storeId, slotId: id, kind }, systemRandom)
   const slots = [{ id, kind, label: null, created, params }]

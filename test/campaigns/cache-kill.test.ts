@@ -109,7 +109,7 @@ async function liveAndDie(child: ChildProcess, life: object): Promise<Report[]> 
   return reports
 }
 
-test(`${KILLS} kills lose no answer that was given, and bring none back`, { timeout: 240_000 }, async () => {
+test(`${KILLS} kills lose no answer that was given, and bring none back`, async () => {
   const location = await newLocation()
   const said: Said[] = []
   const source = await startSource(said)

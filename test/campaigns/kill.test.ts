@@ -63,7 +63,7 @@ function isPossible(before: ReadonlyMap<string, string>, { started, done }: Life
   return false
 }
 
-test(`${KILLS} kills lose no acknowledged write and tear no batch`, { timeout: 240_000 }, async () => {
+test(`${KILLS} kills lose no acknowledged write and tear no batch`, async () => {
   const location = await newLocation()
   const options = { key: rawKey(new Uint8Array(32).fill(7)), sweepIntervalMs: 0, compactIntervalMs: 0 }
   await (await SecretStore.open(location, options)).close()

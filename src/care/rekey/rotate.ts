@@ -1,8 +1,9 @@
 import { orAborted } from '../../base/waiting'
 import type { StoreContext } from '../../context'
 import { withActiveDataKeyAlone, withNewDataKey, withRootKey } from '../../crypto/next-keyring'
+import { newSlotId } from '../../crypto/slot'
 import { corrupt } from '../../errors'
-import { KEY_BYTES, MAX_DATA_KEYS, SLOT_ID_BYTES } from '../../format/constants'
+import { KEY_BYTES, MAX_DATA_KEYS } from '../../format/constants'
 import { decodeEnvelope } from '../../format/envelope'
 import type { KeySlot } from '../../format/keyring-file'
 import type { StoredRecord } from '../../format/record'
@@ -116,7 +117,7 @@ async function planNewRoot(
   const next = new Map<KeySlot, KeySlot>()
   for (const [slot, { from, to }] of found) {
     // Under an id of its own: a provider that keeps things by slot must not lose the old before the new counts.
-    const refilled = { ...slot, id: random(SLOT_ID_BYTES) }
+    const refilled = { ...slot, id: newSlotId(random) }
     const filling =
       from === to
         ? fillSlot(refilled, to, newRootKey, file.storeId)

@@ -42,7 +42,7 @@ async function editSecret(session: Session, name: string, command: readonly stri
   const { replaced, ...written } = await view
     .set({ scope, name, payload, expires_at, expand: ['replaced'] })
     .catch((error) => {
-      throw hasExpired() ? expiredMeanwhile(name) : error
+      throw hasExpired() && error instanceof RangeError ? expiredMeanwhile(name) : error
     })
   if (command.length > 0 && after.at(-1) === LINE_END && before.at(-1) !== LINE_END) {
     await output.note('note: the payload ends in a line end now, as the command wrote it')

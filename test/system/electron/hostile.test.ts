@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFailed, onTestFinished, test } from 'vitest'
 import { fromRoot } from '../../support/paths'
 import { makeApp, needElectron, run, useElectron } from './harness'
 
@@ -47,8 +47,8 @@ const MAIN = `
   const { join } = require('node:path')
   const { pathToFileURL } = require('node:url')
   const lines = []
-  const say = (value) => lines.push(value)
-  const end = (code) => { writeFileSync(join(app.getPath('userData'), 'said.json'), JSON.stringify(lines)); app.exit(code) }
+  const say = (value) => { lines.push(value); writeFileSync(join(app.getPath('userData'), 'said.json'), JSON.stringify(lines)) }
+  const end = (code) => { app.exit(code) }
   const fail = (error) => { say(String(error?.stack ?? error)); end(1) }
   process.on('uncaughtException', fail)
   process.on('unhandledRejection', fail)
@@ -97,8 +97,10 @@ async function said(program: string, files: Readonly<Record<string, string>> = {
     'broken-into.cjs': BROKEN_INTO,
     ...files,
   })
+  const soFar = (): Promise<string> => readFile(join(userData, 'said.json'), 'utf8').catch(() => '["nothing"]')
+  onTestFailed(async () => console.error(`said: ${await soFar()}`))
   const { exitCode, stderr } = await run(app, { userData })
-  const lines = await readFile(join(userData, 'said.json'), 'utf8').catch(() => '["nothing"]')
+  const lines = await soFar()
   expect(exitCode, `${lines} ${stderr}`).toBe(0)
   return JSON.parse(lines)
 }
@@ -560,14 +562,27 @@ test('files other than the one that is allowed, and pages that call themselves o
     const ask = "return secrets.get({ scope: { type: 'account' }, name: 'app/token' }).then((value) => value ? 'let in' : value, (error) => error.message.split(':')[0])"
     const window = await open(page, ready)
     // What a trick has begun may be in the way, and so may a busy machine.
-    const load = (url) => window.loadURL(url).catch((error) => {
-      if (!['ERR_ABORTED', 'ERR_FAILED'].includes(error.code)) throw error
-      return window.loadURL(url)
+    const load = async (url) => {
+      await window.loadURL(url).catch((error) => {
+        if (!['ERR_ABORTED', 'ERR_FAILED'].includes(error.code)) throw error
+        return window.loadURL(url)
+      })
+      // The next loadURL takes events that come late for its own.
+      while (window.webContents.isLoading()) await soon(5)
+    }
+    // A page that is left answers never. Then the trick was not tried.
+    const orLeft = (answer) => new Promise((resolve, reject) => {
+      const leave = () => resolve('left')
+      window.webContents.once('did-navigate', leave)
+      answer.then(resolve, reject).finally(() => window.webContents.off('did-navigate', leave))
     })
     const at = async (url, program = '') => {
-      await load('about:blank')
-      await load(url)
-      return inPage(window, program + ';' + ask)
+      for (let tries = 1; ; tries += 1) {
+        await load('about:blank')
+        await load(url)
+        const said = await orLeft(inPage(window, program + ';' + ask))
+        if (said !== 'left' || tries === 5) return said
+      }
     }
     say([await at(page), await at(page + '?query#fragment'), await at(page.replace('/index', '/./sub/../index')), await at(page.replace('file:///', 'file:////'))])
     // loadFile says the same.

@@ -191,11 +191,15 @@ describe('a variable that programs take code from', () => {
   })
 })
 
+test('a prefix is the beginning of a name that every shell takes', () => {
+  for (const prefix of ['A=', 'A=B', 'a b', '1', '-', 'ü', 'A\n', '\0', '$(x)', 'A.']) {
+    expect(isPrefix(prefix), prefix).toBe(false)
+  }
+  for (const prefix of ['', 'A', 'my_', '_', 'A1_']) expect(isPrefix(prefix), prefix).toBe(true)
+})
+
 describe('a variable that is there already', () => {
-  test('is not replaced, whatever the name and the prefix are', () => {
-    for (const prefix of ['A=', 'A=B', 'a b', '1', '-', 'ü', 'A\n', '\0', '$(x)', 'A.']) {
-      expect(isPrefix(prefix), prefix).toBe(false)
-    }
+  test('is not replaced by what a prefix makes of a name', () => {
     expect(() => made(['token'], { MY_TOKEN: 'there' }, { prefix: 'MY_' })).toThrow(
       'MY_TOKEN is in the environment already',
     )

@@ -15,7 +15,7 @@ import { costProblem, type Kdf, stretch } from '../../../src/crypto/kdf'
 import { Keyring, readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../../../src/crypto/keyring'
 import { publicRandom, systemRandom } from '../../../src/crypto/random'
 import { seal } from '../../../src/crypto/seal'
-import { unwrapRootKey, wrapRootKey } from '../../../src/crypto/slot'
+import { newSlotId, unwrapRootKey, wrapRootKey } from '../../../src/crypto/slot'
 import { LABEL } from '../../../src/format/constants'
 import { decodeSetHash, EMPTY_HEAD, isSameSum, NO_RECORDS, withElement, withoutElement } from '../../../src/format/head'
 import { codeOf } from '../../support/stores'
@@ -379,6 +379,16 @@ describe('slot', () => {
       expect(() => unwrapRootKey(secret, params, context)).toThrow(message)
     }
   })
+})
+
+test('the id of a slot never begins with -, and is what was drawn but for that', () => {
+  for (let first = 0; first < 256; first += 1) {
+    const drawn = new Uint8Array(8).fill(first)
+    const id = newSlotId(() => drawn.slice())
+    expect(Buffer.from(id).toString('base64url')).not.toMatch(/^-/)
+    expect(id.subarray(1)).toEqual(drawn.subarray(1))
+    if (!Buffer.from(drawn).toString('base64url').startsWith('-')) expect(id).toEqual(drawn)
+  }
 })
 
 describe('random bytes that may be known', () => {
