@@ -13,6 +13,7 @@ export type { SlotContext } from './crypto/slot'
 export { SecretStoreError, type SecretStoreErrorCode } from './errors'
 export type { NameMode, SlotParams } from './format/keyring-file'
 export type {
+  CallOptions,
   CheckpointStorage,
   KeyExchange,
   LongOptions,

@@ -1,3 +1,4 @@
+import { orAborted } from './base/waiting'
 import type { BackupReport, BackupTarget } from './care/backup/backup'
 import type { BackupSource, RestoreReport } from './care/backup/restore'
 import type { StoreHolder } from './care/holder'
@@ -8,6 +9,7 @@ import type { StoreStatus } from './care/status'
 import type { StoredSlot } from './care/stored-slots'
 import type { VerifyReport } from './care/verify/report'
 import {
+  type CallOptions,
   checkProvider,
   type LongOptions,
   type MemoryOptions,
@@ -18,6 +20,7 @@ import {
   parseRotateOptions,
   parseViewOptions,
   type RotateOptions,
+  signalOf,
   type ViewOptions,
 } from './input/options'
 import { checkBackupTarget, checkLocation, checkSlotId } from './input/params'
@@ -34,12 +37,14 @@ import { type KeySlotInfo, slotInfo } from './keys/slot-info'
 import { openLocation, openMemory } from './opening/open'
 import type { OpenStore } from './opening/open-store'
 import { checkpointToken } from './storage/checkpoint'
+import { exclusiveUnlessAborted } from './storage/commit/given-up'
 import { sweep } from './verbs/expiry'
 import { Reach } from './verbs/reach'
 import { SecretView } from './view'
 
 /** Asked for at a verb's turn and not before, so that verbs keep the order in which they are called. */
 const onDemand = () => import('./care/index')
+type Care = Awaited<ReturnType<typeof onDemand>>
 
 /**
  * An encrypted store of secrets in one directory. Its own verbs work on the app's own account in test mode
@@ -117,8 +122,9 @@ export class SecretStore extends SecretView {
    *
    * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_CLOSED`.
    */
-  async *scopes(): AsyncGenerator<StoredScope, void, undefined> {
-    yield* (await onDemand()).walkScopes(this.#store)
+  async *scopes(options?: CallOptions): AsyncGenerator<StoredScope, void, undefined> {
+    const signal = signalOf(options)
+    yield* (await onDemand()).walkScopes(this.#store, signal)
   }
 
   /**
@@ -127,9 +133,10 @@ export class SecretStore extends SecretView {
    * @returns How many secrets that were.
    * @throws {SecretStoreError} `ERR_CORRUPT` after everything readable was seen to, `ERR_FAILED`, `ERR_CLOSED`.
    */
-  async sweep(): Promise<number> {
+  async sweep(options?: CallOptions): Promise<number> {
+    const signal = signalOf(options)
     this.#store.checkWritable()
-    return sweep(this.#store)
+    return sweep(this.#store, signal)
   }
 
   /**
@@ -138,9 +145,10 @@ export class SecretStore extends SecretView {
    *
    * @throws {SecretStoreError} `ERR_FAILED`, `ERR_CLOSED`, `ERR_CORRUPT`.
    */
-  async compact(): Promise<void> {
+  async compact(options?: CallOptions): Promise<void> {
+    const signal = signalOf(options)
     this.#store.checkWritable()
-    await this.#store.compact()
+    await this.#store.compact(signal)
   }
 
   /**
@@ -160,10 +168,11 @@ export class SecretStore extends SecretView {
    * A token for this moment, after every write so far. Kept somewhere else and passed to `open` as `minimum`, it has
    * every older state of the store refused.
    */
-  async checkpoint(): Promise<string> {
+  async checkpoint(options?: CallOptions): Promise<string> {
+    const signal = signalOf(options)
     this.#store.checkOpen()
     const { keyring, queue } = this.#store
-    return queue.exclusive(async () => checkpointToken(keyring, queue.head))
+    return exclusiveUnlessAborted(queue, async () => checkpointToken(keyring, queue.head), signal)
   }
 
   /** The key slots, each of which opens the store. @throws {SecretStoreError} `ERR_CLOSED`. */
@@ -180,10 +189,10 @@ export class SecretStore extends SecretView {
    * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`, `ERR_CORRUPT` or `ERR_UNSAFE_LOCATION` (nothing has changed),
    *   `ERR_FAILED`, `ERR_CLOSED`.
    */
-  async addKey(provider: KeyProvider): Promise<KeySlotInfo> {
+  async addKey(provider: KeyProvider, options?: CallOptions): Promise<KeySlotInfo> {
     this.#store.checkWritable()
     const checked = checkProvider(provider)
-    return this.#store.keyChanges.take(async () => (await onDemand()).addSlot(this.#store, checked))
+    return this.#changeKeys((care, signal) => care.addSlot(this.#store, checked, signal), options)
   }
 
   /**
@@ -194,10 +203,10 @@ export class SecretStore extends SecretView {
    * @returns The slot that was removed.
    * @throws {SecretStoreError} `ERR_UNKNOWN_KEY`, `ERR_LAST_KEY`, and as `addKey`.
    */
-  async removeKey(slotId: string): Promise<KeySlotInfo> {
+  async removeKey(slotId: string, options?: CallOptions): Promise<KeySlotInfo> {
     this.#store.checkWritable()
     const checked = checkSlotId(slotId)
-    return this.#store.keyChanges.take(async () => (await onDemand()).removeSlot(this.#store, checked))
+    return this.#changeKeys((care, signal) => care.removeSlot(this.#store, checked, signal), options)
   }
 
   /**
@@ -207,10 +216,10 @@ export class SecretStore extends SecretView {
    * @returns The new slot; it has an id of its own.
    * @throws As `addKey`, and `ERR_UNKNOWN_KEY`.
    */
-  async replaceKey(slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
+  async replaceKey(slotId: string, provider: KeyProvider, options?: CallOptions): Promise<KeySlotInfo> {
     this.#store.checkWritable()
     const [id, checked] = [checkSlotId(slotId), checkProvider(provider)]
-    return this.#store.keyChanges.take(async () => (await onDemand()).replaceSlot(this.#store, id, checked))
+    return this.#changeKeys((care, signal) => care.replaceSlot(this.#store, id, checked, signal), options)
   }
 
   /**
@@ -230,9 +239,10 @@ export class SecretStore extends SecretView {
   }
 
   /** What there is, under which keys. Reads every record's envelope. @throws {SecretStoreError} `ERR_CLOSED`. */
-  async status(): Promise<StoreStatus> {
+  async status(options?: CallOptions): Promise<StoreStatus> {
+    const signal = signalOf(options)
     this.#store.checkOpen()
-    return (await onDemand()).status(this.#store)
+    return orAborted(signal, (await onDemand()).status(this.#store))
   }
 
   /**
@@ -289,6 +299,15 @@ export class SecretStore extends SecretView {
    */
   close(): Promise<void> {
     return this.#store.close()
+  }
+
+  /** At its turn among the changes of keys. */
+  #changeKeys(
+    change: (care: Care, signal: AbortSignal | undefined) => Promise<KeySlotInfo>,
+    options: CallOptions | undefined,
+  ): Promise<KeySlotInfo> {
+    const signal = signalOf(options)
+    return this.#store.keyChanges.take(async () => change(await onDemand(), signal), signal)
   }
 
   /** The same as `close`, at the end of an `await using` block. */

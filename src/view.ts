@@ -1,6 +1,7 @@
-import { checkFunction } from './base/checks'
+import { orAborted } from './base/waiting'
 import type { StoreContext } from './context'
 import { payloadText } from './format/record-shape'
+import { type CallOptions, signalOf } from './input/options'
 import {
   type BatchOperation,
   type ExpandListedPayloads,
@@ -19,6 +20,9 @@ import {
   type TargetParams,
 } from './input/params'
 import { type ChangeEvent, type DeletedSecret, type Secret, type SecretWithPayload, toSecret } from './model'
+import { submitUnlessAborted } from './storage/commit/given-up'
+import type { Operation } from './storage/commit/transaction'
+import { hearChanges, hearGaps } from './verbs/events'
 import { Listing } from './verbs/listing'
 import type { Place, Reach, Restriction } from './verbs/reach'
 import { findPayload, findRecord, type Lookup, read, readNow } from './verbs/reads'
@@ -28,18 +32,12 @@ import { batchOperation, deleteOperation, setOperation } from './verbs/writes'
 const parts = new WeakMap<object, { readonly context: StoreContext; readonly reach: Reach }>()
 
 /**
- * The parts of a view's store, for what is built on it and is more than its verbs (stripe/). Not exported from the
- * package.
+ * The parts of a view, for what is built on it and is more than its verbs (stripe/). Not exported from the package.
  *
  * @returns `undefined` if it is no view of this copy of the library.
  */
-export function contextOf(view: object): StoreContext | undefined {
-  return parts.get(view)?.context
-}
-
-/** The same, and what the view reaches of it. */
-export function partsOf(view: object): { readonly context: StoreContext; readonly reach: Reach } | undefined {
-  return parts.get(view)
+export function partsOf(view: unknown): { readonly context: StoreContext; readonly reach: Reach } | undefined {
+  return parts.get(view as object)
 }
 
 /**
@@ -71,11 +69,11 @@ export class SecretView {
    * @throws {SecretStoreError} `ERR_ACCESS_DENIED`, `ERR_FAILED`, `ERR_CLOSED`; `ERR_CORRUPT` if the one to be replaced
    *   has to be read, because this process has not written it, and cannot be.
    */
-  set(params: SetParams & ExpandPayload): Promise<SecretWithPayload>
-  set(params: SetParams): Promise<Secret>
-  async set(params: SetParams): Promise<Secret> {
+  set(params: SetParams & ExpandPayload, options?: CallOptions): Promise<SecretWithPayload>
+  set(params: SetParams, options?: CallOptions): Promise<Secret>
+  async set(params: SetParams, options?: CallOptions): Promise<Secret> {
     const request = parseSet(params, this.#limits())
-    return this.#context.queue.submit(setOperation(this.#context, this.#place(request), request))
+    return this.#submit(setOperation(this.#context, this.#place(request), request), options)
   }
 
   /**
@@ -85,10 +83,10 @@ export class SecretView {
    * @throws {TypeError} If the payload is to be expanded and is bytes: `getBytes` reads those.
    * @throws {SecretStoreError} `ERR_CORRUPT`, `ERR_ACCESS_DENIED`, `ERR_CLOSED`.
    */
-  find(params: FindParams & ExpandPayload): Promise<SecretWithPayload | undefined>
-  find(params: FindParams): Promise<Secret | undefined>
-  async find(params: FindParams): Promise<Secret | undefined> {
-    return read(this.#context.engine, this.#find(parseFind(params)))
+  find(params: FindParams & ExpandPayload, options?: CallOptions): Promise<SecretWithPayload | undefined>
+  find(params: FindParams, options?: CallOptions): Promise<Secret | undefined>
+  async find(params: FindParams, options?: CallOptions): Promise<Secret | undefined> {
+    return this.#read(this.#find(parseFind(params)), options)
   }
 
   /** `find` without a promise. @throws {SecretStoreError} `ERR_NO_SYNC`, `ERR_BUSY` while the store compacts. */
@@ -99,8 +97,8 @@ export class SecretView {
   }
 
   /** The payload of a text secret. @throws As `find`. */
-  async get(params: TargetParams): Promise<string | undefined> {
-    return read(this.#context.engine, this.#getText(parseTarget(params, 'get')))
+  async get(params: TargetParams, options?: CallOptions): Promise<string | undefined> {
+    return this.#read(this.#getText(parseTarget(params, 'get')), options)
   }
 
   /** `get` without a promise. @throws As `findSync`. */
@@ -109,9 +107,9 @@ export class SecretView {
   }
 
   /** The payload of any secret as bytes, text as UTF-8. The caller may keep and overwrite them. @throws As `find`. */
-  async getBytes(params: TargetParams): Promise<Uint8Array | undefined> {
+  async getBytes(params: TargetParams, options?: CallOptions): Promise<Uint8Array | undefined> {
     const place = this.#place(parseTarget(params, 'getBytes'))
-    const found = await read(this.#context.engine, findPayload(this.#context, place.rowKey))
+    const found = await this.#read(findPayload(this.#context, place.rowKey), options)
     return found && ownBytes(found.payload.bytes)
   }
 
@@ -121,11 +119,11 @@ export class SecretView {
    *
    * @throws {SecretStoreError} `ERR_CURSOR` if the cursor is not (or no longer) the id of a secret of this scope.
    */
-  list(params: ListParams & ExpandListedPayloads): Listing<SecretWithPayload>
-  list(params: ListParams): Listing
-  list(params: ListParams): Listing {
+  list(params: ListParams & ExpandListedPayloads, options?: CallOptions): Listing<SecretWithPayload>
+  list(params: ListParams, options?: CallOptions): Listing
+  list(params: ListParams, options?: CallOptions): Listing {
     const read = () => {
-      const request = parseList(params)
+      const request = { ...parseList(params), signal: signalOf(options) }
       this.#reach.check(request.scope)
       return request
     }
@@ -138,11 +136,14 @@ export class SecretView {
    * @returns What was deleted, or `undefined` if there was nothing.
    * @throws As `set`.
    */
-  delete(params: FindParams & ExpandPayload): Promise<(DeletedSecret & SecretWithPayload) | undefined>
-  delete(params: FindParams): Promise<DeletedSecret | undefined>
-  async delete(params: FindParams): Promise<DeletedSecret | undefined> {
+  delete(
+    params: FindParams & ExpandPayload,
+    options?: CallOptions,
+  ): Promise<(DeletedSecret & SecretWithPayload) | undefined>
+  delete(params: FindParams, options?: CallOptions): Promise<DeletedSecret | undefined>
+  async delete(params: FindParams, options?: CallOptions): Promise<DeletedSecret | undefined> {
     const request = parseFind(params, 'delete')
-    return this.#context.queue.submit(deleteOperation(this.#context, this.#place(request), request))
+    return this.#submit(deleteOperation(this.#context, this.#place(request), request), options)
   }
 
   /**
@@ -151,19 +152,22 @@ export class SecretView {
    * @returns What each would have returned.
    * @throws As `set`.
    */
-  async batch(operations: readonly BatchOperation[]): Promise<(Secret | DeletedSecret | undefined)[]> {
+  async batch(
+    operations: readonly BatchOperation[],
+    options?: CallOptions,
+  ): Promise<(Secret | DeletedSecret | undefined)[]> {
     const parts = parseBatch(operations, this.#limits()).map((part) => {
       const place = this.#place(part.request)
       return part.type === 'set'
         ? setOperation(this.#context, place, part.request)
         : deleteOperation(this.#context, place, part.request)
     })
-    return this.#context.queue.submit(batchOperation<Secret | DeletedSecret | undefined>(parts))
+    return this.#submit(batchOperation<Secret | DeletedSecret | undefined>(parts), options)
   }
 
   /**
-   * Tells of every change to what this view may see: in the order of the writes, when it is on disk, and before the
-   * call that made it resolves. A write that fails is told of by nobody, also if it shows later that it took effect.
+   * Tells of every change to what this view may see: in the order of the writes, when it is on disk, and in the process
+   * that made it before its call resolves. A write that fails is told of by nobody, also if it took effect after all.
    *
    * @param listener - Called within the order of writes, so that it should be quick. What it throws, or what its
    *   promise is rejected with, goes to `onError` and disturbs nobody else.
@@ -177,28 +181,17 @@ export class SecretView {
    */
   on(event: 'gap', listener: () => unknown): () => void
   on(event: 'change' | 'gap', listener: (change: ChangeEvent) => unknown): () => void {
-    if (event !== 'change' && event !== 'gap') throw new TypeError("on: expected 'change' or 'gap', got another event")
-    checkFunction(listener, 'listener')
-    this.#context.checkOpen()
-    if (event === 'gap') {
-      const told = listener as () => unknown
-      return this.#context.queue.listen((replacements) => {
-        if (replacements === undefined) call(told, undefined).catch((error) => this.#context.report(error))
-      })
-    }
-    let listening = true
-    const stop = this.#context.queue.onChange((changes) => {
-      for (const { type, record } of changes) {
-        if (!listening || !this.#reach.includes(record.address)) continue
-        const { scope, name } = record.address
-        const change = Object.freeze({ type, id: record.id, name, scope: Object.freeze({ ...scope }) })
-        call(listener, change).catch((error) => this.#context.report(error))
-      }
-    })
-    return () => {
-      listening = false
-      stop()
-    }
+    if (event === 'gap') return hearGaps(this.#context, listener as () => unknown)
+    if (event === 'change') return hearChanges(this.#context, this.#reach, listener)
+    throw new TypeError("on: expected 'change' or 'gap', got another event")
+  }
+
+  #submit<T>(operation: Operation<T>, options: CallOptions | undefined): Promise<T> {
+    return submitUnlessAborted(this.#context.queue, operation, signalOf(options))
+  }
+
+  #read<T>(lookup: Lookup<T>, options: CallOptions | undefined): Promise<T> {
+    return orAborted(signalOf(options), read(this.#context.engine, lookup))
   }
 
   #limits(): SetLimits {
@@ -225,11 +218,6 @@ export class SecretView {
     this.#context.checkOpen()
     return this.#reach.place(this.#context, target)
   }
-}
-
-/** Calls it at once, whichever way it fails. */
-async function call<T>(listener: (value: T) => unknown, value: T): Promise<void> {
-  await listener(value)
 }
 
 /** Bytes with memory to themselves. */

@@ -10,6 +10,16 @@ export function orAborted<T>(signal: AbortSignal | undefined, work: PromiseLike<
   })
 }
 
+/** The same, as long as the work `hasBegun` not. What has begun ends itself. */
+export function orAbortedBefore<T>(
+  signal: AbortSignal | undefined,
+  work: Promise<T>,
+  hasBegun: () => boolean,
+): Promise<T> {
+  if (signal === undefined) return work
+  return orAborted(signal, work).catch((error) => (hasBegun() ? work : Promise.reject(error)))
+}
+
 /** Lets everything else that waits for the event loop have its turn. */
 export function turnOfLoop(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve))
@@ -57,7 +67,6 @@ export class Turns {
       () => {},
       () => {},
     )
-    const early = orAborted(signal, turn)
-    return early.catch((error) => (begun ? turn : Promise.reject(error)))
+    return orAbortedBefore(signal, turn, () => begun)
   }
 }

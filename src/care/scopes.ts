@@ -1,4 +1,5 @@
 import { compare, keyAfter } from '../base/bytes'
+import { orAborted } from '../base/waiting'
 import type { StoreContext } from '../context'
 import { KEPT_REPLIES } from '../format/constants'
 import type { Scope } from '../model'
@@ -25,13 +26,16 @@ const COUNT_KEYS = 1000
  *
  * @throws {SecretStoreError} `ERR_CORRUPT` if that record cannot be opened.
  */
-export async function* walkScopes(context: StoreContext): AsyncGenerator<StoredScope, void, undefined> {
+export async function* walkScopes(
+  context: StoreContext,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StoredScope, void, undefined> {
   let rest: Span = RECORD_ROWS
   for (;;) {
     context.checkOpen()
-    const [first] = await context.engine.scanKeys({ ...rest, limit: 1 })
+    const [first] = await orAborted(signal, context.engine.scanKeys({ ...rest, limit: 1 }))
     if (first === undefined) return
-    const record = await read(context.engine, lookUpRecord(context, RowKey.of(first)))
+    const record = await orAborted(signal, read(context.engine, lookUpRecord(context, RowKey.of(first))))
     // It was deleted meanwhile.
     if (record === undefined) {
       rest = { ...rest, gte: keyAfter(first) }
@@ -41,17 +45,17 @@ export async function* walkScopes(context: StoreContext): AsyncGenerator<StoredS
     const rows = prefixRange(context.keyspace.scope(partition, scope))
     rest = { ...rest, gte: rows.lt }
     if (partition.account === KEPT_REPLIES) continue
-    const secrets = await countKeys(context, rows)
+    const secrets = await countKeys(context, rows, signal)
     const { account, livemode } = partition
     if (secrets > 0) yield { scope: { ...scope }, ...(account !== undefined && { account }), livemode, secrets }
   }
 }
 
-async function countKeys(context: StoreContext, { gte, lt }: Span): Promise<number> {
+async function countKeys(context: StoreContext, { gte, lt }: Span, signal: AbortSignal | undefined): Promise<number> {
   let count = 0
   for (let from = gte; compare(from, lt) < 0; ) {
     context.checkOpen()
-    const keys = await context.engine.scanKeys({ gte: from, lt, limit: COUNT_KEYS })
+    const keys = await orAborted(signal, context.engine.scanKeys({ gte: from, lt, limit: COUNT_KEYS }))
     count += keys.length
     const last = keys.at(-1)
     if (last === undefined || keys.length < COUNT_KEYS) break

@@ -6,7 +6,7 @@ import type { KeyProvider } from '../keys/provider'
 import { generateRecoveryCode, recoveryCode } from '../keys/recovery-code'
 import { entries, joinPath, status } from '../platform/files'
 import { SecretStore } from '../store'
-import { contextOf } from '../view'
+import { partsOf } from '../view'
 import { BASIC_TEXT, type ElectronSafeStorage } from './keychain'
 import { type SafeStorageOptions, safeStorage } from './safe-storage'
 
@@ -156,7 +156,7 @@ async function addKeychainSlot(store: SecretStore, key: KeyProvider): Promise<vo
     const mayReplace = added.label !== BASIC_TEXT
     if (oldest !== undefined && own.length > MOST_KEYCHAINS && mayReplace) await store.removeKey(oldest.id)
   } catch (error) {
-    contextOf(store)?.report(error)
+    partsOf(store)?.context.report(error)
   }
 }
 

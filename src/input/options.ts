@@ -91,12 +91,19 @@ export interface Progress {
   readonly total: number
 }
 
+/** What every call takes after its parameters. */
+export interface CallOptions {
+  /**
+   * Ends the call early: it rejects with what the signal is aborted with. A write that has had its turn by then ends as it
+   * would have, so that an aborted one has changed nothing.
+   */
+  readonly signal?: AbortSignal
+}
+
 /** What everything that takes long takes. */
-export interface LongOptions {
+export interface LongOptions extends CallOptions {
   /** Called with how far the work has come. An error it throws ends the work. */
   readonly onProgress?: (progress: Progress) => void
-  /** Ends the work early. */
-  readonly signal?: AbortSignal
 }
 
 /** What `rotate` takes. */
@@ -249,13 +256,22 @@ export function parseLongOptions(options: unknown, label: string): LongOptions {
 }
 
 export function longOptions({ onProgress, signal }: LongOptions): LongOptions {
-  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
-    throw new TypeError('signal: expected an AbortSignal, got something else')
-  }
   return {
     ...(onProgress === undefined ? {} : { onProgress: checkFunction(onProgress, 'onProgress') }),
-    ...(signal === undefined ? {} : { signal }),
+    ...(signal === undefined ? {} : { signal: checkSignal(signal) }),
   }
+}
+
+/** The signal of a call, if it has one. */
+export function signalOf(options: CallOptions | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined
+  const { signal } = optionsOf<CallOptions>(options, 'options', ['signal'])
+  return signal === undefined ? undefined : checkSignal(signal)
+}
+
+function checkSignal(signal: AbortSignal): AbortSignal {
+  if (typeof signal?.throwIfAborted === 'function') return signal
+  throw new TypeError('signal: expected an AbortSignal, got something else')
 }
 
 /** Which partition a view is over, and whose it is, if it is one user's. */

@@ -2,7 +2,7 @@ import { checkBoolean, checkFunction, optionsOf } from '../base/checks'
 import { type LongOptions, parseLongOptions } from '../input/options'
 import { parseTarget, type SetParams } from '../input/params'
 import { account, type Scope } from '../model'
-import { contextOf, type SecretView } from '../view'
+import { partsOf, type SecretView } from '../view'
 import { type Aimed, aim, decide, isRefusal } from './plan'
 import { type ImportedEntry, type ImportReport, reportOf } from './report'
 import { checkSource, readSource, type SecretSource } from './source'
@@ -55,7 +55,7 @@ export async function importFrom(
 }
 
 function parseImport(store: SecretView, options: ImportOptions) {
-  const context = typeof store === 'object' && store !== null ? contextOf(store) : undefined
+  const context = partsOf(store)?.context
   if (context === undefined) {
     throw new TypeError(
       'store: expected a SecretStore or a view, of this copy of the library (import both, or require both)',

@@ -7,6 +7,7 @@ import { SecretStoreError } from '../errors'
 import type { MemorySettings, OpenSettings } from '../input/options'
 import type { SecretRecord } from '../model'
 import { warn } from '../platform/warn'
+import { exclusiveUnlessAborted } from '../storage/commit/given-up'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { HEAD_ROW, type RowKey } from '../storage/keyspace'
 import { SESSION_ROWS } from '../storage/other-writers'
@@ -100,9 +101,9 @@ export class OpenStore implements StoreContext {
     return (await this.#checkpoints?.saved()) ?? false
   }
 
-  async compact(): Promise<void> {
-    await sweep(this)
-    await this.queue.exclusive(async () => {
+  async compact(signal?: AbortSignal): Promise<void> {
+    await sweep(this, signal)
+    const erase = async (): Promise<void> => {
       try {
         // Where several share the store, whoever holds the files does so.
         const sessions = this.engine.others ? [] : await this.engine.scanKeys({ ...SESSION_ROWS, limit: 1 })
@@ -117,7 +118,8 @@ export class OpenStore implements StoreContext {
       }
       const { head } = this.queue
       if (head.superseded > 0) await this.queue.commitHead({ ...head, sequence: head.sequence + 1, superseded: 0 })
-    })
+    }
+    await exclusiveUnlessAborted(this.queue, erase, signal)
   }
 
   close(): Promise<void> {

@@ -10,7 +10,7 @@ import { decodeEnvelope } from '../format/envelope'
 import { EMPTY_HEAD, type Head } from '../format/head'
 import type { MemorySettings, OpenSettings } from '../input/options'
 import { isOutdated, newKeyring, type Unlocked, unlockKeyring } from '../keys/unlock'
-import { joinPath } from '../platform/files'
+import type { Standing, Writing } from '../storage/commit/alone'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
 import {
   claim,
@@ -25,7 +25,6 @@ import { openHead, sealHead } from '../storage/head'
 import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
 import { LevelEngine } from '../storage/level/engine'
 import { lockLost } from '../storage/level/errors'
-import { LOCK_FILE } from '../storage/level/library'
 import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
@@ -100,13 +99,13 @@ async function openFiles(
   const keyringStorage: KeyringStorage = { location, bytes: unlocked.bytes }
   let release = (): void => {}
   let engine: Engine | undefined
+  let stand: ((writing: Writing) => Standing) | undefined
   let passedOver = 0
   try {
     const directory = await dataDirectory(location, { change: !readOnly })
     const whenFree = async <T>(open: () => Promise<T>): Promise<T | undefined> => {
       if (waitMs === 0 && shared !== 'follow') return open()
-      const isShared = readOnly || shared ? () => isSharedByOther(location) : undefined
-      return (await import('./when-free')).whenFree(joinPath(directory, LOCK_FILE), waitMs, open, isShared)
+      return (await import('./when-free')).whenStoreFree(location, directory, settings, open)
     }
     const openFiles = () => openLevel(directory, keyringStorage)
     let isShared = shared === true
@@ -122,7 +121,8 @@ async function openFiles(
       if (opened !== undefined) ({ engine, release } = opened)
       else {
         const { shareFiles } = await import('./share')
-        engine = await shareFiles({ ...settings, location, keyringStorage, keyring: unlocked.keyring, openFiles })
+        const share = { ...settings, location, keyringStorage, keyring: unlocked.keyring, openFiles }
+        ;({ engine, stand } = await shareFiles(share))
       }
     }
     // Until now another process could have held the store, and changed its keys.
@@ -131,7 +131,7 @@ async function openFiles(
     const { bytes, mac, keyring } = unlocked
     if (!isShared) keyringStorage.bytes = bytes
     const head = await readHead(engine, keyring)
-    const parts = { ...storeParts(engine, keyring, head, settings.indexBytes), keyringStorage, release }
+    const parts = { ...storeParts(engine, keyring, head, settings.indexBytes, stand), keyringStorage, release }
     const { queue } = parts
     const hasFiles = !readOnly && (engine.others?.isOwner ?? true)
     if (hasFiles && settings.verify !== false) {
@@ -151,10 +151,6 @@ async function openFiles(
     }
     throw error
   }
-}
-
-async function isSharedByOther({ directory }: Location): Promise<boolean> {
-  return (await (await import('../storage/directory/owner-json')).listeningOwner(directory)) !== undefined
 }
 
 function macOf({ bytes }: KeyringStorage): Uint8Array {

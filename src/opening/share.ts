@@ -15,6 +15,8 @@ import { listenLocally } from '../platform/local-socket'
 import { isLockedByAnybody } from '../platform/locks-of-others'
 import { thisProcess } from '../platform/this-process'
 import { checkNotOlder } from '../storage/checkpoint'
+import type { Standing, Writing } from '../storage/commit/alone'
+import { AmongOthers } from '../storage/commit/among-others'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
 import { type Location, readKeyring, removeStagedKeyring } from '../storage/directory/location'
 import { type OwnerFile, readOwner, removeOwner, writeOwner } from '../storage/directory/owner-json'
@@ -53,8 +55,10 @@ export interface ShareOptions extends Partial<CheckpointSettings> {
   openFiles(): Promise<{ readonly engine: Engine; readonly release: () => void }>
 }
 
-/** The files of a store, held by one of the processes that share it. */
-export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
+/** The files of a store, held by one of the processes that share it, and how they are written to. */
+export async function shareFiles(
+  options: ShareOptions,
+): Promise<{ readonly engine: Engine; readonly stand: (writing: Writing) => Standing }> {
   await checkOfThisMachine(options.location)
   let isOpen = false
   let waitMs = Math.max(options.waitMs, LEAST_WAIT_MS)
@@ -67,7 +71,7 @@ export async function shareFiles(options: ShareOptions): Promise<SharedEngine> {
   // From now on it is others that share the store who hold it, and who are about to say so.
   waitMs = Math.max(waitMs, ANSWER_MS)
   isOpen = true
-  return engine
+  return { engine, stand: (writing) => new AmongOthers(writing, engine) }
 }
 
 /** @param isOpen - Whether the store is open: until then whoever opens it holds it against the checkpoints. */

@@ -1,9 +1,29 @@
 import { codeOf } from '../base/thrown'
+import type { OpenSettings } from '../input/options'
+import { joinPath } from '../platform/files'
 import { isLockedByAnybody } from '../platform/locks-of-others'
+import type { Location } from '../storage/directory/location'
+import { listeningOwner } from '../storage/directory/owner-json'
 import { lockLost } from '../storage/level/errors'
+import { LOCK_FILE } from '../storage/level/library'
 
 const LOOK_MS = 25
 const MOST_PAUSE_MS = 1000
+
+/**
+ * `whenFree` of a store's files.
+ *
+ * @param data - The directory that LevelDB has.
+ */
+export function whenStoreFree<T>(
+  { directory }: Location,
+  data: string,
+  { readOnly, shared, waitMs }: Pick<OpenSettings, 'readOnly' | 'shared' | 'waitMs'>,
+  open: () => Promise<T>,
+): Promise<T | undefined> {
+  const isSharedByOther = async (): Promise<boolean> => (await listeningOwner(directory)) !== undefined
+  return whenFree(joinPath(data, LOCK_FILE), waitMs, open, readOnly || shared ? isSharedByOther : undefined)
+}
 
 /**
  * Opens files that another process may have open, as soon as they are free. Where the system tells who holds a lock (Linux,

@@ -7,7 +7,7 @@ import type { Operation } from '../storage/commit/transaction'
 import type { SecretStore } from '../store'
 import { placeOf, Reach } from '../verbs/reach'
 import { deleteOperation, liveRecord, setOperation } from '../verbs/writes'
-import { contextOf, SecretView } from '../view'
+import { partsOf, SecretView } from '../view'
 import { badRequest, noSuchSecret } from './api-error'
 import { type Caller, checkAccess } from './api-keys'
 import type { ParamMap } from './form'
@@ -39,7 +39,7 @@ const MAX_KEY_CHARACTERS = 255
 
 /** @throws {TypeError} If it is no store, or one of another copy of the library. */
 export function checkStore(store: SecretStore): StoreContext {
-  const context = typeof store === 'object' && store !== null ? contextOf(store) : undefined
+  const context = partsOf(store)?.context
   if (context !== undefined) return context
   throw new TypeError('store: expected a SecretStore of this copy of the library (import both, or require both)')
 }

@@ -1,6 +1,8 @@
 import { equal } from '../base/bytes'
+import { orAborted } from '../base/waiting'
 import type { StoreContext } from '../context'
 import { isExpired, type SecretRecord } from '../model'
+import { submitUnlessAborted } from '../storage/commit/given-up'
 import type { Operation } from '../storage/commit/transaction'
 import type { Row } from '../storage/engine'
 import { expiryPrefix, expiryRow, RowKey } from '../storage/keyspace'
@@ -33,16 +35,19 @@ const SWEEP_ROWS = 500
  *
  * An expiry row is not sealed. One that leads nowhere, or to a record that says otherwise, is left for `verify` to report.
  *
+ * @param signal - Ends it between two of them; what is deleted by then stays so.
  * @returns How many secrets were deleted.
  * @throws {SecretStoreError} `ERR_CORRUPT` for a record that cannot be read, after all the others were seen to.
  */
-export async function sweep(context: StoreContext): Promise<number> {
+export async function sweep(context: StoreContext, signal?: AbortSignal): Promise<number> {
+  signal?.throwIfAborted()
   let deleted = 0
   let failure: unknown
   const due = { gte: expiryPrefix(0), lt: expiryPrefix(context.nowSeconds() + 1) }
-  for await (const rows of walkRows(context.engine, due, SWEEP_ROWS)) {
+  for await (const rows of walkRows(context.engine, due, SWEEP_ROWS, signal)) {
     context.checkOpen()
-    const outcomes = await Promise.allSettled(rows.map((row) => expire(context, row)))
+    const outcomes = await Promise.allSettled(rows.map((row) => expire(context, row, signal)))
+    signal?.throwIfAborted()
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') failure ??= outcome.reason
       else if (outcome.value) deleted++
@@ -53,10 +58,10 @@ export async function sweep(context: StoreContext): Promise<number> {
 }
 
 /** @returns Whether the record was deleted to which the expiry row leads. */
-async function expire(context: StoreContext, { key, value }: Row): Promise<boolean> {
+async function expire(context: StoreContext, { key, value }: Row, signal: AbortSignal | undefined): Promise<boolean> {
   const rowKey = RowKey.of(value)
-  const record = await read(context.engine, lookUpRecord(context, rowKey))
+  const record = await orAborted(signal, read(context.engine, lookUpRecord(context, rowKey)))
   if (record === undefined || record.expires_at === null || !isExpired(record, context.nowSeconds())) return false
   if (!equal(expiryRow(record.expires_at, record.id), key)) return false
-  return context.queue.submit(expireOperation(rowKey, record, context.nowSeconds))
+  return submitUnlessAborted(context.queue, expireOperation(rowKey, record, context.nowSeconds), signal)
 }

@@ -1,8 +1,12 @@
+import { orAborted } from '../base/waiting'
 import type { StoreContext } from '../context'
 import { payloadText } from '../format/record-shape'
 import type { ListRequest } from '../input/params'
 import { type Partition, type Secret, type SecretList, toSecret } from '../model'
 import { type Listed, locateCursor, type MaySee, namesOf, type Page, type Position, readPage } from './page'
+
+/** What is listed, and what ends it early. */
+type Request = ListRequest & { readonly signal: AbortSignal | undefined }
 
 /** How many secrets a walk reads at a time. */
 const WALK_PAGE = 100
@@ -16,12 +20,12 @@ export class Listing<S extends Secret = Secret> implements Promise<SecretList<S>
   readonly [Symbol.toStringTag] = 'Listing'
   readonly #context: StoreContext
   readonly #partition: Partition
-  readonly #request: () => ListRequest
+  readonly #request: () => Request
   readonly #maySee: MaySee | undefined
   #page: Promise<SecretList<S>> | undefined
 
   /** @internal @param parse - Validates the parameters; they are read here and now, its error is thrown on use. */
-  constructor(context: StoreContext, partition: Partition, parse: () => ListRequest, maySee?: MaySee) {
+  constructor(context: StoreContext, partition: Partition, parse: () => Request, maySee?: MaySee) {
     this.#context = context
     this.#partition = partition
     this.#request = later(parse)
@@ -70,14 +74,15 @@ export class Listing<S extends Secret = Secret> implements Promise<SecretList<S>
     }
   }
 
-  async #start({ scope, cursor }: ListRequest): Promise<Position | undefined> {
+  async #start({ scope, cursor, signal }: Request): Promise<Position | undefined> {
     this.#context.checkOpen()
-    return cursor && (await locateCursor(this.#context, this.#partition, scope, cursor, this.#maySee))
+    signal?.throwIfAborted()
+    return cursor && orAborted(signal, locateCursor(this.#context, this.#partition, scope, cursor, this.#maySee))
   }
 
-  #read({ scope, prefix, expandPayload }: ListRequest, limit: number, position: Position | undefined): Promise<Page> {
+  #read({ scope, prefix, expandPayload, signal }: Request, limit: number, position?: Position): Promise<Page> {
     const names = namesOf(this.#context, this.#partition, scope, prefix)
-    return readPage(this.#context, names, limit, position, expandPayload, this.#maySee)
+    return orAborted(signal, readPage(this.#context, names, limit, position, expandPayload, this.#maySee))
   }
 }
 

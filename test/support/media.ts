@@ -109,7 +109,8 @@ export async function socketMedium(): Promise<Medium & { readonly faults: Faults
       }
       return { engine, release: () => {} }
     }
-    const engine = await shareFiles({ location, keyring, keyringStorage, key: testKey(), waitMs: 0, openFiles })
+    const share = { location, keyring, keyringStorage, key: testKey(), waitMs: 0, openFiles }
+    const { engine } = await shareFiles(share)
     engines.push(engine)
     onTestFinished(() => engine.close())
     return engine

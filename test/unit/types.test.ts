@@ -43,6 +43,7 @@ test('the exported types are these and no others', async () => {
     'BackupSource',
     'BackupTarget',
     'BatchOperation',
+    'CallOptions',
     'ChangeEvent',
     'CheckpointStorage',
     'DamagedFile',

@@ -5,6 +5,7 @@ import type { Checkpoint } from '../../format/checkpoint'
 import type { KeyringFile } from '../../format/keyring-file'
 import { checkReadable } from '../../keys/unlock'
 import { isOwn } from '../../storage/checkpoint'
+import { exclusiveUnlessAborted } from '../../storage/commit/given-up'
 
 /** What is needed to put another keyring.json in place. */
 export type Rekeying = Pick<StoreContext, 'keyring' | 'queue' | 'keyringStorage'>
@@ -19,7 +20,8 @@ export interface NextKeyring {
  * Puts another keyring.json in place while no write is under way: on disk, in use, and in the head, which names it. The
  * store opens with the one file or the other after a crash at any point.
  *
- * @param leastSequence - For the head; above all writes of an abandoned future.
+ * @param options - `leastSequence` for the head; above all writes of an abandoned future. `signal` takes the change back
+ *   until it has its turn.
  * @throws {TypeError | RangeError} If keyring.json could not hold it; nothing has changed.
  * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`: nothing has changed. `ERR_FAILED`: the next opening shows
  *   which.
@@ -27,9 +29,9 @@ export interface NextKeyring {
 export async function changeKeyring(
   { keyring, queue, keyringStorage }: Rekeying,
   { file, rootKey }: NextKeyring,
-  leastSequence = 0,
+  { leastSequence = 0, signal }: { readonly leastSequence?: number; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
-  await queue.exclusive(async () => {
+  const change = async (): Promise<void> => {
     const { head } = queue
     const generation = Math.max(keyring.file.change?.generation ?? 0, head.keyring?.generation ?? 0) + 1
     const next = { ...file, change: { generation, sequence: head.sequence } }
@@ -44,7 +46,8 @@ export async function changeKeyring(
     }
     keyring.adopt(next, rootKey)
     keyringStorage.bytes = bytes
-  })
+  }
+  await exclusiveUnlessAborted(queue, change, signal)
 }
 
 /** More than can have been written between the last checkpoint that is known and the end of what is abandoned. */
@@ -58,5 +61,7 @@ export async function makeNewest(store: Rekeying, minima: readonly Checkpoint[])
   // A number that no store comes to was forged where the token is kept.
   const own = minima.filter((one) => isOwn(one, keyring) && one.sequence <= GREATEST_PLAUSIBLE_SEQUENCE)
   const sequence = Math.max(queue.head.sequence, ...own.map((minimum) => minimum.sequence)) + ABANDONED_WRITES
-  await keyring.lendRootKey((rootKey) => changeKeyring(store, { file: keyring.file, rootKey }, sequence))
+  await keyring.lendRootKey((rootKey) =>
+    changeKeyring(store, { file: keyring.file, rootKey }, { leastSequence: sequence }),
+  )
 }

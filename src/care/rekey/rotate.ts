@@ -81,14 +81,22 @@ async function begin(context: StoreContext, { keys, signal }: RotationPlan): Pro
   return keyring.lendRootKey(async (rootKey) => {
     if (keys === undefined) {
       if (keyring.file.keys.length > 1) return []
-      await changeKeyring(context, { file: withNewDataKey(keyring.file, rootKey, created, random), rootKey })
+      await changeKeyring(
+        context,
+        { file: withNewDataKey(keyring.file, rootKey, created, random), rootKey },
+        { signal },
+      )
       return []
     }
     const newRootKey = random(KEY_BYTES)
     try {
       const planned = planNewRoot(context, rootKey, newRootKey, keys, created)
       const { next, dropped } = await orAborted(signal, orAborted(context.closing, planned))
-      await changeKeyring(context, { ...next, file: withNewDataKey(next.file, newRootKey, created, random) })
+      await changeKeyring(
+        context,
+        { ...next, file: withNewDataKey(next.file, newRootKey, created, random) },
+        { signal },
+      )
       return dropped
     } finally {
       newRootKey.fill(0)
@@ -140,7 +148,7 @@ async function resealAll(
   let walked = 0
   let resealed = 0
   let failure: unknown
-  for await (const rows of walkRows(context.engine, RECORD_ROWS, WALK_ROWS)) {
+  for await (const rows of walkRows(context.engine, RECORD_ROWS, WALK_ROWS, signal)) {
     for (const seen of recordsToReseal(context, rows, (error) => (failure ??= error))) {
       context.checkOpen()
       signal?.throwIfAborted()

@@ -13,15 +13,19 @@ import { changeKeyring } from './change'
 /** What is done at a turn of `keyChanges`. */
 
 /** One more way to open the store. */
-export async function addSlot(context: StoreContext, provider: KeyProvider): Promise<KeySlotInfo> {
+export async function addSlot(
+  context: StoreContext,
+  provider: KeyProvider,
+  signal?: AbortSignal,
+): Promise<KeySlotInfo> {
   context.checkOpen()
   const before = context.keyring.file.slots
   if (before.length >= MAX_SLOTS) throw new RangeError(`keys: expected at most ${MAX_SLOTS}, got one more`)
-  return changeSlots(context, provider, (slot) => [...before, slot])
+  return changeSlots(context, provider, (slot) => [...before, slot], signal)
 }
 
 /** The slot's key opens the store no more. */
-export async function removeSlot(context: StoreContext, slotId: string): Promise<KeySlotInfo> {
+export async function removeSlot(context: StoreContext, slotId: string, signal?: AbortSignal): Promise<KeySlotInfo> {
   context.checkOpen()
   const { file } = context.keyring
   const removed = findSlotById(file.slots, slotId)
@@ -29,16 +33,23 @@ export async function removeSlot(context: StoreContext, slotId: string): Promise
     throw new SecretStoreError('ERR_LAST_KEY', 'slot: expected another one to remain, got the last (add one first)')
   }
   const rest = file.slots.filter((slot) => slot !== removed)
-  await context.keyring.lendRootKey((rootKey) => changeKeyring(context, { file: { ...file, slots: rest }, rootKey }))
+  await context.keyring.lendRootKey((rootKey) =>
+    changeKeyring(context, { file: { ...file, slots: rest }, rootKey }, { signal }),
+  )
   return slotInfo(removed)
 }
 
 /** One slot for another, in its place, in one step. */
-export async function replaceSlot(context: StoreContext, slotId: string, provider: KeyProvider): Promise<KeySlotInfo> {
+export async function replaceSlot(
+  context: StoreContext,
+  slotId: string,
+  provider: KeyProvider,
+  signal?: AbortSignal,
+): Promise<KeySlotInfo> {
   context.checkOpen()
   const before = context.keyring.file.slots
   const replaced = findSlotById(before, slotId)
-  return changeSlots(context, provider, (slot) => before.map((old) => (old === replaced ? slot : old)))
+  return changeSlots(context, provider, (slot) => before.map((old) => (old === replaced ? slot : old)), signal)
 }
 
 /** Wraps anew what the provider says is outdated. */
@@ -60,15 +71,16 @@ async function changeSlots(
   context: StoreContext,
   provider: KeyProvider,
   arrange: (slot: KeySlot) => readonly KeySlot[],
+  signal: AbortSignal | undefined,
 ): Promise<KeySlotInfo> {
   const { keyring, random } = context
   return keyring.lendRootKey(async (rootKey) => {
     // A provider may never answer; that must not keep the store from closing.
     const made = makeSlot(provider, rootKey, keyring.storeId, context.nowSeconds(), random)
-    const slot = await orAborted(context.closing, made)
+    const slot = await orAborted(signal, orAborted(context.closing, made))
     const slots = arrange(slot)
     checkWork(provider, slots)
-    await changeKeyring(context, { file: { ...keyring.file, slots }, rootKey })
+    await changeKeyring(context, { file: { ...keyring.file, slots }, rootKey }, { signal })
     return slotInfo(slot)
   })
 }

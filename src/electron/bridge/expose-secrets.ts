@@ -1,7 +1,7 @@
 import { optionsOf } from '../../base/checks'
 import { SecretStoreError } from '../../errors'
 import type { SecretStore } from '../../store'
-import { contextOf } from '../../view'
+import { partsOf } from '../../view'
 import { CALLS } from './calls'
 import { type Answer, type BridgeVerb, CALL_CHANNEL, PORT_CHANNEL } from './channel'
 import { type Access, type Grant, parseGrants } from './grants'
@@ -41,7 +41,7 @@ export function exposeSecrets(ipcMain: IpcMain, store: SecretStore, options: Exp
       throw new TypeError("ipcMain: expected Electron's, in the main process, got something else")
     }
   }
-  const context = contextOf(store ?? {})
+  const context = partsOf(store)?.context
   if (context === undefined) throw new TypeError('store: expected a store that was opened, got something else')
   const { allow } = optionsOf<ExposeOptions>(options, 'exposeSecrets', ['allow'])
   const bridge = new Bridge(parseGrants(allow, store), (error) => context.report(error))

@@ -5,7 +5,7 @@ import type { SlotParams } from '../../format/keyring-file'
 import { checkProvider } from '../../input/options'
 import type { KeyProvider } from '../../keys/provider'
 import type { SecretStore } from '../../store'
-import { contextOf } from '../../view'
+import { partsOf } from '../../view'
 import { type AskedSlot, checkPort, type KeyPort, numberOf, type Reply, toldError } from './messages'
 
 /** Asks of one port that are under way. */
@@ -26,7 +26,7 @@ const MOST_CHARACTERS = 65_536
  */
 export function provideKey(port: KeyPort, store: SecretStore, key: KeyProvider): () => void {
   checkPort(port)
-  const context = contextOf(store ?? {})
+  const context = partsOf(store)?.context
   const location = context?.keyringStorage.location
   if (context?.engine.others === undefined || location === undefined) {
     throw new TypeError('store: expected one that was opened with shared: true, got something else')

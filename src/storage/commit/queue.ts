@@ -4,7 +4,7 @@ import type { Head } from '../../format/head'
 import type { Batch, Engine } from '../engine'
 import type { KnownRecords } from '../known/known-records'
 import { MOST_CHANGES } from '../records'
-import { CatchUp } from './catch-up'
+import { Alone, isAtNewestHead, type Standing, type Writing } from './alone'
 import { readCommitted } from './committed'
 import { type ChangeListener, type CommitListener, Newest } from './newest'
 import { attempt, failed, type Pending, type Result } from './pending'
@@ -20,11 +20,8 @@ type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<
  * writing until the store is opened anew.
  */
 export class CommitQueue {
-  readonly #engine: Engine
-  readonly #keyring: Keyring
-  readonly #known: KnownRecords
-  readonly #newest: Newest
-  readonly #others: CatchUp
+  readonly #writing: Writing
+  readonly #standing: Standing
   #tasks: Task[] = []
   #running: Promise<void> | undefined
   /** Why nothing more is taken in: closed, or failed. */
@@ -34,21 +31,26 @@ export class CommitQueue {
   /** Why nothing more is written, of what was taken in either. */
   #failure: SecretStoreError | undefined
 
-  constructor(engine: Engine, keyring: Keyring, known: KnownRecords, head: Head, headValue: Uint8Array) {
-    this.#engine = engine
-    this.#keyring = keyring
-    this.#known = known
-    this.#newest = new Newest(known, head, headValue, engine.others !== undefined)
-    this.#others = new CatchUp(engine, keyring, known, this.#newest, (cause) => this.fail(cause))
+  constructor(
+    engine: Engine,
+    keyring: Keyring,
+    known: KnownRecords,
+    head: Head,
+    headValue: Uint8Array,
+    stand: (writing: Writing) => Standing = (writing) => new Alone(writing),
+  ) {
+    const newest = new Newest(known, head, headValue, engine.others !== undefined)
+    this.#writing = { engine, keyring, known, newest, fail: (cause) => this.fail(cause) }
+    this.#standing = stand(this.#writing)
   }
 
   /** Of the last commit that was acknowledged. */
   get head(): Head {
-    return this.#newest.head
+    return this.#writing.newest.head
   }
 
   get headValue(): Uint8Array {
-    return this.#newest.headValue
+    return this.#writing.newest.headValue
   }
 
   /** Resolves when the operation, and everything it saw, is durable. @throws {SecretStoreError} `ERR_FAILED`, … */
@@ -66,7 +68,7 @@ export class CommitQueue {
     return new Promise<T>((resolve, reject) => {
       const run = async (): Promise<T> => {
         if (this.#failure !== undefined) throw this.#failure
-        return this.#others.atTurn(work)
+        return this.#standing.atTurn(work)
       }
       this.#enqueue({ exclusive: () => run().then(resolve, reject) })
     })
@@ -74,12 +76,12 @@ export class CommitQueue {
 
   /** @returns Ends it. */
   listen(listener: CommitListener): () => void {
-    return this.#newest.listen(listener)
+    return this.#writing.newest.listen(listener)
   }
 
   /** @returns Ends it. */
   onChange(listener: ChangeListener): () => void {
-    return this.#newest.onChange(listener)
+    return this.#writing.newest.onChange(listener)
   }
 
   /**
@@ -88,8 +90,11 @@ export class CommitQueue {
    * @param next - The next keyring.json, put in place with the head, which is sealed under its keys.
    */
   async commitHead(head: Head, next?: { readonly bytes: Uint8Array; readonly keyring: Keyring }): Promise<void> {
-    const isWritten = await this.#write((batch) => fillHead(batch, next?.keyring ?? this.#keyring, head), next?.bytes)
-    if (!isWritten) throw this.#others.lostTurn()
+    const isWritten = await this.#write(
+      (batch) => fillHead(batch, next?.keyring ?? this.#writing.keyring, head),
+      next?.bytes,
+    )
+    if (!isWritten) throw this.#standing.lostTurn()
   }
 
   /** Refuses everything from now on with `error`; what was submitted before still happens. */
@@ -104,7 +109,7 @@ export class CommitQueue {
 
   /** Ends all writing. @returns The error every write gets from now on. */
   fail(cause: unknown): SecretStoreError {
-    this.#known.clear()
+    this.#writing.known.clear()
     this.#failure ??= new SecretStoreError(
       'ERR_FAILED',
       'write: expected it to reach the disk, got a failure; whether this write took effect shows when the store is ' +
@@ -137,7 +142,7 @@ export class CommitQueue {
 
   /** As many operations as one commit should hold; the rest waits for the next. */
   #takeGroup(): Pending[] {
-    const { limits } = this.#engine
+    const { limits } = this.#writing.engine
     const group: Pending[] = []
     let [rows, bytes] = [1, 0] // the head
     for (const task of this.#tasks) {
@@ -157,7 +162,7 @@ export class CommitQueue {
     let results: Result[] = []
     try {
       if (this.#failure !== undefined) throw this.#failure
-      while (results.length < group.length) results = await this.#others.atTurn(() => this.#attemptGroup(group))
+      while (results.length < group.length) results = await this.#standing.atTurn(() => this.#attemptGroup(group))
     } catch (failure) {
       results = group.map((pending) => failed(pending, failure))
     }
@@ -168,14 +173,14 @@ export class CommitQueue {
   async #attemptGroup(group: readonly Pending[]): Promise<Result[]> {
     const committed = await readCommitted(
       group.map(({ operation }) => operation),
-      this.#engine,
-      this.#known,
+      this.#writing.engine,
+      this.#writing.known,
     )
-    const transaction = new Transaction(this.#keyring, this.head.sequence + 1, committed)
+    const transaction = new Transaction(this.#writing.keyring, this.head.sequence + 1, committed)
     const results = group.map((pending) => attempt(transaction, pending))
     let isDone: boolean
     // What an operation throws on an older state, half known and half read, may be no fault of the newest one.
-    if (!transaction.changes) isDone = !results.some(({ threw }) => threw) || (await this.#others.isAtNewestHead())
+    if (!transaction.changes) isDone = !results.some(({ threw }) => threw) || (await isAtNewestHead(this.#writing))
     else {
       try {
         isDone = await this.#write((batch) => transaction.fill(batch, this.head))
@@ -184,10 +189,10 @@ export class CommitQueue {
       }
     }
     if (!isDone) {
-      this.#others.isBehind = true
+      this.#standing.isBehind = true
       return []
     }
-    this.#newest.tellChanges(transaction.told)
+    this.#writing.newest.tellChanges(transaction.told)
     return results
   }
 
@@ -198,14 +203,14 @@ export class CommitQueue {
    * @returns Whether it was written; if not, another writer has put a newer head there.
    */
   async #write(fill: (batch: Batch) => Commit, keyringFile?: Uint8Array): Promise<boolean> {
-    const batch = this.#engine.batch()
+    const batch = this.#writing.engine.batch()
     try {
       const commit = fill(batch)
       if (keyringFile !== undefined) await batch.keyring(keyringFile)
-      this.#known.begin(commit.replacements)
-      this.#others.describe(batch, commit)
+      this.#writing.known.begin(commit.replacements)
+      this.#standing.describe(batch, commit)
       const isWritten = await batch.write(this.headValue).catch((cause) => {
-        throw this.#others.notWritten(cause)
+        throw this.#standing.notWritten(cause)
       })
       if (isWritten) this.#acknowledge(commit)
       return isWritten
@@ -215,10 +220,10 @@ export class CommitQueue {
   }
 
   #acknowledge({ head, headValue, replacements }: Commit): void {
-    this.#known.settle(replacements)
+    this.#writing.known.settle(replacements)
     // Where the answer came late, others may have gone on from here.
-    if (head.sequence > this.head.sequence) this.#newest.move(head, headValue)
-    else this.#known.forget()
-    this.#newest.tellCommit(replacements)
+    if (head.sequence > this.head.sequence) this.#writing.newest.move(head, headValue)
+    else this.#writing.known.forget()
+    this.#writing.newest.tellCommit(replacements)
   }
 }

@@ -16,7 +16,7 @@ import {
 } from '../../../src/index'
 import type { Address } from '../../../src/model'
 import type { Operation } from '../../../src/storage/commit/transaction'
-import { contextOf } from '../../../src/view'
+import { partsOf } from '../../../src/view'
 import { Draws } from '../campaign'
 import type { SecretAnswer, SecretCall, SetStep, Shown } from '../linearizable'
 import { tell } from './writer'
@@ -190,7 +190,7 @@ const ADDRESS: Address = { partition: { account: undefined, livemode: false }, s
 
 /** Reads the counter and writes it, one higher, as one operation through the port. */
 function increment(store: SecretStore): Promise<number> {
-  const context = contextOf(store)
+  const context = partsOf(store)?.context
   if (context === undefined) throw new Error('store: expected its parts, got none')
   const rowKey = context.keyspace.record(ADDRESS)
   const operation: Operation<number> = {

@@ -12,7 +12,7 @@ import {
   type SecretView,
   user,
 } from '../../../../src/index'
-import { contextOf } from '../../../../src/view'
+import { partsOf } from '../../../../src/view'
 import { Draws } from '../../../support/campaign'
 import { atLength } from '../../../support/lengths'
 import { newLocation, openStore, TestClock, testKey } from '../../../support/stores'
@@ -195,8 +195,9 @@ describe.each([
       for (const { store } of sides) await store.checkpoint()
     }
     for (const { store, options } of sides) {
-      const { known } = contextOf(store) as NonNullable<ReturnType<typeof contextOf>>
-      expect(known.bytes).toBeLessThanOrEqual((options.indexBytes ?? Number.POSITIVE_INFINITY) + 1000)
+      expect(partsOf(store)?.context.known.bytes).toBeLessThanOrEqual(
+        (options.indexBytes ?? Number.POSITIVE_INFINITY) + 1000,
+      )
       expect(await store.verify()).toMatchObject({ ok: true, problems: [] })
       await store.close()
     }

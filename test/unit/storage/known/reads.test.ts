@@ -15,7 +15,7 @@ import {
 import type { Change } from '../../../../src/storage/engine'
 import { HEAD_ROW, payloadRow } from '../../../../src/storage/keyspace'
 import { LevelEngine } from '../../../../src/storage/level/engine'
-import { contextOf } from '../../../../src/view'
+import { partsOf } from '../../../../src/view'
 import { Draws } from '../../../support/campaign'
 import { interceptWrites, writeTo } from '../../../support/engine-writes'
 import { atLength } from '../../../support/lengths'
@@ -74,7 +74,7 @@ const page = async (view: SecretView, limit = 100): Promise<string[]> =>
   namesOf((await view.list({ scope: account, limit })).data)
 
 function contextIn(store: SecretView): StoreContext {
-  return contextOf(store) as StoreContext
+  return partsOf(store)?.context as StoreContext
 }
 
 describe.each(['plain', 'sealed'] as const)('once it was read, with %s names,', (mode) => {

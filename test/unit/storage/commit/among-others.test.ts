@@ -2,6 +2,7 @@ import { account } from 'app-secret-store'
 import { expect, test } from 'vitest'
 import { utf8 } from '../../../../src/base/bytes'
 import { EMPTY_HEAD } from '../../../../src/format/head'
+import { AmongOthers } from '../../../../src/storage/commit/among-others'
 import { CommitQueue } from '../../../../src/storage/commit/queue'
 import { sealHead } from '../../../../src/storage/head'
 import { KnownRecords } from '../../../../src/storage/known/known-records'
@@ -33,7 +34,14 @@ function listeningQueue(): {
   }
   const head = sealHead(newKeyring(), EMPTY_HEAD)
   const engine = Object.assign(new MemoryEngine([head]), { others })
-  const queue = new CommitQueue(engine, newKeyring(), new KnownRecords(1e6), EMPTY_HEAD, head.value)
+  const queue = new CommitQueue(
+    engine,
+    newKeyring(),
+    new KnownRecords(1e6),
+    EMPTY_HEAD,
+    head.value,
+    (writing) => new AmongOthers(writing, others),
+  )
   return { queue, tell: (commit) => tell(commit), find: (head) => find(head) }
 }
 
