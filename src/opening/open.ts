@@ -10,31 +10,22 @@ import { decodeEnvelope } from '../format/envelope'
 import { EMPTY_HEAD, type Head } from '../format/head'
 import type { MemorySettings, OpenSettings } from '../input/options'
 import { isOutdated, newKeyring, type Unlocked, unlockKeyring } from '../keys/unlock'
-import type { Standing, Writing } from '../storage/commit/alone'
 import type { KeyringStorage } from '../storage/directory/keyring-json'
-import {
-  claim,
-  dataDirectory,
-  examine,
-  type Location,
-  readKeyring,
-  removeStagedKeyring,
-} from '../storage/directory/location'
+import { dataDirectory, examine, type Location, readKeyring, removeStagedKeyring } from '../storage/directory/location'
 import type { Engine } from '../storage/engine'
 import { openHead, sealHead } from '../storage/head'
 import { HEAD_ROW, RECORD_ROWS } from '../storage/keyspace'
-import { LevelEngine } from '../storage/level/engine'
-import { lockLost } from '../storage/level/errors'
 import { droppedBytes } from '../storage/level/logs'
 import { MemoryEngine } from '../storage/memory-engine'
 import { storeParts } from '../storage/store-parts'
+import { type OpenFiles, openFiles } from './files'
 import { type OpenParts, OpenStore } from './open-store'
 import { checkNewest, loadMinima } from './rollback'
 
 /** Opens the store at a location, or creates one there. */
 export async function openLocation(path: string, settings: OpenSettings): Promise<OpenStore> {
   const located = await locate(path, settings)
-  const { parts, passedOver } = await openFiles(located, settings).catch(async (error: unknown) => {
+  const { parts, passedOver } = await openParts(located, settings).catch(async (error: unknown) => {
     throw codeOf(error) === 'ERR_LOCKED' ? (await import('../care/index')).lockedBy(located.location, error) : error
   })
   const store = new OpenStore(parts, settings)
@@ -87,55 +78,36 @@ async function locate(path: string, settings: OpenSettings): Promise<Located> {
  *
  * @returns The parts, which go together, and how many bytes of the files were passed over.
  */
-async function openFiles(
+async function openParts(
   { location, minima, created }: Located,
   settings: OpenSettings,
 ): Promise<{ readonly parts: OpenParts; readonly passedOver: number }> {
-  const { readOnly, shared, waitMs } = settings
+  const { readOnly } = settings
   // Loaded while the key is asked for.
   const loading = readOnly ? import('../care/index') : import('../storage/level/files/check-files')
   loading.catch(() => {})
   let unlocked = await unlockStore(location, settings, created)
   const keyringStorage: KeyringStorage = { location, bytes: unlocked.bytes }
-  let release = (): void => {}
-  let engine: Engine | undefined
-  let stand: ((writing: Writing) => Standing) | undefined
-  let passedOver = 0
+  let files: OpenFiles | undefined
   try {
     const directory = await dataDirectory(location, { change: !readOnly })
-    const whenFree = async <T>(open: () => Promise<T>): Promise<T | undefined> => {
-      if (waitMs === 0 && shared !== 'follow') return open()
-      return (await import('./when-free')).whenStoreFree(location, directory, settings, open)
+    const place = { location, directory, keyringStorage, keyring: unlocked.keyring }
+    files = await openFiles(place, settings)
+    const { engine, release, stand } = files
+    const isShared = engine.others !== undefined
+    if (!isShared) {
+      // Until now another process could have held the store, and changed its keys.
+      unlocked = await unlockStore(location, settings, unlocked)
+      keyringStorage.bytes = unlocked.bytes
+      if (!readOnly) await removeStagedKeyring(location)
     }
-    const openFiles = () => openLevel(directory, keyringStorage)
-    let isShared = shared === true
-    if (readOnly) {
-      const { rowsToRead } = await import('../care/index')
-      const found = await whenFree(() => rowsToRead(directory))
-      if (found === undefined) throw lockLost('one that shares it with all but readOnly')
-      engine = new MemoryEngine(found.rows)
-      passedOver = found.damagedBytes
-    } else {
-      const opened = isShared ? undefined : await whenFree(openFiles)
-      isShared = opened === undefined
-      if (opened !== undefined) ({ engine, release } = opened)
-      else {
-        const { shareFiles } = await import('./share')
-        const share = { ...settings, location, keyringStorage, keyring: unlocked.keyring, openFiles }
-        ;({ engine, stand } = await shareFiles(share))
-      }
-    }
-    // Until now another process could have held the store, and changed its keys.
-    if (!isShared) unlocked = await unlockStore(location, settings, unlocked)
-    if (!readOnly && !isShared) await removeStagedKeyring(location)
-    const { bytes, mac, keyring } = unlocked
-    if (!isShared) keyringStorage.bytes = bytes
+    const { mac, keyring } = unlocked
     const head = await readHead(engine, keyring)
     const parts = { ...storeParts(engine, keyring, head, settings.indexBytes, stand), keyringStorage, release }
     const { queue } = parts
-    const hasFiles = !readOnly && (engine.others?.isOwner ?? true)
-    if (hasFiles && settings.verify !== false) {
-      const look = (): Promise<number> => lookAtFiles(parts.engine, queue.head, directory)
+    let { passedOver } = files
+    if (!readOnly && (engine.others?.isOwner ?? true) && settings.verify !== false) {
+      const look = (): Promise<number> => lookAtFiles(engine, queue.head, directory)
       passedOver = await (isShared ? queue.exclusive(look) : look())
     }
     const newest = minima ?? (await loadMinima(settings))
@@ -145,9 +117,9 @@ async function openFiles(
   } catch (error) {
     unlocked.keyring.wipe()
     try {
-      await engine?.close()
+      await files?.engine.close()
     } finally {
-      release()
+      files?.release()
     }
     throw error
   }
@@ -155,27 +127,6 @@ async function openFiles(
 
 function macOf({ bytes }: KeyringStorage): Uint8Array {
   return readKeyringFile(bytes).mac
-}
-
-/** LevelDB's files, and what they and keyring.json are written by. */
-async function openLevel(
-  directory: string,
-  storage: KeyringStorage,
-): Promise<{ readonly engine: Engine; readonly release: () => void }> {
-  const { checkFiles } = await import('../storage/level/files/check-files')
-  const release = await claim(directory)
-  try {
-    // LevelDB would end the process over some bytes.
-    const checked = await checkFiles(directory)
-    const keyring = {
-      stage: async (bytes: Uint8Array) => (await import('../care/index')).stageKeyring(storage, bytes),
-      install: async (bytes: Uint8Array) => (await import('../care/index')).installKeyring(storage, bytes),
-    }
-    return { engine: checked(await LevelEngine.open(directory, { keyring })), release }
-  } catch (error) {
-    release()
-    throw error
-  }
 }
 
 /** @param known - Spares the key derivation if keyring.json is still the same. */
