@@ -74,6 +74,8 @@ export interface OpenOptions extends MemoryOptions {
    * seen (on Linux and Windows), LevelDB's files are not opened. @defaultValue `0`
    */
   readonly waitMs?: number
+  /** Ends the opening early: it rejects with what the signal is aborted with. A store that opens later is closed. */
+  readonly signal?: AbortSignal
   /** Opens an older state on purpose, and makes it the newest: later ones are refused. @defaultValue `false` */
   readonly acceptRollback?: boolean
   /**
@@ -150,7 +152,7 @@ export type OpenSettings = Omit<MemorySettings, 'names'> &
       'key' | 'createIfMissing' | 'acceptRollback' | 'allowUnsafeLocation' | 'readOnly' | 'shared' | 'waitMs'
     >
   > &
-  Pick<OpenOptions, 'checkpoints' | 'names' | 'verify'> & { readonly minimum: Checkpoint | undefined }
+  Pick<OpenOptions, 'checkpoints' | 'names' | 'verify' | 'signal'> & { readonly minimum: Checkpoint | undefined }
 
 const SWEEP_INTERVAL_MS = 60_000
 const COMPACT_INTERVAL_MS = 3_600_000
@@ -179,6 +181,7 @@ export const OPEN_NAMES: readonly (keyof OpenOptions)[] = [
   'readOnly',
   'shared',
   'waitMs',
+  'signal',
   'verify',
 ]
 export const LONG_NAMES = ['onProgress', 'signal'] as const
@@ -190,7 +193,7 @@ export function parseMemoryOptions(options: unknown): MemorySettings {
 
 export function parseOpenOptions(options: unknown): OpenSettings {
   const given = optionsOf<OpenOptions>(options as OpenOptions, 'options', OPEN_NAMES)
-  const { key, names, checkpoints, verify } = given
+  const { key, names, checkpoints, verify, signal } = given
   const readOnly = checkBoolean(given.readOnly ?? false, 'readOnly')
   if (readOnly && (given.createIfMissing || given.acceptRollback)) {
     throw new TypeError('readOnly: expected neither createIfMissing nor acceptRollback, which write, got one of them')
@@ -215,6 +218,7 @@ export function parseOpenOptions(options: unknown): OpenSettings {
     ...(names === undefined ? {} : { names: checkNames(names) }),
     minimum: checkMinimum(given.minimum),
     ...(verify === undefined ? {} : { verify: checkBoolean(verify, 'verify') }),
+    ...(signal === undefined ? {} : { signal: checkSignal(signal) }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { equal } from '../base/bytes'
 import { codeOf } from '../base/thrown'
+import { orAborted } from '../base/waiting'
 import { type Keyring, readKeyringFile } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
 import { newSlotId, wrapRootKey } from '../crypto/slot'
@@ -22,8 +23,19 @@ import { type OpenFiles, openFiles } from './files'
 import { type OpenParts, OpenStore } from './open-store'
 import { checkNewest, loadMinima } from './rollback'
 
-/** Opens the store at a location, or creates one there. */
+/** Opens the store at a location, or creates one there. @throws What `signal` was aborted with. */
 export async function openLocation(path: string, settings: OpenSettings): Promise<OpenStore> {
+  const { signal } = settings
+  signal?.throwIfAborted()
+  const opening = openStore(path, settings)
+  return orAborted(signal, opening).catch((error) => {
+    // Nobody else has what may be opened yet.
+    if (signal?.aborted) opening.then((store) => store.close()).catch(() => {})
+    throw error
+  })
+}
+
+async function openStore(path: string, settings: OpenSettings): Promise<OpenStore> {
   const located = await locate(path, settings)
   const { parts, passedOver } = await openParts(located, settings).catch(async (error: unknown) => {
     throw codeOf(error) === 'ERR_LOCKED' ? (await import('../care/index')).lockedBy(located.location, error) : error

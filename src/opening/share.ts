@@ -51,6 +51,8 @@ export interface ShareOptions extends Partial<CheckpointSettings> {
   readonly key: KeyProvider
   /** How long to wait for a holder that does not share. */
   readonly waitMs: number
+  /** Ends the wait. */
+  readonly signal?: AbortSignal
   /** Opens LevelDB's files. @throws {SecretStoreError} `ERR_LOCKED`. */
   openFiles(): Promise<{ readonly engine: Engine; readonly release: () => void }>
 }
@@ -80,6 +82,7 @@ async function seek(options: ShareOptions, events: RoleEvents, waitMs: number, i
   const start = performance.now()
   for (;;) {
     if (!events.isWanted()) throw new SecretStoreError('ERR_CLOSED', 'store: expected it open, got a closed one')
+    if (!isOpen) options.signal?.throwIfAborted()
     const { keyring } = options
     const contextAt = (endpoint: string): ChannelContext => ({ key: keyring.channelKey(), endpoint })
     const reached = await reachOwner({ location, contextAt, aead: keyring.aead, timeoutMs: HANDSHAKE_MS })

@@ -18,11 +18,11 @@ const MOST_PAUSE_MS = 1000
 export function whenStoreFree<T>(
   { directory }: Location,
   data: string,
-  { readOnly, shared, waitMs }: Pick<OpenSettings, 'readOnly' | 'shared' | 'waitMs'>,
+  { readOnly, shared, waitMs, signal }: Pick<OpenSettings, 'readOnly' | 'shared' | 'waitMs' | 'signal'>,
   open: () => Promise<T>,
 ): Promise<T | undefined> {
   const isSharedByOther = async (): Promise<boolean> => (await listeningOwner(directory)) !== undefined
-  return whenFree(joinPath(data, LOCK_FILE), waitMs, open, readOnly || shared ? isSharedByOther : undefined)
+  return whenFree(joinPath(data, LOCK_FILE), waitMs, open, readOnly || shared ? isSharedByOther : undefined, signal)
 }
 
 /**
@@ -33,6 +33,7 @@ export function whenStoreFree<T>(
  * @param lock - Path of LevelDB's LOCK, which is not opened.
  * @param waitMs - After so long it is not waited for any more; the last attempt comes then.
  * @param isShared - Looks whether somebody shares them: then they are not waited for.
+ * @param signal - Ends the wait.
  * @returns `undefined` if somebody shares them.
  * @throws {SecretStoreError} `ERR_LOCKED` after `waitMs`.
  */
@@ -41,10 +42,12 @@ export async function whenFree<T>(
   waitMs: number,
   open: () => Promise<T>,
   isShared: () => Promise<boolean> = async () => false,
+  signal?: AbortSignal,
 ): Promise<T | undefined> {
   const end = performance.now() + waitMs
   for (let pauseMs = LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)) {
     for (;;) {
+      signal?.throwIfAborted()
       if (await isShared()) return undefined
       if (!isLockedByAnybody(lock)) break
       if (performance.now() >= end) throw lockLost('another one')

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { account } from 'app-secret-store'
+import { account, type KeyProvider } from 'app-secret-store'
 import { expect, onTestFinished, test } from 'vitest'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
 import { interceptWrites } from '../../support/engine-writes'
 import { newStore, sharerOf } from '../../support/sharing'
-import { memoryStore, openStore } from '../../support/stores'
-import { newGate, turnOfLoop } from '../../support/waiting'
+import { memoryStore, newLocation, openStore, testKey } from '../../support/stores'
+import { eventually, newGate, turnOfLoop } from '../../support/waiting'
 
 const reason = new Error('enough')
 const at = (name: string) => ({ scope: account, name })
@@ -39,6 +39,52 @@ test('a write that waits behind another ends at once; the one under way, and tho
   expect(await underWay).toMatchObject({ name: 'a' })
   expect(await behind).toMatchObject({ name: 'c' })
   expect([await store.get(at('a')), await store.get(at('b')), await store.get(at('c'))]).toEqual(['p', undefined, 'p'])
+})
+
+test.each([{ shared: false }, { shared: true }, { shared: 'follow' }, { readOnly: true }] as const)(
+  'an opening that waits for another holder ends at once, and takes nothing later: %o',
+  async (how) => {
+    const location = await newLocation()
+    const holder = await openStore(location)
+    const controller = new AbortController()
+    const { signal } = controller
+    const opening = openStore(location, { ...how, waitMs: 3_600_000, signal })
+    const ended = expect(opening).rejects.toBe(reason)
+    await new Promise((resolve) => void setTimeout(resolve, 100))
+    controller.abort(reason)
+    await ended
+    await holder.close()
+    // Nobody holds it, or comes to hold it.
+    await new Promise((resolve) => void setTimeout(resolve, 100))
+    const next = await openStore(location)
+    await next.close()
+    await expect(openStore(location, { ...how, signal })).rejects.toBe(reason)
+    await expect(openStore(location, { ...how, signal: 'soon' as never })).rejects.toThrow(TypeError)
+  },
+)
+
+test('a store that opens after its opening was given up is closed', async () => {
+  const location = await newLocation()
+  await (await openStore(location)).close()
+  const controller = new AbortController()
+  const asked = newGate()
+  const answer = newGate()
+  const real = testKey()
+  const slow: KeyProvider = {
+    ...real,
+    unwrap: async (params, context) => {
+      asked.open()
+      await answer.opened
+      return real.unwrap(params, context)
+    },
+  }
+  const opening = openStore(location, { key: slow, signal: controller.signal })
+  const ended = expect(opening).rejects.toBe(reason)
+  await asked.opened
+  controller.abort(reason)
+  await ended
+  answer.open()
+  await eventually(async () => (await openStore(location)).close())
 })
 
 test.runIf(process.platform !== 'win32')(
