@@ -187,11 +187,15 @@ export class SecretView {
   }
 
   #submit<T>(operation: Operation<T>, options: CallOptions | undefined): Promise<T> {
-    return submitUnlessAborted(this.#context.queue, operation, signalOf(options))
+    const { queue } = this.#context
+    return options === undefined ? queue.submit(operation) : submitUnlessAborted(queue, operation, signalOf(options))
   }
 
   #read<T>(lookup: Lookup<T>, options: CallOptions | undefined): Promise<T> {
-    return orAborted(signalOf(options), read(this.#context.engine, lookup))
+    const { engine } = this.#context
+    if (options === undefined) return read(engine, lookup)
+    const signal = signalOf(options)
+    return orAborted(signal, read(engine, lookup))
   }
 
   #limits(): SetLimits {
