@@ -21,6 +21,8 @@ export function isLonger(text: string, mostCharacters: number): boolean {
 
 /** An options object with no field that is not an option. */
 export function optionsOf<T extends object>(options: unknown, label: string, names: readonly (keyof T & string)[]): T {
+  // It has no fields of its own, so that it would be taken for none.
+  if ('throwIfAborted' in Object(options)) throw new TypeError(`${label}: expected { signal }, got the signal itself`)
   return fieldsOf(options, label, names) as T
 }
 

@@ -4,7 +4,9 @@ import { parseSlotsOptions, type SlotsOptions } from '../input/slots-options'
 import { joinPath } from '../platform/files'
 import { isLockedByAnybody, lockHolder, processFacts } from '../platform/locks-of-others'
 import { examine } from '../storage/directory/location'
+import { listeningOwner } from '../storage/directory/owner-json'
 import { LOCK_FILE } from '../storage/level/library'
+import { sharerOf } from './locked-by'
 
 /** The process that has a store open, as far as that can be told without a key. */
 export interface StoreHolder {
@@ -22,10 +24,11 @@ export interface StoreHolder {
 export async function holder(path: string, options: SlotsOptions): Promise<StoreHolder | undefined> {
   const location = await examine(path, parseSlotsOptions(options).allowUnsafeLocation)
   if (location.state !== 'store') throw new SecretStoreError('ERR_NOT_FOUND', 'location: expected a store, got none')
-  const { listeningOwner } = await import('../storage/directory/owner-json')
   const owner = await listeningOwner(location.directory)
   if (owner !== undefined) return { shared: true, ...processFacts(owner.pid) }
   const lock = joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE)
-  if (isLockedByAnybody(lock)) return { shared: false, ...lockHolder(lock) }
+  // Its socket may be out of reach: removed, or in another mount namespace.
+  const sharer = await sharerOf(location.directory, lock)
+  if (isLockedByAnybody(lock)) return { shared: sharer !== undefined, ...lockHolder(lock) }
   return undefined
 }

@@ -1,4 +1,4 @@
-import { checkBoolean, checkFunction, checkInteger, optionsOf } from '../base/checks'
+import { checkBoolean, checkFunction, checkInteger, kindOf, optionsOf } from '../base/checks'
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint'
 import type { NameMode } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
@@ -198,7 +198,7 @@ export function parseOpenOptions(options: unknown): OpenSettings {
   if (readOnly && (given.createIfMissing || given.acceptRollback)) {
     throw new TypeError('readOnly: expected neither createIfMissing nor acceptRollback, which write, got one of them')
   }
-  const shared = given.shared === 'follow' ? given.shared : checkBoolean(given.shared ?? false, 'shared')
+  const shared = checkShared(given.shared)
   if (shared && (readOnly || given.acceptRollback)) {
     throw new TypeError(
       'shared: expected neither readOnly nor acceptRollback, which take the store alone, got one of them',
@@ -220,6 +220,11 @@ export function parseOpenOptions(options: unknown): OpenSettings {
     ...(verify === undefined ? {} : { verify: checkBoolean(verify, 'verify') }),
     ...(signal === undefined ? {} : { signal: checkSignal(signal) }),
   }
+}
+
+function checkShared(value: unknown = false): boolean | 'follow' {
+  if (typeof value === 'boolean' || value === 'follow') return value
+  throw new TypeError(`shared: expected true, false or 'follow', got ${kindOf(value)}`)
 }
 
 export function checkUnsafe(value: unknown = false): boolean {

@@ -38,7 +38,9 @@ export async function openLocation(path: string, settings: OpenSettings): Promis
 async function openStore(path: string, settings: OpenSettings): Promise<OpenStore> {
   const located = await locate(path, settings)
   const { parts, passedOver } = await openParts(located, settings).catch(async (error: unknown) => {
-    throw codeOf(error) === 'ERR_LOCKED' ? (await import('../care/index')).lockedBy(located.location, error) : error
+    throw codeOf(error) === 'ERR_LOCKED'
+      ? await (await import('../care/index')).lockedBy(located.location, error)
+      : error
   })
   const store = new OpenStore(parts, settings)
   const isChecked = settings.verify ?? (settings.readOnly || passedOver > 0)

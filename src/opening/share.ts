@@ -1,6 +1,7 @@
 import { equal, toBase64url } from '../base/bytes'
 import { codeOf } from '../base/thrown'
 import { turnOfLoop } from '../base/waiting'
+import { lockedBy } from '../care/locked-by'
 import type { ChannelContext } from '../crypto/channel'
 import { type Keyring, readKeyringFile, verifyKeyringFile } from '../crypto/keyring'
 import { publicRandom, systemRandom } from '../crypto/random'
@@ -89,7 +90,7 @@ async function seek(options: ShareOptions, events: RoleEvents, waitMs: number, i
     if (reached.kind === 'owner') return { kind: 'follower', remote: follow(reached, events) }
     const role = reached.kind === 'this process' ? undefined : await hold(options, events, isOpen)
     if (role !== undefined) return role
-    if (performance.now() - start > waitMs) throw notShared(location, reached)
+    if (performance.now() - start > waitMs) throw await lockedBy(location, notShared(location, reached))
     await pause()
   }
 }

@@ -36,7 +36,8 @@ export async function newEndpoint(name: string): Promise<string> {
     if (reason === undefined) return path
     reasons.push(`${folder}: ${reason}`)
   }
-  throw new Error(`socket: expected a folder of this user's own for it, got none (${reasons.join('; ')})`)
+  const expected = `socket: expected a folder of this user's own for it, got none (${reasons.join('; ')})`
+  throw new Error(`${expected}; set XDG_RUNTIME_DIR to a folder that is this user's, with mode 700`)
 }
 
 /**

@@ -70,7 +70,13 @@ describe.each(['LevelDB', 'memory'] as const)('a signal, over %s', (engine) => {
     await store.set({ ...target, payload: 'old' })
     const before = await stateOf(store)
     for (const [name, call] of CALLS) {
-      for (const wrong of [{ signal: 'soon' }, { signal: null }, { signal: {} }, { signals: undefined }]) {
+      for (const wrong of [
+        { signal: 'soon' },
+        { signal: null },
+        { signal: {} },
+        { signals: undefined },
+        new AbortController().signal,
+      ]) {
         const outcome = await outcomeOf(call(store, wrong as never))
         expect([name, wrong, outcome instanceof TypeError]).toEqual([name, wrong, true])
       }

@@ -1,3 +1,4 @@
+import { orAborted } from '../../base/waiting'
 import type { StoreContext } from '../../context'
 import { streamKey } from '../../crypto/keyring'
 import { ChunkSealer } from '../../crypto/stream'
@@ -37,7 +38,7 @@ export async function backup(context: StoreContext, target: BackupTarget, plan: 
   const stop = (): void => void sink.abort(end.reason).catch(() => {})
   end.addEventListener('abort', stop, { once: true })
   try {
-    const report = await write(context, sink, plan)
+    const report = await orAborted(plan.signal, write(context, sink, plan))
     end.throwIfAborted()
     await system(LABEL, () => sink.close())
     return report

@@ -1,5 +1,6 @@
 import { equal } from '../../base/bytes'
 import { Shortlist } from '../../base/shortlist'
+import { orAborted } from '../../base/waiting'
 import type { StoreContext } from '../../context'
 import { corrupt, SecretStoreError } from '../../errors'
 import type { LongOptions } from '../../input/options'
@@ -17,7 +18,11 @@ import { keyWalk, type Steps } from './strays'
  * @throws {SecretStoreError} `ERR_CLOSED`, `ERR_FAILED`, `ERR_IO`.
  * @throws What `signal` was aborted with, or `onProgress` throws.
  */
-export async function verify(context: Verifiable, { onProgress, signal }: LongOptions = {}): Promise<VerifyReport> {
+export function verify(context: Verifiable, options: LongOptions = {}): Promise<VerifyReport> {
+  return orAborted(options.signal, verifyAll(context, options))
+}
+
+async function verifyAll(context: Verifiable, { onProgress, signal }: LongOptions): Promise<VerifyReport> {
   const { queue } = context
   const problems = new Shortlist<VerifyProblem>()
   const records = new RecordCheck(context, problems)

@@ -133,7 +133,7 @@ describe.runIf(isPosix)('a new endpoint', () => {
     const user = vi.spyOn(process, 'getuid').mockReturnValue(STRANGER)
     try {
       await expect(newEndpoint(NAME)).rejects.toThrow(
-        /^socket: expected a folder of this user's own for it, got none \(.*secret-store: .*; .*secret-store-12345: .*\)$/,
+        /^socket: expected a folder of this user's own for it, got none \(.*secret-store: .*; .*secret-store-12345: .*\); set XDG_RUNTIME_DIR to .*$/,
       )
     } finally {
       user.mockRestore()

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { account, type KeyProvider } from 'app-secret-store'
 import { expect, onTestFinished, test } from 'vitest'
 import { MemoryEngine } from '../../../src/storage/memory-engine'
@@ -94,6 +95,7 @@ test.runIf(process.platform !== 'win32')(
     const owner = await sharerOf(location)
     await owner.ask({ do: 'set', name: 'there', payload: 'p' })
     const store = await openStore(location, { shared: true })
+    const backup = `${location}.backup`
     owner.process.kill('SIGSTOP')
     const controller = new AbortController()
     const options = { signal: controller.signal }
@@ -104,6 +106,9 @@ test.runIf(process.platform !== 'win32')(
       store.delete(at('there'), options),
       store.batch([{ type: 'set', ...at('new'), payload: 'p' }], options),
       store.status(options),
+      store.verify(options),
+      store.backup(backup, options),
+      store.rotate(options),
       store.checkpoint(options),
       store.compact(options),
       store.removeKey(store.keys()[0]?.id ?? '', options),
@@ -116,6 +121,7 @@ test.runIf(process.platform !== 'win32')(
     await turnOfLoop()
     controller.abort(reason)
     expect(await Promise.all(calls)).toEqual(calls.map(() => reason))
+    expect(existsSync(backup)).toBe(false)
     owner.process.kill('SIGCONT')
     // After those in the one order.
     await store.set({ ...at('later'), payload: 'p' })
