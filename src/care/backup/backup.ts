@@ -1,3 +1,4 @@
+import { equal } from '../../base/bytes'
 import { orAborted } from '../../base/waiting'
 import type { StoreContext } from '../../context'
 import { streamKey } from '../../crypto/keyring'
@@ -7,6 +8,7 @@ import { BACKUP_NONCE_BYTES, SLOT_KIND } from '../../format/constants'
 import type { LongOptions } from '../../input/options'
 import { newFile } from '../../platform/new-files'
 import { system } from '../../storage/directory/system-errors'
+import { changedMeanwhile } from '../rekey/change'
 import { StoreCopy } from './copy'
 import { type NodeWritable, type Sink, sinkOf } from './sink'
 
@@ -54,7 +56,8 @@ export async function backup(context: StoreContext, target: BackupTarget, plan: 
 async function write(context: StoreContext, sink: Sink, { onProgress, signal }: LongOptions): Promise<BackupReport> {
   const { keyring, keyringStorage, queue, random } = context
   const records = queue.head.count
-  const header = encodeBackupHeader({ keyring: keyringStorage.bytes, records, nonce: random(BACKUP_NONCE_BYTES) })
+  const { bytes: keyringFile } = keyringStorage
+  const header = encodeBackupHeader({ keyring: keyringFile, records, nonce: random(BACKUP_NONCE_BYTES) })
   const sealer = new ChunkSealer(await keyring.lendRootKey((rootKey) => streamKey(rootKey, header)))
   let bytes = 0
   const put = async (piece: Uint8Array): Promise<void> => {
@@ -72,6 +75,8 @@ async function write(context: StoreContext, sink: Sink, { onProgress, signal }: 
       signal?.throwIfAborted()
       onProgress?.({ done: copy.count, total: Math.max(copy.count, queue.head.count) })
     })
+    // A process that was stopped loses its lock to others, and what they have written since may be under keys of theirs.
+    if (!equal(keyringFile, keyringStorage.bytes)) throw changedMeanwhile()
     await put(sealer.end())
     return { records: copy.count, bytes }
   } finally {

@@ -1,6 +1,8 @@
+import { equal } from '../../base/bytes'
 import type { StoreContext } from '../../context'
 import { Keyring, sealKeyringFile } from '../../crypto/keyring'
 import { publicRandom } from '../../crypto/random'
+import { SecretStoreError } from '../../errors'
 import type { Checkpoint } from '../../format/checkpoint'
 import type { KeyringFile } from '../../format/keyring-file'
 import { checkReadable } from '../../keys/unlock'
@@ -12,6 +14,8 @@ export type Rekeying = Pick<StoreContext, 'keyring' | 'queue' | 'keyringStorage'
 
 /** A keyring.json and the root key that its slots hold. */
 export interface NextKeyring {
+  /** The bytes of the keyring.json that it was planned on. */
+  readonly plannedOn: Uint8Array
   readonly file: KeyringFile
   readonly rootKey: Uint8Array
 }
@@ -23,15 +27,18 @@ export interface NextKeyring {
  * @param options - `leastSequence` for the head; above all writes of an abandoned future. `signal` takes the change back
  *   until it has its turn.
  * @throws {TypeError | RangeError} If keyring.json could not hold it; nothing has changed.
+ * @throws {SecretStoreError} `ERR_BUSY` if another keyring.json is there by now than the one that it was planned on: a
+ *   process that was stopped loses its lock to others. Nothing has changed.
  * @throws {SecretStoreError} `ERR_IO`, `ERR_LOCKED`: nothing has changed. `ERR_FAILED`: the next opening shows
  *   which.
  */
 export async function changeKeyring(
   { keyring, queue, keyringStorage }: Rekeying,
-  { file, rootKey }: NextKeyring,
+  { plannedOn, file, rootKey }: NextKeyring,
   { leastSequence = 0, signal }: { readonly leastSequence?: number; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const change = async (): Promise<void> => {
+    if (!equal(plannedOn, keyringStorage.bytes)) throw changedMeanwhile()
     const { head } = queue
     const generation = Math.max(keyring.file.change?.generation ?? 0, head.keyring?.generation ?? 0) + 1
     const next = { ...file, change: { generation, sequence: head.sequence } }
@@ -50,6 +57,12 @@ export async function changeKeyring(
   await exclusiveUnlessAborted(queue, change, signal)
 }
 
+/** The error of a change that was planned on what is no longer so; nothing of it has happened. */
+export function changedMeanwhile(): SecretStoreError {
+  const expected = 'keys: expected nobody else to change them meanwhile'
+  return new SecretStoreError('ERR_BUSY', `${expected}, got a change by another process; call it again`)
+}
+
 /** More than can have been written between the last checkpoint that is known and the end of what is abandoned. */
 const ABANDONED_WRITES: number = 2 ** 32
 /** A million writes a second for a hundred years. */
@@ -62,6 +75,10 @@ export async function makeNewest(store: Rekeying, minima: readonly Checkpoint[])
   const own = minima.filter((one) => isOwn(one, keyring) && one.sequence <= GREATEST_PLAUSIBLE_SEQUENCE)
   const sequence = Math.max(queue.head.sequence, ...own.map((minimum) => minimum.sequence)) + ABANDONED_WRITES
   await keyring.lendRootKey((rootKey) =>
-    changeKeyring(store, { file: keyring.file, rootKey }, { leastSequence: sequence }),
+    changeKeyring(
+      store,
+      { plannedOn: store.keyringStorage.bytes, file: keyring.file, rootKey },
+      { leastSequence: sequence },
+    ),
   )
 }

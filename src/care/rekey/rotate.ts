@@ -18,7 +18,7 @@ import { RECORD_ROWS, RowKey } from '../../storage/keyspace'
 import { openKnown, openRecord } from '../../storage/records'
 import { RecordTally, type StepLimits } from '../../storage/tally'
 import { walkRows } from '../../storage/walk'
-import { changeKeyring, type NextKeyring } from './change'
+import { changedMeanwhile, changeKeyring, type NextKeyring } from './change'
 
 /** With `keys`, the root key is replaced as well, and the slots of those keys alone are kept. */
 export type RotationPlan = RotateSettings
@@ -54,26 +54,35 @@ const WALK_ROWS = 256
 export async function rotate(context: StoreContext, plan: RotationPlan): Promise<RotationReport> {
   context.checkOpen()
   const dropped = await context.keyChanges.take(() => begin(context, plan), plan.signal)
+  const dataKey = context.keyring.activeKeyId
   const { walked, resealed } = await resealAll(context, plan)
-  const records = await proveAllResealed(context, plan.signal)
+  const records = await proveAllResealed(context, dataKey, plan.signal)
   const done = Math.max(walked, records)
   plan.onProgress?.({ done, total: done })
-  await context.keyChanges.take(
-    () =>
-      context.keyring.lendRootKey((rootKey) =>
-        changeKeyring(context, { file: withActiveDataKeyAlone(context.keyring.file), rootKey }),
-      ),
-    plan.signal,
-  )
-  const report = { dataKey: context.keyring.activeKeyId, records, resealed, dropped }
+  await context.keyChanges.take(() => dropOthers(context, dataKey), plan.signal)
+  const report = { dataKey, records, resealed, dropped }
   if (plan.keys === undefined) return report
   const saved = context.hasSavedCheckpoint()
   return { ...report, checkpointSaved: await orAborted(plan.signal, orAborted(context.closing, saved)) }
 }
 
+/** Destroys all data keys but the one under which everything was found. */
+async function dropOthers(context: StoreContext, dataKey: number): Promise<void> {
+  checkActive(context, dataKey)
+  const { keyring, keyringStorage } = context
+  const [plannedOn, file] = [keyringStorage.bytes, withActiveDataKeyAlone(keyring.file)]
+  await keyring.lendRootKey((rootKey) => changeKeyring(context, { plannedOn, file, rootKey }))
+}
+
+/** @throws {SecretStoreError} `ERR_BUSY` if another rotation has made another key since: records may be under any. */
+function checkActive({ keyring }: StoreContext, dataKey: number): void {
+  if (keyring.activeKeyId !== dataKey) throw changedMeanwhile()
+}
+
 /** Makes the new key, unless there is one that an earlier call has not brought to its end. @returns Slots dropped. */
 async function begin(context: StoreContext, { keys, signal }: RotationPlan): Promise<KeySlotInfo[]> {
   const { keyring, random } = context
+  const plannedOn = context.keyringStorage.bytes
   const created = context.nowSeconds()
   if (keyring.file.keys.length >= MAX_DATA_KEYS) {
     throw new RangeError(`rotate: expected at most ${MAX_DATA_KEYS} data keys, got one more; end a rotation first`)
@@ -83,7 +92,7 @@ async function begin(context: StoreContext, { keys, signal }: RotationPlan): Pro
       if (keyring.file.keys.length > 1) return []
       await changeKeyring(
         context,
-        { file: withNewDataKey(keyring.file, rootKey, created, random), rootKey },
+        { plannedOn, file: withNewDataKey(keyring.file, rootKey, created, random), rootKey },
         { signal },
       )
       return []
@@ -94,7 +103,7 @@ async function begin(context: StoreContext, { keys, signal }: RotationPlan): Pro
       const { next, dropped } = await orAborted(signal, orAborted(context.closing, planned))
       await changeKeyring(
         context,
-        { ...next, file: withNewDataKey(next.file, newRootKey, created, random) },
+        { ...next, plannedOn, file: withNewDataKey(next.file, newRootKey, created, random) },
         { signal },
       )
       return dropped
@@ -110,7 +119,7 @@ async function planNewRoot(
   newRootKey: Uint8Array,
   keys: readonly KeyExchange[],
   created: number,
-): Promise<{ next: NextKeyring; dropped: KeySlotInfo[] }> {
+): Promise<{ next: Omit<NextKeyring, 'plannedOn'>; dropped: KeySlotInfo[] }> {
   const { file } = keyring
   const found = new Map<KeySlot, KeyExchange>()
   for (const exchange of keys) {
@@ -227,15 +236,20 @@ function resealOperation(
  * @returns How many there are.
  * @throws {SecretStoreError} `ERR_CORRUPT` if one is not under the new key, whatever its envelope says, or is missing.
  */
-async function proveAllResealed(context: StoreContext, signal: AbortSignal | undefined): Promise<number> {
+async function proveAllResealed(
+  context: StoreContext,
+  dataKey: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   const { keyring, queue } = context
   const tally = new RecordTally(context)
   const prove = ({ key, value }: Row): number => {
     openKnown(keyring, key, value)
-    if (decodeEnvelope(value).keyId === keyring.activeKeyId) return 0
-    throw corrupt(`rotation: expected all records under key ${keyring.activeKeyId}, got another (see verify)`)
+    if (decodeEnvelope(value).keyId === dataKey) return 0
+    throw corrupt(`rotation: expected all records under key ${dataKey}, got another (see verify)`)
   }
   const isDone = async (): Promise<boolean> => {
+    checkActive(context, dataKey)
     if (await tally.step(PROOF, prove)) return false
     if (tally.isComplete()) return true
     throw corrupt('rotation: expected the records of the head, got others; the old key is kept (see verify)')

@@ -28,13 +28,14 @@ export async function addSlot(
 export async function removeSlot(context: StoreContext, slotId: string, signal?: AbortSignal): Promise<KeySlotInfo> {
   context.checkOpen()
   const { file } = context.keyring
+  const plannedOn = context.keyringStorage.bytes
   const removed = findSlotById(file.slots, slotId)
   if (file.slots.length === 1) {
     throw new SecretStoreError('ERR_LAST_KEY', 'slot: expected another one to remain, got the last (add one first)')
   }
   const rest = file.slots.filter((slot) => slot !== removed)
   await context.keyring.lendRootKey((rootKey) =>
-    changeKeyring(context, { file: { ...file, slots: rest }, rootKey }, { signal }),
+    changeKeyring(context, { plannedOn, file: { ...file, slots: rest }, rootKey }, { signal }),
   )
   return slotInfo(removed)
 }
@@ -56,6 +57,7 @@ export async function replaceSlot(
 export async function renewSlots(context: StoreContext, provider: KeyProvider): Promise<void> {
   context.checkOpen()
   const { keyring } = context
+  const plannedOn = context.keyringStorage.bytes
   await keyring.lendRootKey(async (rootKey) => {
     const { file } = keyring
     const slots: KeySlot[] = []
@@ -63,7 +65,7 @@ export async function renewSlots(context: StoreContext, provider: KeyProvider): 
       const renewed = isOutdated(provider, file, slot) ? fillSlot(slot, provider, rootKey, file.storeId) : slot
       slots.push(await orAborted(context.closing, Promise.resolve(renewed)))
     }
-    await changeKeyring(context, { file: { ...file, slots }, rootKey })
+    await changeKeyring(context, { plannedOn, file: { ...file, slots }, rootKey })
   })
 }
 
@@ -74,13 +76,15 @@ async function changeSlots(
   signal: AbortSignal | undefined,
 ): Promise<KeySlotInfo> {
   const { keyring, random } = context
+  const { file } = keyring
+  const plannedOn = context.keyringStorage.bytes
   return keyring.lendRootKey(async (rootKey) => {
     // A provider may never answer; that must not keep the store from closing.
     const made = makeSlot(provider, rootKey, keyring.storeId, context.nowSeconds(), random)
     const slot = await orAborted(signal, orAborted(context.closing, made))
     const slots = arrange(slot)
     checkWork(provider, slots)
-    await changeKeyring(context, { file: { ...keyring.file, slots }, rootKey }, { signal })
+    await changeKeyring(context, { plannedOn, file: { ...file, slots }, rootKey }, { signal })
     return slotInfo(slot)
   })
 }
