@@ -8,7 +8,7 @@ import { isExpired, type Partition, type Payload, type Scope } from '../model'
 import { idRow, prefixRange, RowKey, type Span } from '../storage/keyspace'
 import type { KnownRange, KnownRow } from '../storage/known/known-records'
 import { openKnown, openRecord } from '../storage/records'
-import { isNewest, lookUpPayload, lookUpRecord, lookUpStored, read, unlessExpired } from './reads'
+import { isNewest, lookUpPayload, lookUpRecord, read, readStored, unlessExpired } from './reads'
 
 /** A record met on a walk that has not expired, and the text of its row key. */
 export interface Listed {
@@ -131,7 +131,7 @@ interface RangeRow {
 
 /** Reads and opens a range, and leaves its records to be known. */
 async function readRows(context: StoreContext, span: KnownRange, expandPayload: boolean): Promise<readonly RangeRow[]> {
-  const [open, lookUp] = expandPayload ? [openRecord, lookUpStored] : [openKnown, lookUpRecord]
+  const [open, lookUp] = expandPayload ? [openRecord, readStored] : [openKnown, lookUpRecord]
   const moment = context.known.moment()
   const range = { ...span, gte: RowKey.ofText(span.gte).bytes, lt: RowKey.ofText(span.lt).bytes }
   const found = await context.engine.scan(range)

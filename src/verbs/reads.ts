@@ -37,7 +37,7 @@ export function* findRecord(context: StoreContext, rowKey: RowKey): Lookup<Known
 /** The record and the payload of a secret that has not expired. The payload of an expired one is not read. */
 export function* findPayload(context: StoreContext, rowKey: RowKey): Lookup<FoundPayload | undefined> {
   for (;;) {
-    const record = yield* unlessExpired(context, rowKey, yield* lookUpStored(context, rowKey), lookUpStored)
+    const record = yield* unlessExpired(context, rowKey, yield* lookUpStored(context, rowKey), readStored)
     const found = record && (yield* lookUpPayload(context, rowKey, record))
     // It may have expired while its payload was read.
     if (found === undefined || !isExpired(found.record, context.nowSeconds())) return found
@@ -107,6 +107,9 @@ export function* lookUpStored(sources: Sources, rowKey: RowKey): Lookup<StoredRe
   if (known !== undefined && 'tag' in known.payload) return known as StoredRecord
   return yield* readRow(sources, rowKey, openRecord)
 }
+
+/** The same, out of its row: of an expired record no payload is read, which would show that it was replaced. */
+export const readStored: typeof lookUpStored = (sources, rowKey) => readRow(sources, rowKey, openRecord)
 
 /** A record and its payload. Between two reads a write may replace both: then the new record is read, not condemned. */
 export function* lookUpPayload(

@@ -42,8 +42,20 @@ export interface VerifyReport {
   readonly unlisted?: number
 }
 
-/** These say nothing of the store: it was closed, or the system refused to let it be read. */
-const NO_PROBLEM: ReadonlySet<string> = new Set(['ERR_CLOSED', 'ERR_FAILED', 'ERR_IO'])
+/**
+ * These say nothing of what is stored: it was closed, the system refused to let it be read, or whoever holds the files ended,
+ * did not answer, or has other keys by now.
+ */
+const NO_PROBLEM: ReadonlySet<string> = new Set([
+  'ERR_CLOSED',
+  'ERR_FAILED',
+  'ERR_IO',
+  'ERR_BUSY',
+  'ERR_LOCKED',
+  'ERR_OUTCOME_UNKNOWN',
+  'ERR_ROLLBACK',
+  'ERR_WRONG_KEY',
+])
 
 /** What is wrong with something that does not open: an unknown version is no damage. */
 export function kindOfFailure(error: unknown): 'altered' | 'unsupported' {
