@@ -3,11 +3,40 @@ export function orAborted<T>(signal: AbortSignal | undefined, work: PromiseLike<
   if (signal === undefined) return Promise.resolve(work)
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-    const settled = (): void => signal.removeEventListener('abort', abort)
-    work.then(resolve, reject).then(settled)
+    const forget = signal.aborted ? abort() : onAbort(signal, abort)
+    work.then(resolve, reject).then(() => forget?.())
   })
+}
+
+interface Listening {
+  readonly listeners: Set<() => void>
+  readonly listener: () => void
+}
+
+/** Of each signal by which somebody waits. */
+const listening = new WeakMap<AbortSignal, Listening>()
+
+/** One listener of a signal for all who wait by it: Node warns of a leak where there are many. @returns Ends it. */
+function onAbort(signal: AbortSignal, tell: () => void): () => void {
+  const { listeners, listener } = listening.get(signal) ?? listenTo(signal)
+  listeners.add(tell)
+  return () => {
+    listeners.delete(tell)
+    if (listeners.size > 0 || listening.get(signal)?.listener !== listener) return
+    listening.delete(signal)
+    signal.removeEventListener('abort', listener)
+  }
+}
+
+function listenTo(signal: AbortSignal): Listening {
+  const listeners = new Set<() => void>()
+  const listener = (): void => {
+    for (const tell of listeners) tell()
+  }
+  const made = { listeners, listener }
+  listening.set(signal, made)
+  signal.addEventListener('abort', listener, { once: true })
+  return made
 }
 
 /** The same, as long as the work `hasBegun` not. What has begun ends itself. */

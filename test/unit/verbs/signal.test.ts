@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { account, type KeyProvider } from 'app-secret-store'
 import { expect, onTestFinished, test } from 'vitest'
@@ -40,6 +40,26 @@ test('a write that waits behind another ends at once; the one under way, and tho
   expect(await underWay).toMatchObject({ name: 'a' })
   expect(await behind).toMatchObject({ name: 'c' })
   expect([await store.get(at('a')), await store.get(at('b')), await store.get(at('c'))]).toEqual(['p', undefined, 'p'])
+})
+
+test('many calls with one signal are one listener, which goes with the last of them, and Node warns of none', async () => {
+  const store = memoryStore()
+  const warnings: Error[] = []
+  const warned = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', warned)
+  onTestFinished(() => void process.off('warning', warned))
+  const controller = new AbortController()
+  const { signal } = controller
+  const writes = Array.from({ length: 100 }, (_, n) => store.set({ ...at(`n${n}`), payload: 'p' }, { signal }))
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+  await Promise.all(writes)
+  await turnOfLoop()
+  expect(getEventListeners(signal, 'abort')).toEqual([])
+  const reads = writes.map((_, n) => store.get(at(`n${n}`), { signal }))
+  controller.abort(reason)
+  expect(await Promise.allSettled(reads)).toEqual(reads.map(() => ({ status: 'rejected', reason })))
+  await turnOfLoop()
+  expect(warnings).toEqual([])
 })
 
 test.each([{ shared: false }, { shared: true }, { shared: 'follow' }, { readOnly: true }] as const)(
