@@ -172,7 +172,9 @@ export class Part {
     } while (this.#held.length > 0)
     this.#held = undefined
     if (this.#deferred !== undefined) this.#deferred = []
-    if (found !== undefined) this.#tryTo(() => this.onFound(found))
+    // What was found first may be under a key that is gone by now.
+    const newest = head
+    if (newest !== undefined) this.#tryTo(() => this.onFound(newest))
     const isKnown = head === undefined || (this.#head !== undefined && equal(head, this.#head))
     this.#head = head
     if (head !== undefined && !isKnown && this.#cutOff === undefined)
