@@ -30,6 +30,8 @@ export class Part {
   #isClosed = false
   /** Why this process has no part in the store any more. */
   #cutOff: unknown
+  /** Resolves when the role that it had until then is given back. */
+  #leaving: Promise<void> | undefined
   /** Told of the head that a role begins with. What it throws ends this process's part in the store. */
   onFound = (_: Uint8Array): void => {}
   /** As an owner knows this process itself. */
@@ -102,6 +104,7 @@ export class Part {
     const role = this.#role ?? (await this.#seeking?.catch(() => undefined))
     this.#role = undefined
     await giveBack(role)
+    await this.#leaving
   }
 
   get #usable(): Role | undefined {
@@ -213,7 +216,11 @@ export class Part {
     this.#cutOff = error
     const role = this.#role
     this.#role = undefined
-    giveBack(role).catch(() => {})
+    const before = this.#leaving
+    this.#leaving = giveBack(role).then(
+      () => before,
+      () => before,
+    )
   }
 
   #tell({ head, note, keyring }: FeedItem): void {
