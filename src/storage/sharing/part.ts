@@ -1,4 +1,5 @@
 import { equal } from '../../base/bytes'
+import { codeOf } from '../../base/thrown'
 import { keptAlive, turnOfLoop } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import { HEAD_ROW } from '../keyspace'
@@ -6,6 +7,11 @@ import type { ForeignCommit } from '../other-writers'
 import type { FeedItem } from './messages'
 import type { Writer } from './owner'
 import { giveBack, hasEnded, inTime, isOver, type Role, readerOf, type Sharing } from './role'
+
+/** Between two searches that nobody has asked for: the first pause, which doubles with each, and the longest. */
+const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [50, 10_000]
+/** What a search that is made anew finds again. Asking for a key may be a question to somebody. */
+const LASTING: readonly unknown[] = ['ERR_CLOSED', 'ERR_WRONG_KEY', 'ERR_ROLLBACK']
 
 /**
  * The part that this process has in a shared store: its role, and the next one when that ends; what the others have
@@ -28,6 +34,7 @@ export class Part {
   /** Commits that came while one of this process was on its way: they come after it. */
   #deferred: FeedItem[] | undefined
   #isClosed = false
+  #nextSearch: NodeJS.Timeout | undefined
   /** Why this process has no part in the store any more. */
   #cutOff: unknown
   /** Resolves when the role that it had until then is given back. */
@@ -101,6 +108,7 @@ export class Part {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    clearTimeout(this.#nextSearch)
     const role = this.#role ?? (await this.#seeking?.catch(() => undefined))
     this.#role = undefined
     await giveBack(role)
@@ -110,6 +118,17 @@ export class Part {
   get #usable(): Role | undefined {
     if (this.#isClosed || this.#cutOff !== undefined || this.#role === undefined) return undefined
     return isOver(this.#role) ? undefined : this.#role
+  }
+
+  /** Whoever listens, or holds a lock, is to be there again, though nobody asks for anything. */
+  #comeBack(pauseMs = LEAST_PAUSE_MS): void {
+    clearTimeout(this.#nextSearch)
+    if (this.#isClosed || this.#cutOff !== undefined) return
+    this.current().catch((error) => {
+      if (this.#isClosed || this.#cutOff !== undefined || LASTING.includes(codeOf(error))) return
+      const next = (): void => this.#comeBack(Math.min(2 * pauseMs, MOST_PAUSE_MS))
+      this.#nextSearch = setTimeout(next, pauseMs).unref()
+    })
   }
 
   async #seek(): Promise<Role> {
@@ -131,8 +150,7 @@ export class Part {
           hasLeft = true
           if (role === undefined || this.#role !== role) return
           this.#role = undefined
-          // Whoever listens, or holds a lock, is to be there again, though nobody asks for anything.
-          if (!this.#isClosed && this.#cutOff === undefined) this.current().catch(() => {})
+          this.#comeBack()
         },
         isWanted: () => !this.#isClosed,
       })
@@ -214,6 +232,7 @@ export class Part {
   /** The key of this process opens the store no more, or what the store has become is nothing to go on from. */
   #cut(error: unknown): void {
     this.#cutOff = error
+    clearTimeout(this.#nextSearch)
     const role = this.#role
     this.#role = undefined
     const before = this.#leaving

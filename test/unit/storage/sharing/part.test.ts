@@ -1,7 +1,8 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { SecretStoreError } from '../../../../src/errors'
 import { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
-import { bytes, commit, Medium, text, turnsOfLoop } from '../../../support/shared-medium'
-import { newGate } from '../../../support/waiting'
+import { bytes, commit, diskFull, Medium, text, turnsOfLoop } from '../../../support/shared-medium'
+import { eventually, newGate } from '../../../support/waiting'
 
 test('a role begins with the newest head that there is when its keys are there, not with the one that was read first', async () => {
   const medium = new Medium()
@@ -54,9 +55,70 @@ test('a process that was cut off as the owner has closed when it has let go of t
     throw new Error('of an earlier time')
   })
   expect(await commit(follower, 'a', '1')).toBe(true)
-  await vi.waitFor(() => expect(owner.role).toBeUndefined())
+  await eventually(() => expect(owner.role).toBeUndefined())
   const closing = owner.close().then(() => hasLeft)
   await turnsOfLoop()
   gate.open()
   expect(await closing).toBe(true)
+})
+
+/** A writer that finds no role as often as it is told to, and what it hears. */
+async function listenerOf(medium: Medium, failures: Error[]): Promise<{ engine: SharedEngine; heard: string[] }> {
+  const sharing = medium.sharing(async () => {})
+  const engine = new SharedEngine({
+    ...sharing,
+    seek: async (events) => {
+      const failure = failures.shift()
+      if (failure !== undefined) throw failure
+      return sharing.seek(events)
+    },
+  })
+  const heard: string[] = []
+  engine.onCommit(({ head, note }) => heard.push(`${text(head)}${note === undefined ? ' gap' : ''}`))
+  return { engine, heard }
+}
+
+test('who listens is there again, though its searches for the next owner have failed, and nobody asks for anything', async () => {
+  const medium = new Medium()
+  await medium.writer().open()
+  const other = await medium.writer().open()
+  const failures: Error[] = []
+  const { engine, heard } = await listenerOf(medium, failures)
+  await engine.open()
+  failures.push(diskFull(), diskFull(), new Error('no descriptors'))
+  medium.kill()
+  expect(await commit(other, 'a', '1')).toBe(true)
+  await eventually(() => expect(heard).toContain('head 1 gap'))
+  expect(await commit(other, 'a', '2')).toBe(true)
+  await eventually(() => expect(heard.at(-1)).toBe('head 2'))
+  expect(failures).toEqual([])
+})
+
+test.each(['ERR_WRONG_KEY', 'ERR_ROLLBACK'] as const)('who finds %s searches no more by itself', async (code) => {
+  const medium = new Medium()
+  await medium.writer().open()
+  const failures: Error[] = []
+  const { engine } = await listenerOf(medium, failures)
+  await engine.open()
+  const left = diskFull()
+  failures.push(diskFull(), new SecretStoreError(code, 'x'), left)
+  medium.kill()
+  await eventually(() => expect(failures).toEqual([left]))
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  expect(failures).toEqual([left])
+})
+
+test('who has closed searches no more', async () => {
+  const medium = new Medium()
+  await medium.writer().open()
+  const failures: Error[] = []
+  const { engine } = await listenerOf(medium, failures)
+  await engine.open()
+  failures.push(...Array.from({ length: 100 }, diskFull))
+  medium.kill()
+  await eventually(() => expect(failures.length).toBeLessThan(99))
+  await engine.close()
+  const { length } = failures
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  expect(failures.length).toBe(length)
 })
