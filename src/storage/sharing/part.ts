@@ -1,6 +1,6 @@
 import { equal } from '../../base/bytes'
 import { codeOf } from '../../base/thrown'
-import { keptAlive, turnOfLoop } from '../../base/waiting'
+import { keptAlive, orAborted, turnOfLoop } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import { HEAD_ROW } from '../keyspace'
 import type { ForeignCommit } from '../other-writers'
@@ -33,7 +33,7 @@ export class Part {
   #held: FeedItem[] | undefined
   /** Commits that came while one of this process was on its way: they come after it. */
   #deferred: FeedItem[] | undefined
-  #isClosed = false
+  readonly #closing = new AbortController()
   #nextSearch: NodeJS.Timeout | undefined
   /** Why this process has no part in the store any more. */
   #cutOff: unknown
@@ -107,12 +107,16 @@ export class Part {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort(closed())
     clearTimeout(this.#nextSearch)
     const role = this.#role ?? (await this.#seeking?.catch(() => undefined))
     this.#role = undefined
     await giveBack(role)
     await this.#leaving
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   get #usable(): Role | undefined {
@@ -189,7 +193,7 @@ export class Part {
       this.#held = []
       head = heard.at(-1)?.head ?? head
       // A writer may have died between keyring.json and the head.
-      await this.#sharing.adopt(undefined)
+      await orAborted(this.#closing.signal, this.#sharing.adopt(undefined))
     } while (this.#held.length > 0)
     this.#held = undefined
     if (this.#deferred !== undefined) this.#deferred = []

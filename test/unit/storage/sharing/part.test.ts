@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { SecretStoreError } from '../../../../src/errors'
 import { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
 import { bytes, commit, diskFull, Medium, text, turnsOfLoop } from '../../../support/shared-medium'
+import { codeOf } from '../../../support/stores'
 import { eventually, newGate } from '../../../support/waiting'
 
 test('a role begins with the newest head that there is when its keys are there, not with the one that was read first', async () => {
@@ -121,4 +122,25 @@ test('who has closed searches no more', async () => {
   const { length } = failures
   await new Promise((resolve) => setTimeout(resolve, 400))
   expect(failures.length).toBe(length)
+})
+
+test('a process whose keys do not come closes all the same', async () => {
+  const medium = new Medium()
+  await medium.writer().open()
+  let adopting = Promise.resolve()
+  let adoptions = 0
+  const follower = await medium
+    .writer(() => {
+      adoptions++
+      return adopting
+    })
+    .open()
+  adopting = new Promise(() => {})
+  adoptions = 0
+  medium.kill()
+  await eventually(() => expect(adoptions).toBe(1))
+  const reading = codeOf(() => follower.get(bytes('a')))
+  await follower.close()
+  expect(await reading).toBe('ERR_CLOSED')
+  expect(medium.owner?.isOver).toBe(true)
 })
