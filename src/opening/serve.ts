@@ -15,9 +15,12 @@ import { GRACE_MS } from '../storage/sharing/named-locks'
 import { Owner } from '../storage/sharing/owner'
 import type { Role, RoleEvents } from '../storage/sharing/role'
 import { isUnder } from './adoption'
+import { after, unlessInVain } from './pause'
 
 /** How long the other end may take to prove itself. */
 export const HANDSHAKE_MS = 2000
+/** A key provider that takes longer keeps the files that this process holds from nobody. */
+export const ADOPTION_MS = 10_000
 const MOST_CONNECTIONS = 512
 const TURNS_OF_AN_END = 10
 const TURNS_OF_A_CHANGE = 10_000
@@ -98,7 +101,8 @@ export async function serve(
       if (isUnder(rootKey, bytes)) return
       isReplacing = true
       for (const connection of connections) connection.deafen()
-      await events.adopted()
+      // Nobody is heard meanwhile: whoever has the keys sooner is to hold the files then.
+      if ((await unlessInVain(events.adopted(), after(ADOPTION_MS))) === undefined) return end()
       // This process's own change is over some turns later.
       for (let turns = 0; turns < TURNS_OF_A_CHANGE && equal(former, keyring.rootId); turns++) await turnOfLoop()
       isReplacing = false

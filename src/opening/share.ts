@@ -27,13 +27,11 @@ import { Adoption, type AdoptionOptions } from './adoption'
 import { after, pause, unlessInVain } from './pause'
 import { checkOfThisMachine, type Reached, reachOwner } from './reach-owner'
 import { type CheckpointSettings, loadMinima } from './rollback'
-import { HANDSHAKE_MS, noSocket, serve } from './serve'
+import { ADOPTION_MS, HANDSHAKE_MS, noSocket, serve } from './serve'
 
 const ANSWER_MS = 30_000
 /** Whoever holds the files says where it is reached when it has opened them. */
 const LEAST_WAIT_MS = 2000
-/** A key provider that takes longer keeps the files that this process holds from nobody. */
-const ADOPTION_MS = 10_000
 
 export interface ShareOptions extends AdoptionOptions, Partial<CheckpointSettings> {
   /** How long to wait for a holder that does not share. */

@@ -29,6 +29,8 @@ export class Part {
   #isUntold = false
   /** Set while keys are taken over: what was read since may need them. */
   #adopting: Promise<void> | undefined
+  /** How often a role was sought: what one has told is nothing to the next. */
+  #era = 0
   /** Commits of a new role, until it is known what came before them. */
   #held: FeedItem[] | undefined
   /** Commits that came while one of this process was on its way: they come after it. */
@@ -142,6 +144,8 @@ export class Part {
     await giveBack(before).catch(() => {})
     for (;;) {
       this.#held = []
+      this.#era++
+      this.#adopting = undefined
       let hasLeft = false
       let role: Role | undefined
       role = await this.#sharing.seek({
@@ -221,15 +225,20 @@ export class Part {
       return
     }
     const before = this.#adopting ?? Promise.resolve()
+    const era = this.#era
     const adopting = before
       .then(() => (item.keyring === undefined ? undefined : this.#sharing.adopt(item.keyring)))
-      .then(() => this.#tell(item))
+      .then(() => {
+        if (era === this.#era) this.#tell(item)
+      })
     this.#adopting = adopting
     adopting.then(
       () => {
         if (this.#adopting === adopting) this.#adopting = undefined
       },
-      (error) => this.#cut(error),
+      (error) => {
+        if (era === this.#era) this.#cut(error)
+      },
     )
   }
 

@@ -1,13 +1,13 @@
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { account, type KeyProvider, rawKey, type SecretStore } from 'app-secret-store'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { unlockKeyring } from '../../../src/keys/unlock'
 import { Adoption } from '../../../src/opening/adoption'
 import { examine, readKeyring } from '../../../src/storage/directory/location'
 import { newStore, type Sharer, sharerOf, socketsFolder } from '../../support/sharing'
 import { codeOf, copyStore, newLocation, openStore, testKey } from '../../support/stores'
-import { eventually, newGate } from '../../support/waiting'
+import { eventually, newGate, turnOfLoop } from '../../support/waiting'
 
 const target = { scope: account, name: 'n' }
 
@@ -38,6 +38,13 @@ async function changed(location: string, change: (store: SecretStore) => Promise
   const store = await openStore(location)
   await change(store)
   await store.close()
+}
+
+/** So many milliseconds pass at once, for whoever looks at the clock. */
+function pass(ms: number): void {
+  const now = performance.now.bind(performance)
+  const spy = vi.spyOn(performance, 'now').mockImplementation(() => now() + ms)
+  onTestFinished(() => spy.mockRestore())
 }
 
 const replaceRoot = (store: SecretStore): Promise<unknown> => store.rotate({ root: true, keys: [testKey()] })
@@ -123,6 +130,49 @@ test('a store whose root key is replaced while the key to open it is asked for o
   await replaceRoot(owner)
   gate.open()
   expect(await (await opening).get(target)).toBe('p')
+})
+
+test('an owner whose key does not answer for a new root key lets go of the files in time, and comes back when it does', async () => {
+  await socketsFolder()
+  const [location, key] = [await newStore(), asked()]
+  const owner = await openStore(location, { shared: true, key })
+  const [other, third] = [await openStore(location, { shared: true }), await openStore(location, { shared: true })]
+  await owner.set({ ...target, payload: 'p' })
+  const gate = newGate()
+  key.gate = gate.opened
+  const rotating = replaceRoot(other)
+  await eventually(() => expect(key.times).toBe(2))
+  // Nobody is heard before that.
+  let isRead = false
+  const reading = third.get(target).finally(() => {
+    isRead = true
+  })
+  for (let turns = 0; turns < 50; turns++) await turnOfLoop()
+  expect(isRead).toBe(false)
+  pass(10_001)
+  await rotating
+  expect(await reading).toBe('p')
+  await other.set({ ...target, payload: 'after' })
+  expect(await third.get(target)).toBe('after')
+  const late = owner.get(target)
+  gate.open()
+  expect([await late, key.times]).toEqual(['after', 2])
+  await owner.set({ ...target, payload: 'of the former owner' })
+  expect(await other.get(target)).toBe('of the former owner')
+  expect((await owner.verify()).ok).toBe(true)
+})
+
+test('an owner whose key never answers for a new root key closes all the same', async () => {
+  await socketsFolder()
+  const [location, key] = [await newStore(), asked()]
+  const owner = await openStore(location, { shared: true, key })
+  const other = await openStore(location, { shared: true })
+  key.gate = newGate().opened
+  const rotating = replaceRoot(other)
+  await eventually(() => expect(key.times).toBe(2))
+  await owner.close()
+  await rotating
+  await other.set({ ...target, payload: 'p' })
 })
 
 describe.runIf(process.platform !== 'win32')('a process that was stopped while the root key was replaced', () => {

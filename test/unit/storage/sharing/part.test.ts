@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { SecretStoreError } from '../../../../src/errors'
+import { HEAD_ROW } from '../../../../src/storage/keyspace'
 import { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
 import { bytes, commit, diskFull, Medium, text, turnsOfLoop } from '../../../support/shared-medium'
 import { codeOf } from '../../../support/stores'
@@ -143,4 +144,30 @@ test('a process whose keys do not come closes all the same', async () => {
   await follower.close()
   expect(await reading).toBe('ERR_CLOSED')
   expect(medium.owner?.isOver).toBe(true)
+})
+
+test('what a role has told under keys that come late is not told once there is another role', async () => {
+  const medium = new Medium()
+  await medium.writer().open()
+  const other = await medium.writer().open()
+  const gate = newGate()
+  const sharing = medium.sharing(async () => {})
+  const adopt = async (given: Uint8Array | undefined): Promise<void> => given && gate.opened
+  const follower = await new SharedEngine({ ...sharing, adopt }).open()
+  const heard: string[] = []
+  follower.onCommit(({ head }) => heard.push(`${text(head)}`))
+  const released = await other.turn()
+  const batch = other.batch()
+  batch.put(HEAD_ROW, bytes('head 1'))
+  await batch.keyring(bytes('keyring'))
+  expect(await batch.write(bytes('head 0'))).toBe(true)
+  released()
+  await turnsOfLoop()
+  medium.kill()
+  expect(await commit(other, 'a', '2')).toBe(true)
+  expect(text(await follower.get(bytes('a')))).toBe('2')
+  gate.open()
+  await turnsOfLoop()
+  expect(heard.at(-1)).toBe('head 2')
+  expect(heard).not.toContain('head 1')
 })
