@@ -30,6 +30,8 @@ import { type CheckpointSettings, loadMinima } from './rollback'
 import { ADOPTION_MS, HANDSHAKE_MS, noSocket, serve } from './serve'
 
 const ANSWER_MS = 30_000
+/** Of the place where checkpoints are kept. */
+const LOAD_MS = 10_000
 /** Whoever holds the files says where it is reached when it has opened them. */
 const LEAST_WAIT_MS = 2000
 
@@ -114,7 +116,8 @@ async function hold(options: SeekOptions, events: RoleEvents): Promise<Role | un
   // A refused opening would empty the holder's LOG, in which LevelDB tells of damage.
   if (isLockedByAnybody(lock)) return undefined
   // Before the files are held: a place that never answers is to keep nobody from them.
-  const minima = isOpen ? await loadMinima(options) : []
+  const minima = isOpen ? await loadInTime(options, events, lock) : []
+  if (minima === undefined) return undefined
   const endpoint = await newEndpoint(toBase64url(systemRandom(16))).catch((cause: unknown) => {
     throw noSocket(cause)
   })
@@ -145,6 +148,16 @@ async function hold(options: SeekOptions, events: RoleEvents): Promise<Role | un
     await letGo().catch(() => {})
     throw error
   }
+}
+
+/** @returns `undefined` as soon as somebody else holds the files. @throws {SecretStoreError} `ERR_BUSY` without an answer. */
+async function loadInTime(options: SeekOptions, events: RoleEvents, lock: string): Promise<Checkpoint[] | undefined> {
+  const isLate = after(LOAD_MS)
+  const isHeld = (): boolean => isLockedByAnybody(lock)
+  const loaded = await unlessInVain(loadMinima(options), () => !events.isWanted() || isLate() || isHeld())
+  if (loaded !== undefined) return loaded.value
+  if (!events.isWanted() || isHeld()) return undefined
+  throw new SecretStoreError('ERR_BUSY', 'checkpoints: expected load to answer in time, got nothing')
 }
 
 /** Holds files that another process has held against the checkpoint that somebody has saved since. */
