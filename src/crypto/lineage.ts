@@ -39,8 +39,13 @@ export class Lineage {
    * @returns 32 bytes, or `undefined` if no root of this lineage has the id.
    */
   mac(rootId: Uint8Array, label: Label, bytes: Uint8Array): Uint8Array | undefined {
-    const root = this.#roots.findLast((one) => equalConstantTime(this.#derived(one, LABEL.rootId), rootId))
+    const root = this.#named(rootId)
     return root && mac(this.#derived(root, label), bytes)
+  }
+
+  /** @param rootId - 32 bytes. */
+  has(rootId: Uint8Array): boolean {
+    return this.#named(rootId) !== undefined
   }
 
   /** The same roots as former ones, for the keyring of the next. 72 bytes and more. */
@@ -54,6 +59,10 @@ export class Lineage {
 
   wipe(): void {
     for (const { key, derived } of this.#roots) for (const one of [key, ...derived.values()]) one.fill(0)
+  }
+
+  #named(rootId: Uint8Array): Root | undefined {
+    return this.#roots.findLast((one) => equalConstantTime(this.#derived(one, LABEL.rootId), rootId))
   }
 
   /** Derived once: a token is made beside each commit. */

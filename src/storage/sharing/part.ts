@@ -1,11 +1,17 @@
 import { equal } from '../../base/bytes'
-import { keptAlive, turnOfLoop } from '../../base/waiting'
+import { codeOf } from '../../base/thrown'
+import { keptAlive, orAborted, turnOfLoop } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import { HEAD_ROW } from '../keyspace'
 import type { ForeignCommit } from '../other-writers'
 import type { FeedItem } from './messages'
 import type { Writer } from './owner'
 import { giveBack, hasEnded, inTime, isOver, type Role, readerOf, type Sharing } from './role'
+
+/** Between two searches that nobody has asked for: the first pause, which doubles with each, and the longest. */
+const [LEAST_PAUSE_MS, MOST_PAUSE_MS] = [50, 10_000]
+/** What a search that is made anew finds again. Asking for a key may be a question to somebody. */
+const LASTING: readonly unknown[] = ['ERR_CLOSED', 'ERR_WRONG_KEY', 'ERR_ROLLBACK']
 
 /**
  * The part that this process has in a shared store: its role, and the next one when that ends; what the others have
@@ -23,13 +29,18 @@ export class Part {
   #isUntold = false
   /** Set while keys are taken over: what was read since may need them. */
   #adopting: Promise<void> | undefined
+  /** How often a role was sought: what one has told is nothing to the next. */
+  #era = 0
   /** Commits of a new role, until it is known what came before them. */
   #held: FeedItem[] | undefined
   /** Commits that came while one of this process was on its way: they come after it. */
   #deferred: FeedItem[] | undefined
-  #isClosed = false
+  readonly #closing = new AbortController()
+  #nextSearch: NodeJS.Timeout | undefined
   /** Why this process has no part in the store any more. */
   #cutOff: unknown
+  /** Resolves when the role that it had until then is given back. */
+  #leaving: Promise<void> | undefined
   /** Told of the head that a role begins with. What it throws ends this process's part in the store. */
   onFound = (_: Uint8Array): void => {}
   /** As an owner knows this process itself. */
@@ -98,15 +109,32 @@ export class Part {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort(closed())
+    clearTimeout(this.#nextSearch)
     const role = this.#role ?? (await this.#seeking?.catch(() => undefined))
     this.#role = undefined
     await giveBack(role)
+    await this.#leaving
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   get #usable(): Role | undefined {
     if (this.#isClosed || this.#cutOff !== undefined || this.#role === undefined) return undefined
     return isOver(this.#role) ? undefined : this.#role
+  }
+
+  /** Whoever listens, or holds a lock, is to be there again, though nobody asks for anything. */
+  #comeBack(pauseMs = LEAST_PAUSE_MS): void {
+    clearTimeout(this.#nextSearch)
+    if (this.#isClosed || this.#cutOff !== undefined) return
+    this.current().catch((error) => {
+      if (this.#isClosed || this.#cutOff !== undefined || LASTING.includes(codeOf(error))) return
+      const next = (): void => this.#comeBack(Math.min(2 * pauseMs, MOST_PAUSE_MS))
+      this.#nextSearch = setTimeout(next, pauseMs).unref()
+    })
   }
 
   async #seek(): Promise<Role> {
@@ -116,6 +144,8 @@ export class Part {
     await giveBack(before).catch(() => {})
     for (;;) {
       this.#held = []
+      this.#era++
+      this.#adopting = undefined
       let hasLeft = false
       let role: Role | undefined
       role = await this.#sharing.seek({
@@ -128,8 +158,7 @@ export class Part {
           hasLeft = true
           if (role === undefined || this.#role !== role) return
           this.#role = undefined
-          // Whoever listens, or holds a lock, is to be there again, though nobody asks for anything.
-          if (!this.#isClosed && this.#cutOff === undefined) this.current().catch(() => {})
+          this.#comeBack()
         },
         isWanted: () => !this.#isClosed,
       })
@@ -168,11 +197,13 @@ export class Part {
       this.#held = []
       head = heard.at(-1)?.head ?? head
       // A writer may have died between keyring.json and the head.
-      await this.#sharing.adopt(undefined)
+      await orAborted(this.#closing.signal, this.#sharing.adopt(undefined))
     } while (this.#held.length > 0)
     this.#held = undefined
     if (this.#deferred !== undefined) this.#deferred = []
-    if (found !== undefined) this.#tryTo(() => this.onFound(found))
+    // What was found first may be under a key that is gone by now.
+    const newest = head
+    if (newest !== undefined) this.#tryTo(() => this.onFound(newest))
     const isKnown = head === undefined || (this.#head !== undefined && equal(head, this.#head))
     this.#head = head
     if (head !== undefined && !isKnown && this.#cutOff === undefined)
@@ -194,24 +225,34 @@ export class Part {
       return
     }
     const before = this.#adopting ?? Promise.resolve()
+    const era = this.#era
     const adopting = before
       .then(() => (item.keyring === undefined ? undefined : this.#sharing.adopt(item.keyring)))
-      .then(() => this.#tell(item))
+      .then(() => {
+        if (era === this.#era) this.#tell(item)
+      })
     this.#adopting = adopting
     adopting.then(
       () => {
         if (this.#adopting === adopting) this.#adopting = undefined
       },
-      (error) => this.#cut(error),
+      (error) => {
+        if (era === this.#era) this.#cut(error)
+      },
     )
   }
 
   /** The key of this process opens the store no more, or what the store has become is nothing to go on from. */
   #cut(error: unknown): void {
     this.#cutOff = error
+    clearTimeout(this.#nextSearch)
     const role = this.#role
     this.#role = undefined
-    giveBack(role).catch(() => {})
+    const before = this.#leaving
+    this.#leaving = giveBack(role).then(
+      () => before,
+      () => before,
+    )
   }
 
   #tell({ head, note, keyring }: FeedItem): void {

@@ -1,12 +1,13 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { account, type OpenOptions, SecretStore } from '../../../src/index'
 import type { Batch } from '../../../src/storage/engine'
 import { LevelEngine } from '../../../src/storage/level/engine'
 import { Place } from '../../support/behaviour/checkpoints'
 import { diskFull } from '../../support/shared-medium'
 import { codeOf, copyStore, newLocation, openStore, testKey } from '../../support/stores'
+import { eventually, type Gate, newGate } from '../../support/waiting'
 
 const target = { scope: account, name: 'name' }
 
@@ -194,4 +195,54 @@ test('a process that takes over files which are older than a checkpoint that was
   expect(place.saved).toEqual([token])
   await follower.close()
   expect(await (await shared(location)).get(target)).toBe('old')
+})
+
+describe('a process whose place for checkpoints does not answer when it is to take the files over', () => {
+  /** A follower of an owner that has just closed, and how often it has asked for its checkpoint. */
+  async function asking(): Promise<{ location: string; follower: SecretStore; place: { asked: number; gate: Gate } }> {
+    const location = await newLocation()
+    const owner = await shared(location)
+    const place = { asked: 0, gate: newGate() }
+    place.gate.open()
+    const load = (): Promise<undefined> => {
+      place.asked++
+      return place.gate.opened as Promise<undefined>
+    }
+    const follower = await shared(location, { checkpoints: { load, save() {} } })
+    await owner.set({ ...target, payload: 'p' })
+    place.gate = newGate()
+    place.asked = 0
+    await owner.close()
+    await eventually(() => expect(place.asked).toBe(1))
+    return { location, follower, place }
+  }
+
+  test('goes on with whoever has taken them over', async () => {
+    const { location, follower, place } = await asking()
+    const reading = follower.get(target)
+    const other = await shared(location)
+    if (process.platform !== 'linux') place.gate.open()
+    expect(await reading).toBe('p')
+    await follower.set({ ...target, payload: 'of the follower' })
+    expect(await other.get(target)).toBe('of the follower')
+  })
+
+  test('closes', async () => {
+    const { location, follower } = await asking()
+    const reading = codeOf(() => follower.get(target))
+    await follower.close()
+    expect(await reading).toBe('ERR_CLOSED')
+    expect(await (await shared(location)).get(target)).toBe('p')
+  })
+
+  test('refuses what it is asked after some time, and takes them over when the place answers', async () => {
+    const { follower, place } = await asking()
+    const reading = codeOf(() => follower.get(target))
+    const now = performance.now.bind(performance)
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 10_001)
+    expect(await reading).toBe('ERR_BUSY')
+    place.gate.open()
+    expect(await follower.get(target)).toBe('p')
+    expect((await follower.status()).sharing?.role).toBe('owner')
+  })
 })

@@ -1,0 +1,99 @@
+import { equal, toBase64url } from '../base/bytes'
+import { type Keyring, readKeyringFile, verifyKeyringFile } from '../crypto/keyring'
+import { SecretStoreError } from '../errors'
+import type { KeyringFile, UnverifiedKeyringFile } from '../format/keyring-file'
+import type { KeyProvider } from '../keys/provider'
+import { unlock } from '../keys/unlock'
+import type { KeyringStorage } from '../storage/directory/keyring-json'
+import { type Location, readKeyring } from '../storage/directory/location'
+
+/** What takes keys over. */
+export interface AdoptionOptions {
+  readonly location: Location
+  readonly keyring: Keyring
+  readonly keyringStorage: KeyringStorage
+  readonly key: KeyProvider
+}
+
+/** Takes over the keys of a keyring.json that others have put in place, if it was made after the one that is in use. */
+export class Adoption {
+  readonly #options: AdoptionOptions
+  /** By MAC. Asking for a key may be a question to somebody, and is done once at a time. */
+  readonly #asked = new Map<string, Promise<boolean>>()
+
+  constructor(options: AdoptionOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @param given - Read from the location, if nobody sent it.
+   * @returns Whether there was anything to take over.
+   * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`; `ERR_ROLLBACK` for one that was made before it, or of another
+   *   store.
+   */
+  async take(given?: Uint8Array): Promise<boolean> {
+    const { location, keyring, keyringStorage } = this.#options
+    const bytes = given ?? (await readKeyring(location))
+    const unverified = readKeyringFile(bytes)
+    const isInPlace = equal(bytes, keyringStorage.bytes)
+    const isUsed = await keyring.lendRootKey((rootKey) => {
+      if (!isUnder(rootKey, bytes)) return undefined
+      // An owner has put those in place itself that another process sent, and has their keys not yet.
+      return (given === undefined && isInPlace) || this.#use(unverified.file, rootKey, bytes)
+    })
+    if (isUsed === true) return !(given === undefined && isInPlace)
+    if (isUsed === undefined && !this.#isOlder(unverified.file) && (await this.#ask(unverified, bytes))) return true
+    // What was made after it may have come first, but for the one that is there and stays.
+    if (given === undefined && equal(await readKeyring(location), bytes)) throw notAfter()
+    return false
+  }
+
+  #ask(unverified: UnverifiedKeyringFile, bytes: Uint8Array): Promise<boolean> {
+    const name = toBase64url(unverified.mac)
+    const asked = this.#asked.get(name)
+    if (asked !== undefined) return asked
+    const asking = this.#unlock(unverified, bytes).finally(() => this.#asked.delete(name))
+    this.#asked.set(name, asking)
+    return asking
+  }
+
+  async #unlock(unverified: UnverifiedKeyringFile, bytes: Uint8Array): Promise<boolean> {
+    const { file, rootKey } = await unlock(unverified, this.#options.key)
+    try {
+      return this.#use(file, rootKey, bytes)
+    } finally {
+      rootKey.fill(0)
+    }
+  }
+
+  /** @returns `false` if one is in use that was made after it. */
+  #use(file: KeyringFile, rootKey: Uint8Array, bytes: Uint8Array): boolean {
+    const { keyring, keyringStorage } = this.#options
+    if (this.#isOlder(file)) return false
+    if (!keyring.isContinuedBy(file, rootKey)) throw notAfter()
+    keyring.adopt(file, rootKey)
+    keyringStorage.bytes = bytes
+    return true
+  }
+
+  #isOlder({ change }: KeyringFile): boolean {
+    return (change?.generation ?? 0) < (this.#options.keyring.file.change?.generation ?? 0)
+  }
+}
+
+/** Whether a keyring.json has the MAC of this root key. */
+export function isUnder(rootKey: Uint8Array, bytes: Uint8Array): boolean {
+  try {
+    verifyKeyringFile(readKeyringFile(bytes), rootKey)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function notAfter(): SecretStoreError {
+  return new SecretStoreError(
+    'ERR_ROLLBACK',
+    'keyring.json: expected one that came after the one whose keys are in use, got another',
+  )
+}
