@@ -94,11 +94,15 @@ export class RemoteOwner {
     return JSON.parse(fromUtf8(value ?? new Uint8Array())) as readonly Peer[]
   }
 
-  /** @param again - It was held under the owner before. */
-  async lock(name: string, again: boolean): Promise<void> {
-    await this.#ask({ type: 'lock', name, again }, 'done')
+  /**
+   * @param again - It was held under the owner before, or by the connection before.
+   * @returns `false` if `unlock` came first.
+   */
+  async lock(name: string, again: boolean): Promise<boolean> {
+    return (await this.#ask({ type: 'lock', name, again }, 'done')).isDone
   }
 
+  /** Gives it back, or ends the waiting for it. */
   async unlock(name: string): Promise<void> {
     await this.#ask({ type: 'unlock', name }, 'done')
   }

@@ -168,6 +168,7 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   close(): Promise<void> {
+    this.#locks.close()
     return this.#part.close()
   }
 
