@@ -55,8 +55,8 @@ export class OpenStore implements StoreContext {
     this.keyringStorage = keyringStorage
     this.queue = queue
     this.known = known
-    this.keyChanges = new Turns(engine.others && ((signal) => engine.others?.lock('keys', signal)))
-    this.rotations = new Turns(engine.others && ((signal) => engine.others?.lock('rotation', signal)))
+    this.keyChanges = this.#turnsOfAll('keys')
+    this.rotations = this.#turnsOfAll('rotation')
     this.maxPayloadBytes = settings.maxPayloadBytes
     this.nowSeconds = settings.nowSeconds
     this.closing = this.#abort.signal
@@ -71,6 +71,14 @@ export class OpenStore implements StoreContext {
     const { checkpoints } = settings
     const keeps = settings.readOnly ? undefined : checkpoints
     this.#checkpoints = keeps && new CheckpointKeeper(this, keeps, onError)
+  }
+
+  /** Of all processes that share the store. Whoever waits for another one's stops when this store closes. */
+  #turnsOfAll(name: string): Turns {
+    const { others } = this.engine
+    const until = (signal?: AbortSignal): AbortSignal =>
+      signal === undefined ? this.closing : AbortSignal.any([this.closing, signal])
+    return new Turns(others && ((signal) => others.lock(name, until(signal))))
   }
 
   /** Of several processes, one is enough. */

@@ -188,13 +188,25 @@ async function lookAtFiles(engine: Engine, { count }: Head, directory: string): 
   return droppedBytes(directory)
 }
 
+/** For so long an opening waits for another process that changes keys, or reads them for a backup. */
+const RENEWAL_WAIT_MS = 2000
+
 /** Has the slots wrapped anew that the key says are outdated. The store is open whether that succeeds or not. */
 async function renewSlots(store: OpenStore, { key }: OpenSettings): Promise<void> {
   const { file } = store.keyring
+  const abort = new AbortController()
+  const timer = setTimeout(() => abort.abort(notRenewed()), RENEWAL_WAIT_MS)
   try {
     if (!file.slots.some((slot) => isOutdated(key, file, slot))) return
-    await store.keyChanges.take(async () => (await import('../care/index')).renewSlots(store, key))
+    await store.keyChanges.take(async () => (await import('../care/index')).renewSlots(store, key), abort.signal)
   } catch (error) {
     store.report(error)
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+function notRenewed(): SecretStoreError {
+  const got = 'got one in another process (the next opening renews them)'
+  return new SecretStoreError('ERR_BUSY', `outdated slots: expected no other change of keys, nor a backup, ${got}`)
 }

@@ -26,8 +26,9 @@ export type Request =
   /** Gives the turn back without a commit. */
   | { readonly type: 'pass' }
   | { readonly type: 'erase' }
-  /** Takes a named lock, or takes again one that it had under the owner before. */
+  /** Takes a named lock, or takes again one that it had under the owner before, or by the connection before. */
   | { readonly type: 'lock'; readonly name: string; readonly again: boolean }
+  /** Gives it back, or ends the waiting for it. */
   | { readonly type: 'unlock'; readonly name: string }
   /** Says who it is, and asks who is there. */
   | { readonly type: 'meet'; readonly pid: number }

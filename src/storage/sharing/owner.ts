@@ -201,9 +201,7 @@ export class Owner {
           return { type: 'done', isDone }
         }
         case 'lock':
-          await this.locks.take(writer, request.name, request.again)
-          if (isOver) this.locks.leave(writer)
-          return { type: 'done', isDone: true }
+          return { type: 'done', isDone: await this.locks.take(writer, request.name, request.again) }
         case 'unlock':
           this.locks.release(writer, request.name)
           return { type: 'done', isDone: true }

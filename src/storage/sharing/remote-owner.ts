@@ -78,8 +78,10 @@ export class RemoteOwner {
     return (await this.#ask({ type: 'turn' }, 'value')).value
   }
 
-  async commit(request: CommitRequest): Promise<boolean> {
-    return (await this.#ask({ type: 'commit', ...request }, 'done')).isDone
+  /** @param onAnswer - Called with the answer before anything that came after it is heard, however late it comes. */
+  async commit(request: CommitRequest, onAnswer: (isDone: boolean) => void = () => {}): Promise<boolean> {
+    const heard = (answer: Answer): void => onAnswer(answer.type === 'done' && answer.isDone)
+    return (await this.#ask({ type: 'commit', ...request }, 'done', heard)).isDone
   }
 
   async pass(): Promise<void> {
@@ -92,11 +94,15 @@ export class RemoteOwner {
     return JSON.parse(fromUtf8(value ?? new Uint8Array())) as readonly Peer[]
   }
 
-  /** @param again - It was held under the owner before. */
-  async lock(name: string, again: boolean): Promise<void> {
-    await this.#ask({ type: 'lock', name, again }, 'done')
+  /**
+   * @param again - It was held under the owner before, or by the connection before.
+   * @returns `false` if `unlock` came first.
+   */
+  async lock(name: string, again: boolean): Promise<boolean> {
+    return (await this.#ask({ type: 'lock', name, again }, 'done')).isDone
   }
 
+  /** Gives it back, or ends the waiting for it. */
   async unlock(name: string): Promise<void> {
     await this.#ask({ type: 'unlock', name }, 'done')
   }
@@ -109,14 +115,22 @@ export class RemoteOwner {
     this.#connection().end()
   }
 
-  async #ask<T extends Answer['type']>(request: Request, type: T): Promise<Extract<Answer, { readonly type: T }>> {
+  async #ask<T extends Answer['type']>(
+    request: Request,
+    type: T,
+    onAnswer: (answer: Answer) => void = () => {},
+  ): Promise<Extract<Answer, { readonly type: T }>> {
     if (this.#isLost) throw new OwnerLost()
     this.#lastId = (this.#lastId + 1) >>> 0
     const id = this.#lastId
     const answer = await new Promise<Answer>((resolve, reject) => {
       // What is too long to be sent is not waited for.
       this.#connection().send(encodeRequest(id, request))
-      this.#waiting.set(id, { resolve, reject })
+      const settle = (answer: Answer): void => {
+        onAnswer(answer)
+        resolve(answer)
+      }
+      this.#waiting.set(id, { resolve: settle, reject })
     })
     if (answer.type === type) return answer as Extract<Answer, { readonly type: T }>
     if (answer.type === 'error') throw errorOf(answer)

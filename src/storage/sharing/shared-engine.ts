@@ -5,7 +5,7 @@ import { type Batch, type BatchLimits, type Change, type Engine, LOCAL_LIMITS, t
 import { HEAD_ROW } from '../keyspace'
 import type { ForeignCommit, OtherWriters, Peer } from '../other-writers'
 import { takenOver } from '../refusal'
-import type { CommitRequest } from './messages'
+import type { CommitRequest, FeedItem } from './messages'
 import { OwnLocks } from './own-locks'
 import { OwnTurn, type Taken } from './own-turn'
 import { Part } from './part'
@@ -168,12 +168,12 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   close(): Promise<void> {
+    this.#locks.close()
     return this.#part.close()
   }
 
   async #write(request: CommitRequest): Promise<boolean> {
-    const head = request.changes.findLast(({ key }) => equal(key, HEAD_ROW))
-    if (head?.type !== 'put') throw new Error('commit: expected a head in it, got none')
+    const head = headOf(request)
     const taken = this.#turn.spend()
     if (taken === undefined) return false
     if (taken.role !== this.role) {
@@ -181,8 +181,8 @@ export class SharedEngine implements Engine, OtherWriters {
       return false
     }
     this.#part.defer()
-    const isWritten = await this.#commit(taken, request, head.value)
-    if (isWritten) this.#part.committed(head.value)
+    const isWritten = await this.#commit(taken, request, head)
+    if (isWritten) this.#part.committed(head)
     return isWritten
   }
 
@@ -200,7 +200,15 @@ export class SharedEngine implements Engine, OtherWriters {
 
   async #send({ role, turn }: Taken, request: CommitRequest): Promise<boolean> {
     if (role.kind === 'owner') return turn !== undefined && role.owner.commit(this.#part.writer, turn, request)
-    return this.#inTime(role, role.remote.commit(request), outcomeUnknown)
+    let isGivenUp = false
+    // Nobody else tells this process of a commit of its own: one that took effect late is as one of another.
+    const onAnswer = (isDone: boolean): void => {
+      if (isGivenUp && isDone) this.#part.writer.onCommit(feedItem(request))
+    }
+    return this.#inTime(role, role.remote.commit(request, onAnswer), () => {
+      isGivenUp = true
+      return outcomeUnknown()
+    })
   }
 
   /**
@@ -264,6 +272,18 @@ export class SharedEngine implements Engine, OtherWriters {
   #inTime<T>(role: Role, work: Promise<T>, error?: () => SecretStoreError): Promise<T> {
     return inTime(role, this.#sharing.deadlineMs, work, error)
   }
+}
+
+/** The value of the head row that a commit puts. */
+function headOf({ changes }: CommitRequest): Uint8Array {
+  const head = changes.findLast(({ key }) => equal(key, HEAD_ROW))
+  if (head?.type !== 'put') throw new Error('commit: expected a head in it, got none')
+  return head.value
+}
+
+function feedItem(request: CommitRequest): FeedItem {
+  const { note, keyring } = request
+  return { number: 0, head: headOf(request), note, keyring }
 }
 
 function notWritten(): SecretStoreError {
