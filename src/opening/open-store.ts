@@ -138,8 +138,8 @@ export class OpenStore implements StoreContext {
     await timers
     // What is under way meets an end to the writes or to its stream, and clears up after itself.
     await Promise.all([this.rotations.ended(), this.keyChanges.ended()])
-    // Whoever holds the files next saves later states, and this one is to come before them. A place that does not answer keeps
-    // the files from nobody.
+    // Whoever holds the files next saves later states, and this one is to come before them. A place that does not answer
+    // keeps the files from nobody.
     const saved = this.#checkpoints?.close()
     if (saved !== undefined) await settledWithin(LAST_SAVE_MS, saved)
     try {
