@@ -112,8 +112,8 @@ export class Keyring {
   }
 
   /**
-   * Whether a file can be one that came after that of this keyring: it is of the same store, and knows the present root.
-   * Whoever had a former root alone can make no such file.
+   * Whether a file can be one that came after that of this keyring: it is of the same store, and knows the present
+   * root. Whoever had a former root alone can make no such file.
    *
    * @param rootKey - The file's, which vouches for it.
    */

@@ -28,8 +28,8 @@ export class Adoption {
   /**
    * @param given - Read from the location, if nobody sent it.
    * @returns Whether there was anything to take over.
-   * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`; `ERR_ROLLBACK` for one that was made before it, or of another
-   *   store.
+   * @throws {SecretStoreError} `ERR_WRONG_KEY`, `ERR_CORRUPT`; `ERR_ROLLBACK` for one that was made before it, or that is
+   *   of another store.
    */
   async take(given?: Uint8Array): Promise<boolean> {
     const { location, keyring, keyringStorage } = this.#options

@@ -15,6 +15,9 @@ import type { StoreParts } from '../storage/store-parts'
 import { expireOperation, sweep } from '../verbs/expiry'
 import { CheckpointKeeper } from './checkpoints'
 
+/** How long the last checkpoint may take before everything else is let go of. */
+const LAST_SAVE_MS = 2000
+
 /** The parts of a store, and what it takes to give them back. */
 export interface OpenParts extends StoreParts {
   readonly keyringStorage: KeyringStorage
@@ -143,8 +146,10 @@ export class OpenStore implements StoreContext {
     await timers
     // What is under way meets an end to the writes or to its stream, and clears up after itself.
     await Promise.all([this.rotations.ended(), this.keyChanges.ended()])
-    // The place where checkpoints are kept may never answer; everything else is let go of first.
+    // Whoever holds the files next saves later states, and this one is to come before them. A place that does not answer
+    // keeps the files from nobody.
     const saved = this.#checkpoints?.close()
+    if (saved !== undefined) await settledWithin(LAST_SAVE_MS, saved)
     try {
       await this.engine.close()
     } finally {
@@ -169,6 +174,15 @@ export class OpenStore implements StoreContext {
       warn('onError: expected it to return, got an error')
     }
   }
+}
+
+/** Resolves when the work is over, or after so many milliseconds. */
+async function settledWithin(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 function readOnlyError(): SecretStoreError {

@@ -150,7 +150,10 @@ async function hold(options: SeekOptions, events: RoleEvents): Promise<Role | un
   }
 }
 
-/** @returns `undefined` as soon as somebody else holds the files. @throws {SecretStoreError} `ERR_BUSY` without an answer. */
+/**
+ * @returns `undefined` as soon as somebody else holds the files.
+ * @throws {SecretStoreError} `ERR_BUSY` without an answer.
+ */
 async function loadInTime(options: SeekOptions, events: RoleEvents, lock: string): Promise<Checkpoint[] | undefined> {
   const isLate = after(LOAD_MS)
   const isHeld = (): boolean => isLockedByAnybody(lock)

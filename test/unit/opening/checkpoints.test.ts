@@ -1,11 +1,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { decodeCheckpoint, type RootedCheckpoint } from '../../../src/format/checkpoint'
-import { account } from '../../../src/index'
+import { account, SecretStore } from '../../../src/index'
 import { LevelEngine } from '../../../src/storage/level/engine'
 import { Place, rolledBack, set } from '../../support/behaviour/checkpoints'
 import { failNextWrite } from '../../support/engine-writes'
 import { formerToken } from '../../support/former-checkpoint'
-import { codeOf, copyStore, newLocation, openStore } from '../../support/stores'
+import { codeOf, copyStore, newLocation, openStore, testKey } from '../../support/stores'
+import { eventually, turnOfLoop } from '../../support/waiting'
 
 function decoded(token: string | undefined): RootedCheckpoint {
   return decodeCheckpoint(token as string) as RootedCheckpoint
@@ -27,6 +28,35 @@ describe('a place for checkpoints', () => {
     const sequences = place.saved.map(sequenceOf)
     expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b))
     await openStore(location, { minimum: token })
+  })
+
+  test('has the last token of a store before anybody else opens it', async () => {
+    const [location, place] = [await newLocation(), new Place()]
+    const store = await openStore(location, place.options)
+    await set(store, 'n')
+    const token = await store.checkpoint()
+    place.hold()
+    const closing = store.close()
+    await place.until(() => place.busy === 1)
+    for (let turns = 0; turns < 50; turns++) await turnOfLoop()
+    expect(await codeOf(() => SecretStore.open(location, { key: testKey() }))).toBe('ERR_LOCKED')
+    place.release()
+    await closing
+    expect(place.last).toBe(token)
+    await openStore(location, { minimum: token })
+  })
+
+  test('that does not answer at the end keeps the files of an owner from nobody for long', async () => {
+    const [location, place] = [await newLocation(), new Place()]
+    const store = await openStore(location, { ...place.options, shared: true })
+    await set(store, 'n')
+    place.hold()
+    const closing = store.close()
+    const alone = await eventually(() => SecretStore.open(location, { key: testKey() }))
+    expect(await alone.get({ scope: account, name: 'n' })).toBe('p')
+    await alone.close()
+    place.release()
+    await closing
   })
 
   test('is not given what is not on disk', async () => {
