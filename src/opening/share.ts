@@ -244,9 +244,8 @@ async function adopt(
   { location, keyring, keyringStorage, key }: ShareOptions,
   given: Uint8Array | undefined,
 ): Promise<void> {
+  // Also where this process has put it in place itself: the commit with which its keys come into use may have failed.
   const bytes = given ?? (await readKeyring(location))
-  // An owner has put those in place itself that another process sent, and has their keys not yet.
-  if (given === undefined && equal(bytes, keyringStorage.bytes)) return
   const unverified = readKeyringFile(bytes)
   const isAdopted = await keyring.lendRootKey((rootKey) => {
     try {
