@@ -35,13 +35,14 @@ export class Adoption {
     const { location, keyring, keyringStorage } = this.#options
     const bytes = given ?? (await readKeyring(location))
     const unverified = readKeyringFile(bytes)
-    const isInPlace = equal(bytes, keyringStorage.bytes)
+    // Those may be in place whose keys are not in use: the commit with which they come into use may have failed.
+    const isInUse = equal(bytes, keyringStorage.bytes) && generationOf(unverified.file) === generationOf(keyring.file)
     const isUsed = await keyring.lendRootKey((rootKey) => {
       if (!isUnder(rootKey, bytes)) return undefined
       // An owner has put those in place itself that another process sent, and has their keys not yet.
-      return (given === undefined && isInPlace) || this.#use(unverified.file, rootKey, bytes)
+      return (given === undefined && isInUse) || this.#use(unverified.file, rootKey, bytes)
     })
-    if (isUsed === true) return !(given === undefined && isInPlace)
+    if (isUsed === true) return !(given === undefined && isInUse)
     if (isUsed === undefined && !this.#isOlder(unverified.file) && (await this.#ask(unverified, bytes))) return true
     // What was made after it may have come first, but for the one that is there and stays.
     if (given === undefined && equal(await readKeyring(location), bytes)) throw notAfter()
@@ -76,9 +77,13 @@ export class Adoption {
     return true
   }
 
-  #isOlder({ change }: KeyringFile): boolean {
-    return (change?.generation ?? 0) < (this.#options.keyring.file.change?.generation ?? 0)
+  #isOlder(file: KeyringFile): boolean {
+    return generationOf(file) < generationOf(this.#options.keyring.file)
   }
+}
+
+function generationOf({ change }: KeyringFile): number {
+  return change?.generation ?? 0
 }
 
 /** Whether a keyring.json has the MAC of this root key. */

@@ -25,11 +25,14 @@ export class Link {
   readonly #held: { readonly to: 'toOwner' | 'toFollower'; readonly deliver: () => void }[] = []
   readonly #onEnd: (() => void)[] = []
   isCut = false
+  /** A longer message is not sent. */
+  mostBytes: number = Number.POSITIVE_INFINITY
   /** Says who takes what the owner sends. */
   setReceiver: (receive: (message: Uint8Array) => void) => void = () => {}
 
   end(onMessage: (message: Uint8Array) => void, to: 'toOwner' | 'toFollower'): Connection {
     const send = (message: Uint8Array): void => {
+      if (message.length > this.mostBytes) throw new SecretStoreError('ERR_IO', 'link: expected a shorter message')
       const deliver = (): void => void (this.isCut || onMessage(message))
       if (this.holds[to]) this.#held.push({ to, deliver })
       else setImmediate(deliver)

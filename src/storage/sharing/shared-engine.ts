@@ -205,9 +205,14 @@ export class SharedEngine implements Engine, OtherWriters {
     const onAnswer = (isDone: boolean): void => {
       if (isGivenUp && isDone) this.#part.writer.onCommit(feedItem(request))
     }
-    return this.#inTime(role, role.remote.commit(request, onAnswer), () => {
+    const unknown = (): SecretStoreError => {
       isGivenUp = true
       return outcomeUnknown()
+    }
+    return this.#inTime(role, role.remote.commit(request, onAnswer), unknown).catch((error) => {
+      // What was too long to be sent has not ended it.
+      role.remote.pass().catch(() => {})
+      throw error
     })
   }
 

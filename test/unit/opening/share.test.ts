@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { account, type OpenOptions, SecretStore } from '../../../src/index'
@@ -106,6 +106,36 @@ test('an owner whose disk was full writes again when there is room', async () =>
   fails = 1
   await asker.set({ ...target, payload: 'asked' })
   expect([await owner.get(target), await follower.get(target), fails]).toEqual(['asked', 'asked', -1])
+  expect((await follower.verify()).ok).toBe(true)
+})
+
+test('an owner whose disk was full between keyring.json and the rows goes on with the keys that are in place', async () => {
+  const location = await newLocation()
+  const owner = await shared(location)
+  const follower = await shared(location)
+  await owner.set({ ...target, payload: 'before' })
+  const { batch } = LevelEngine.prototype
+  let fails = 1
+  vi.spyOn(LevelEngine.prototype, 'batch').mockImplementation(function (this: LevelEngine): Batch {
+    const made = batch.call(this)
+    const write = async (expectedHead: Uint8Array | undefined): Promise<boolean> => {
+      // The rows alone are refused.
+      if (fails-- > 0) await made.close()
+      return made.write(expectedHead)
+    }
+    return { ...made, write }
+  })
+  expect(await codeOf(() => owner.rotate())).not.toBe('no error')
+  expect(await readFile(join(location, 'keyring.json'), 'utf8')).toContain('"id": 2')
+  for (const [writer, reader] of [
+    [follower, owner],
+    [owner, follower],
+  ] as const) {
+    const payload = `${fails}`
+    await writer.set({ ...target, payload })
+    expect([await reader.get(target), await writer.get(target)]).toEqual([payload, payload])
+  }
+  expect(await owner.rotate()).toMatchObject({ dataKey: 2, records: 1 })
   expect((await follower.verify()).ok).toBe(true)
 })
 

@@ -29,7 +29,7 @@ async function late(medium: Medium, work: () => Promise<unknown>, meanwhile: () 
 
 test('what its writer has read meanwhile is forgotten, as what any other commit has replaced', async () => {
   const medium = await storesMedium()
-  medium.deadlineMs = 100
+  medium.deadlineMs = 400
   const [owner, follower, other] = await three(medium)
   await owner.view.set({ ...a, payload: 'old', expires_at: 5000 })
   const told: (string | undefined)[] = []
@@ -50,7 +50,7 @@ test('what its writer has read meanwhile is forgotten, as what any other commit 
 
 test('its writer knows no secret any more that it has deleted', async () => {
   const medium = await storesMedium()
-  medium.deadlineMs = 100
+  medium.deadlineMs = 400
   const [owner, follower, other] = await three(medium)
   await owner.view.set({ ...a, payload: 'old' })
   await late(
@@ -65,7 +65,7 @@ test('its writer knows no secret any more that it has deleted', async () => {
 
 test('its writer takes over the keys that it has put in place', async () => {
   const medium = await storesMedium()
-  medium.deadlineMs = 100
+  medium.deadlineMs = 400
   const [owner, follower, other] = await three(medium)
   await owner.view.set({ ...a, payload: 'a' })
   await late(
@@ -83,7 +83,7 @@ test('its writer takes over the keys that it has put in place', async () => {
 
 test('it is told in its place, also where later ones come in one piece with its answer; one not written is not', async () => {
   const medium = new Medium()
-  medium.deadlineMs = 50
+  medium.deadlineMs = 200
   const all = [medium.writer(), medium.writer()]
   for (const writer of all) await writer.open()
   const [owner, follower] = all as [SharedEngine, SharedEngine]
@@ -111,7 +111,7 @@ test('it is told in its place, also where later ones come in one piece with its 
 
 test('one whose connection has ended by then is told by the next', async () => {
   const medium = new Medium()
-  medium.deadlineMs = 50
+  medium.deadlineMs = 200
   const all = [medium.writer(), medium.writer()]
   for (const writer of all) await writer.open()
   const [, follower] = all as [SharedEngine, SharedEngine]

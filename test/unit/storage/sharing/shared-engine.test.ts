@@ -167,6 +167,18 @@ test('a turn that ended by time, or was another owner’s, writes nothing', asyn
   expect(at(medium, 'a')).toBe('1')
 })
 
+test('a commit that is too long to be sent gives its turn back', async () => {
+  const medium = new Medium()
+  medium.turnMs = 600_000
+  const { all, links } = await sharing(medium, 1)
+  const [owner, follower] = all as [SharedEngine, SharedEngine]
+  const [link] = links as [Link]
+  link.mostBytes = 1000
+  expect(await codeOf(() => commit(follower, 'a', 'x'.repeat(1000)))).toBe('ERR_IO')
+  expect(await commit(owner, 'a', '1')).toBe(true)
+  expect(await commit(follower, 'a', '2')).toBe(true)
+})
+
 test('a commit that an owner does not answer in time has an unknown outcome, and the next goes on', async () => {
   const medium = new Medium()
   medium.deadlineMs = 50
