@@ -16,16 +16,15 @@ export async function pause(): Promise<void> {
  * @param isInVain - Whether to wait no longer; asked now and then.
  * @returns The outcome; `undefined` if the waiting was in vain. The work goes on by itself then.
  */
-export async function unlessInVain<T>(
-  work: Promise<T>,
-  isInVain: () => boolean,
-): Promise<{ readonly value: T } | undefined> {
-  const outcome = work.then((value) => ({ value }))
-  for (;;) {
-    const ended = await Promise.race([outcome, pause()])
-    if (ended !== undefined) return ended
-    if (isInVain()) return undefined
-  }
+export function unlessInVain<T>(work: Promise<T>, isInVain: () => boolean): Promise<{ readonly value: T } | undefined> {
+  return new Promise((resolve, reject) => {
+    const looks = setInterval(() => {
+      if (!isInVain()) return
+      clearInterval(looks)
+      resolve(undefined)
+    }, MOST_PAUSE_MS).unref()
+    work.then((value) => resolve({ value }), reject).finally(() => clearInterval(looks))
+  })
 }
 
 /** @returns Whether so many milliseconds have passed since it was made. */
