@@ -1,5 +1,5 @@
 import { ByteWriter } from '../base/byte-codec'
-import { equal, equalConstantTime, unmoved } from '../base/bytes'
+import { equalConstantTime, unmoved } from '../base/bytes'
 import { corrupt, SecretStoreError } from '../errors'
 import { INDEX_KEY_ID, LABEL, type Label } from '../format/constants'
 import { blankEnvelope, decodeEnvelope, envelopeKeyId, RowContext, SEALED_OFFSET, SetElement } from '../format/envelope'
@@ -109,23 +109,6 @@ export class Keyring {
     this.#rootKey = unmoved(rootKey.slice())
     this.#file = file
     this.#activeKeyId = activeKeyId(file)
-  }
-
-  /**
-   * Whether a file can be one that came after that of this keyring: it is of the same store, and knows the present
-   * root. Whoever had a former root alone can make no such file.
-   *
-   * @param rootKey - The file's, which vouches for it.
-   */
-  isContinuedBy(file: KeyringFile, rootKey: Uint8Array): boolean {
-    this.#checkOpen()
-    if (!equal(file.storeId, this.storeId) || file.names !== this.names) return false
-    const lineage = new Lineage(file, rootKey)
-    try {
-      return lineage.has(this.rootId)
-    } finally {
-      lineage.wipe()
-    }
   }
 
   /** Seals a row's plaintext to the row. */

@@ -1,5 +1,6 @@
 import { equal, toBase64url } from '../base/bytes'
 import { type Keyring, readKeyringFile, verifyKeyringFile } from '../crypto/keyring'
+import { Lineage } from '../crypto/lineage'
 import { SecretStoreError } from '../errors'
 import type { KeyringFile, UnverifiedKeyringFile } from '../format/keyring-file'
 import type { KeyProvider } from '../keys/provider'
@@ -71,7 +72,7 @@ export class Adoption {
   #use(file: KeyringFile, rootKey: Uint8Array, bytes: Uint8Array): boolean {
     const { keyring, keyringStorage } = this.#options
     if (this.#isOlder(file)) return false
-    if (!keyring.isContinuedBy(file, rootKey)) throw notAfter()
+    if (!continues(file, rootKey, keyring)) throw notAfter()
     keyring.adopt(file, rootKey)
     keyringStorage.bytes = bytes
     return true
@@ -93,6 +94,22 @@ export function isUnder(rootKey: Uint8Array, bytes: Uint8Array): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+/**
+ * Whether a file can be one that came after that of a keyring: it is of the same store, and knows the present root. Whoever
+ * had a former root alone can make no such file.
+ *
+ * @param rootKey - The file's, which vouches for it.
+ */
+export function continues(file: KeyringFile, rootKey: Uint8Array, { storeId, names, rootId }: Keyring): boolean {
+  if (!equal(file.storeId, storeId) || file.names !== names) return false
+  const lineage = new Lineage(file, rootKey)
+  try {
+    return lineage.has(rootId)
+  } finally {
+    lineage.wipe()
   }
 }
 
