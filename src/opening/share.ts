@@ -2,10 +2,12 @@ import { toBase64url } from '../base/bytes'
 import { codeOf } from '../base/thrown'
 import { lockedBy } from '../care/locked-by'
 import type { ChannelContext } from '../crypto/channel'
+import { readKeyringFile } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
 import { corrupt, SecretStoreError } from '../errors'
 import type { Checkpoint } from '../format/checkpoint'
 import { DATA_DIRECTORY } from '../format/constants'
+import { envelopeKeyId } from '../format/envelope'
 import { newEndpoint } from '../platform/endpoints'
 import { joinPath } from '../platform/files'
 import { isLockedByAnybody } from '../platform/locks-of-others'
@@ -16,9 +18,10 @@ import { AmongOthers } from '../storage/commit/among-others'
 import type { Location } from '../storage/directory/location'
 import { readOwner } from '../storage/directory/owner-json'
 import type { Engine } from '../storage/engine'
-import { openHead } from '../storage/head'
+import { openHead, sealHead } from '../storage/head'
 import { HEAD_ROW } from '../storage/keyspace'
 import { LOCK_FILE } from '../storage/level/library'
+import { matchKeyring } from '../storage/match-keyring'
 import { Connection } from '../storage/sharing/connection'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
 import type { Role, RoleEvents } from '../storage/sharing/role'
@@ -143,6 +146,7 @@ async function hold(options: SeekOptions, events: RoleEvents): Promise<Role | un
       return undefined
     }
     if (isOpen) await checkNotRolledBack(options, files.engine, minima)
+    await settleKeyring(options, files.engine)
     return await serve(options, events, { engine: files.engine, letGo, endpoint, former })
   } catch (error) {
     await letGo().catch(() => {})
@@ -171,6 +175,29 @@ async function checkNotRolledBack(options: ShareOptions, engine: Engine, minima:
   const { keyring } = options
   const head = openHead(keyring, value)
   for (const minimum of minima) checkNotOlder(minimum, keyring, head)
+}
+
+/**
+ * Ends what the end of a former owner has left between keyring.json and the head, before anybody writes: a later head that
+ * does not name the file would be of no store.
+ *
+ * @throws {SecretStoreError} `ERR_ROLLBACK` if one of the two is older than the other.
+ */
+async function settleKeyring({ keyring, keyringStorage }: ShareOptions, engine: Engine): Promise<void> {
+  const value = await engine.get(HEAD_ROW)
+  if (value === undefined) throw corrupt('head: expected one, got none (data is missing)')
+  const head = openHead(keyring, value)
+  const { mac } = readKeyringFile(keyringStorage.bytes)
+  if (matchKeyring(keyring.file, mac, head, envelopeKeyId(value)) === 'settled') return
+  const generation = keyring.file.change?.generation as number
+  const row = sealHead(keyring, { ...head, sequence: head.sequence + 1, keyring: { generation, mac } })
+  const batch = engine.batch()
+  try {
+    batch.put(row.key, row.value)
+    await batch.write(value)
+  } finally {
+    await batch.close()
+  }
 }
 
 function notShared({ directory }: Location, reached: Reached): SecretStoreError {

@@ -8,7 +8,7 @@ import { BACKUP_NONCE_BYTES, SLOT_KIND } from '../../format/constants'
 import type { LongOptions } from '../../input/options'
 import { newFile } from '../../platform/new-files'
 import { system } from '../../storage/directory/system-errors'
-import { changedMeanwhile } from '../rekey/change'
+import { changedMeanwhile, isOf } from '../rekey/change'
 import { StoreCopy } from './copy'
 import { type NodeWritable, type Sink, sinkOf } from './sink'
 
@@ -57,6 +57,7 @@ async function write(context: StoreContext, sink: Sink, { onProgress, signal }: 
   const { keyring, keyringStorage, queue, random } = context
   const records = queue.head.count
   const { bytes: keyringFile } = keyringStorage
+  if (!isOf(keyring.file, keyringFile)) throw changedMeanwhile()
   const header = encodeBackupHeader({ keyring: keyringFile, records, nonce: random(BACKUP_NONCE_BYTES) })
   const sealer = new ChunkSealer(await keyring.lendRootKey((rootKey) => streamKey(rootKey, header)))
   let bytes = 0

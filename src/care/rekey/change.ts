@@ -1,6 +1,6 @@
 import { equal } from '../../base/bytes'
 import type { StoreContext } from '../../context'
-import { Keyring, sealKeyringFile } from '../../crypto/keyring'
+import { Keyring, readKeyringFile, sealKeyringFile } from '../../crypto/keyring'
 import { publicRandom } from '../../crypto/random'
 import { SecretStoreError } from '../../errors'
 import type { Checkpoint } from '../../format/checkpoint'
@@ -38,7 +38,7 @@ export async function changeKeyring(
   { leastSequence = 0, signal }: { readonly leastSequence?: number; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const change = async (): Promise<void> => {
-    if (!equal(plannedOn, keyringStorage.bytes)) throw changedMeanwhile()
+    if (!equal(plannedOn, keyringStorage.bytes) || !isOf(file, plannedOn)) throw changedMeanwhile()
     const { head } = queue
     const generation = Math.max(keyring.file.change?.generation ?? 0, head.keyring?.generation ?? 0) + 1
     const next = { ...file, change: { generation, sequence: head.sequence } }
@@ -55,6 +55,14 @@ export async function changeKeyring(
     keyringStorage.bytes = bytes
   }
   await exclusiveUnlessAborted(queue, change, signal)
+}
+
+/**
+ * Whether a plan was made on the keys of these bytes. Those of another process are in place before this one has taken them
+ * over: until then what it plans is of the keys before.
+ */
+export function isOf({ change }: KeyringFile, bytes: Uint8Array): boolean {
+  return (change?.generation ?? 0) === (readKeyringFile(bytes).file.change?.generation ?? 0)
 }
 
 /** The error of a change that was planned on what is no longer so; nothing of it has happened. */

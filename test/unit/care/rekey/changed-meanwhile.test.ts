@@ -105,6 +105,29 @@ test.each(['is over', 'is under way'])(
   },
 )
 
+test('keys of another process that are in place, and not taken over yet, are nothing to plan on', async () => {
+  const [{ store, context }, other] = [await unlocked(), await unlocked()]
+  const old = context.keyringStorage.bytes
+  await addSlot(other.context, testKey(9))
+  context.keyringStorage.bytes = other.context.keyringStorage.bytes
+  const sink = new WritableStream<Uint8Array>({})
+  const root = { keys: [{ from: testKey(), to: testKey() }] }
+  for (const change of [
+    () => addSlot(context, testKey(8)),
+    () => replaceSlot(context, idOf(context), testKey(8)),
+    () => rotate(context, {}),
+    () => rotate(context, root),
+    () => backup(context, sink, {}),
+  ]) {
+    expect(await codeOf(change)).toBe('ERR_BUSY')
+  }
+  context.keyringStorage.bytes = old
+  expect(store.keys()).toHaveLength(1)
+  expect((await store.verify()).ok).toBe(true)
+  await rotate(context, {})
+  expect(await store.get(target)).toBe('p')
+})
+
 test('a backup in which the keys have changed is refused, and leaves no file', async () => {
   const { store, context } = await unlocked()
   const written: Uint8Array[] = []
