@@ -43,6 +43,8 @@ export interface ShareOptions extends AdoptionOptions, Partial<CheckpointSetting
   readonly waitMs: number
   /** Ends the wait. */
   readonly signal?: AbortSignal
+  /** What is done with files before anybody writes. @defaultValue a change of keys that was begun is ended */
+  readonly settle?: (options: ShareOptions, engine: Engine) => Promise<void>
   /** Opens LevelDB's files. @throws {SecretStoreError} `ERR_LOCKED`. */
   openFiles(): Promise<{ readonly engine: Engine; readonly release: () => void }>
 }
@@ -146,7 +148,7 @@ async function hold(options: SeekOptions, events: RoleEvents): Promise<Role | un
       return undefined
     }
     if (isOpen) await checkNotRolledBack(options, files.engine, minima)
-    await settleKeyring(options, files.engine)
+    await (options.settle ?? settleKeyring)(options, files.engine)
     return await serve(options, events, { engine: files.engine, letGo, endpoint, former })
   } catch (error) {
     await letGo().catch(() => {})

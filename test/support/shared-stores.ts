@@ -1,5 +1,5 @@
 import { createKeyringFile } from '../../src/crypto/data-keys'
-import { Keyring, readKeyringFile, verifyKeyringFile } from '../../src/crypto/keyring'
+import { Keyring, readKeyringFile, sealKeyringFile, verifyKeyringFile } from '../../src/crypto/keyring'
 import { systemRandom } from '../../src/crypto/random'
 import { newSlotId, wrapRootKey } from '../../src/crypto/slot'
 import { EMPTY_HEAD } from '../../src/format/head'
@@ -40,15 +40,17 @@ export async function storesMedium(): Promise<Medium> {
 /** The store as one more process opens it. */
 export async function openShared(medium: Medium): Promise<SharedStore> {
   const keyring = new Keyring(file, rootKey, systemRandom)
+  const keyringStorage = { location: undefined, bytes: sealKeyringFile(file, rootKey) }
   const engine = medium.writer(async () => {
     const bytes = medium.rows.keyring
-    if (bytes !== undefined) keyring.adopt(verifyKeyringFile(readKeyringFile(bytes), rootKey), rootKey)
+    if (bytes === undefined) return
+    keyring.adopt(verifyKeyringFile(readKeyringFile(bytes), rootKey), rootKey)
+    keyringStorage.bytes = bytes
   })
   await engine.open()
   const headValue = (await engine.get(HEAD_ROW)) as Uint8Array
   const found = { head: openHead(keyring, headValue), headValue }
   const parts = storeParts(engine, keyring, found, 1e6, (writing) => new AmongOthers(writing, engine))
-  const keyringStorage = { location: undefined, bytes: new Uint8Array() }
   const settings = {
     nowSeconds: () => 1000,
     maxPayloadBytes: 1e6,
