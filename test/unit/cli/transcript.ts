@@ -89,7 +89,8 @@ export class Machine {
   }
 
   #here(text: string): string {
-    return text.replaceAll('DIR', this.directory)
+    // A word of its own: a token of base64url may have the letters in it.
+    return text.replace(/(?<![\w-])DIR(?![\w-])/g, () => this.directory)
   }
 
   #shown(text: string): string {
