@@ -6,7 +6,6 @@ import { columnsOf, within } from './help'
 import type { Io } from './io'
 import { Output } from './output'
 import { expandPaths } from './paths'
-import { printable } from './printable'
 import { buildProgram } from './program'
 import { checkArguments } from './raw-bytes'
 import { checkRunWords } from './run-words'
@@ -67,6 +66,9 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 const USAGE_HINT = '`secret-store --help` shows the commands, `secret-store COMMAND --help` the options'
 
+const DASH_HINT =
+  '`secret-store COMMAND --help` shows the options, a name or an id that begins with `-` comes after `--`'
+
 /** Ctrl-C ends the wait, unless the work sees to that; closing the store then lets a write that was begun finish. */
 async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal, endsInOrder: () => boolean): Promise<T> {
   if (signal.aborted) throw signal.reason
@@ -113,9 +115,7 @@ async function explain(error: unknown, io: Io, argv: readonly string[]): Promise
 function hintFor({ code, message }: CommanderError): string {
   const [, word = ''] = /'(.*)'/.exec(message) ?? []
   // A name may begin so, and the ids of slots that versions before 0.10 made.
-  if (code === 'commander.unknownOption' && /^-[^-]./.test(word)) {
-    return `for a name or an id, write it after the options: -- ${printable(word)}`
-  }
+  if (code === 'commander.unknownOption' && /^-[^-]./.test(word)) return DASH_HINT
   return (code === 'commander.unknownCommand' && insteadOf(word)) || USAGE_HINT
 }
 

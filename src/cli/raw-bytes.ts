@@ -73,7 +73,7 @@ function isTextOf(text: string | undefined, bytes: Uint8Array): boolean {
 export function checkArguments(argv: readonly string[], given: GivenBytes | undefined): void {
   if (!argv.some(mayBeForeign)) return
   const words = given?.words
-  const index = argv.findIndex((text, at) => isForeign(text, words?.[at]))
+  const index = argv.findIndex((text, at) => isForeign(text, () => words?.[at]))
   if (index === -1) return
   const shown = isShown(argv, index) ? `'${shownOf(argv[index] ?? '', words?.[index])}'` : 'other bytes'
   const end = argv.indexOf('--')
@@ -89,8 +89,11 @@ function mayBeForeign(text: string): boolean {
   return text.includes('\ufffd')
 }
 
-function isForeign(text: string, bytes: Uint8Array | undefined): boolean {
-  return mayBeForeign(text) && (bytes === undefined || !isUtf8(bytes))
+/** @param bytesOf - Asked only where the text leaves it open. */
+function isForeign(text: string, bytesOf: () => Uint8Array | undefined): boolean {
+  if (!mayBeForeign(text)) return false
+  const bytes = bytesOf()
+  return bytes === undefined || !isUtf8(bytes)
 }
 
 /** A payload is no argument, but somebody may have typed one after the name of a secret. */
@@ -111,7 +114,7 @@ export function variableOf(
 ): string | undefined {
   const value = env[name]
   if (!value) return undefined
-  if (mayBeForeign(value) && isForeign(value, bytesOf(name, value, given))) throw notUtf8(name)
+  if (isForeign(value, () => bytesOf(name, value, given))) throw notUtf8(name)
   return value
 }
 
@@ -129,20 +132,17 @@ function bytesOf(name: string, value: string, given: GivenBytes | undefined): Ui
  * @returns Their names, printable: what is no UTF-8 in one is shown as `\xe8`.
  */
 export function changedVariables(env: Environment, given: GivenBytes | undefined): string[] {
-  const texts = Object.entries(env).map(([name, value = '']) => `${name}${value}`)
-  const variables = texts.some(mayBeForeign) ? given?.variables : []
-  if (variables !== undefined) {
-    const foreign = variables.filter((variable) => !isUtf8(variable))
-    const names = foreign.map((variable) => {
+  const suspects = Object.keys(env).filter((name) => mayBeForeign(`${name}${env[name] ?? ''}`))
+  const variables = suspects.length === 0 ? [] : given?.variables
+  if (variables === undefined) return suspects.map(printable)
+  const names = variables
+    .filter((variable) => !isUtf8(variable))
+    .map((variable) => {
       const end = Buffer.from(variable).indexOf('=', 1)
       return variable.subarray(0, end === -1 ? variable.length : end)
     })
-    const isThere = (name: Uint8Array): boolean => !isUtf8(name) || env[Buffer.from(name).toString()] !== undefined
-    return names.filter(isThere).map((name) => shownOf('', name))
-  }
-  return Object.keys(env)
-    .filter((name) => mayBeForeign(`${name}${env[name] ?? ''}`))
-    .map(printable)
+  const isThere = (name: Uint8Array): boolean => !isUtf8(name) || env[Buffer.from(name).toString()] !== undefined
+  return names.filter(isThere).map((name) => shownOf('', name))
 }
 
 function notUtf8(variable: string): Failure {

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFailed, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { fromRoot } from '../../support/paths'
 import { makeApp, needElectron, run, useElectron } from './harness'
 
@@ -48,7 +48,7 @@ const MAIN = `
   const { pathToFileURL } = require('node:url')
   const lines = []
   const say = (value) => { lines.push(value); writeFileSync(join(app.getPath('userData'), 'said.json'), JSON.stringify(lines)) }
-  const end = (code) => { app.exit(code) }
+  const end = (code) => app.exit(code)
   const fail = (error) => { say(String(error?.stack ?? error)); end(1) }
   process.on('uncaughtException', fail)
   process.on('unhandledRejection', fail)
@@ -98,7 +98,10 @@ async function said(program: string, files: Readonly<Record<string, string>> = {
     ...files,
   })
   const soFar = (): Promise<string> => readFile(join(userData, 'said.json'), 'utf8').catch(() => '["nothing"]')
-  onTestFailed(async () => console.error(`said: ${await soFar()}`))
+  // Before the folder goes: the last that is asked for is the first that is done.
+  onTestFinished(async ({ task }) => {
+    if (task.result?.state === 'fail') console.error(`said: ${await soFar()}`)
+  })
   const { exitCode, stderr } = await run(app, { userData })
   const lines = await soFar()
   expect(exitCode, `${lines} ${stderr}`).toBe(0)
