@@ -35,7 +35,7 @@ const onDemand = [
   '^src/format/backup\\.ts$',
   '^src/platform/(new-files|folders|local-socket|endpoints|file-systems|since-boot)\\.ts$',
   // Of several processes on one store.
-  '^src/storage/(commit/among-others|sharing/(commit-note|shared-engine|role|part|own-locks|own-turn|session|owner|turns|named-locks|remote-owner|connection|handshake|messages)|directory/owner-json)\\.ts$',
+  '^src/storage/(commit/among-others|sharing/(commit-note|shared-engine|role|era|part|own-locks|own-turn|session|owner|untaken|turns|named-locks|remote-owner|connection|handshake|messages)|directory/owner-json)\\.ts$',
   '^src/opening/(share|serve|adoption|reach-owner|when-free)\\.ts$',
 ]
 

@@ -50,6 +50,15 @@ export class Adoption {
     return false
   }
 
+  /** What became of a keyring.json that this process has made, and that is in place if it took effect. */
+  outcomeOf(made: Uint8Array): 'done' | 'overtaken' | 'unknown' {
+    const { keyring, keyringStorage } = this.#options
+    if (equal(made, keyringStorage.bytes)) return 'done'
+    // One of a later generation may have come after it, or after another one of its own.
+    const isLast = generationOf(readKeyringFile(made).file) >= generationOf(keyring.file)
+    return isLast ? 'overtaken' : 'unknown'
+  }
+
   #ask(unverified: UnverifiedKeyringFile, bytes: Uint8Array): Promise<boolean> {
     const name = toBase64url(unverified.mac)
     const asked = this.#asked.get(name)

@@ -62,7 +62,7 @@ export async function serve(
           connections.delete(connection)
           served.onEnd()
         }
-        connection = new Connection(wire, seal, early, served.onMessage, onEnd)
+        connection = new Connection(wire, seal, early, served.onMessage, onEnd, served.onPiece)
         connections.add(connection)
         if (owner.isOver) connection.end()
       },

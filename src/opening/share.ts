@@ -24,7 +24,7 @@ import { LOCK_FILE } from '../storage/level/library'
 import { matchKeyring } from '../storage/match-keyring'
 import { Connection } from '../storage/sharing/connection'
 import { RemoteOwner } from '../storage/sharing/remote-owner'
-import type { Role, RoleEvents } from '../storage/sharing/role'
+import { noKey, type Role, type RoleEvents } from '../storage/sharing/role'
 import { SharedEngine } from '../storage/sharing/shared-engine'
 import { Adoption, type AdoptionOptions } from './adoption'
 import { after, pause, unlessInVain } from './pause'
@@ -60,6 +60,7 @@ export async function shareFiles(
   const engine = await new SharedEngine({
     seek: (events) => seek({ ...options, adoption, waitMs, isOpen }, events),
     adopt: async (bytes) => void (await adoption.take(bytes)),
+    outcomeOf: (bytes) => adoption.outcomeOf(bytes),
     pid: thisProcess().pid,
     deadlineMs: ANSWER_MS,
   }).open()
@@ -206,11 +207,4 @@ function notShared({ directory }: Location, reached: Reached): SecretStoreError 
   const expected = 'store: expected nobody to hold it but processes that share it'
   const why = 'why' in reached ? ` (${reached.why})` : ''
   return new SecretStoreError('ERR_LOCKED', `${expected}, got an opener of ${directory}${why}`)
-}
-
-function noKey(): SecretStoreError {
-  return new SecretStoreError(
-    'ERR_BUSY',
-    'key: expected it to answer for a keyring.json that was replaced, got nothing',
-  )
 }

@@ -1,5 +1,6 @@
 /** The port to whatever keeps sorted bytes. Nothing above it may assume LevelDB. */
 
+import type { BatchLimits } from './batch-limits'
 import type { OtherWriters } from './other-writers'
 
 export type Change =
@@ -18,17 +19,6 @@ export interface Range {
   readonly limit: number
   readonly reverse?: boolean
 }
-
-/** How much one commit should hold. Operations are grouped up to these limits; a single operation is never split. */
-export interface BatchLimits {
-  /** Rows that are put or deleted. */
-  readonly rows: number
-  /** Of keys and values. */
-  readonly bytes: number
-}
-
-/** Of an engine on this machine: large enough for a thousand waiting writes, small enough to keep none of them waiting. */
-export const LOCAL_LIMITS: BatchLimits = { rows: 7000, bytes: 4 * 1024 * 1024 }
 
 /**
  * Changes that take effect together or not at all. A batch keeps what it was given until it is closed, since an engine

@@ -1,6 +1,7 @@
 import { compare, equal } from '../base/bytes'
 import { SecretStoreError } from '../errors'
-import { type Batch, type BatchLimits, type Change, type Engine, LOCAL_LIMITS, type Range, type Row } from './engine'
+import { type BatchLimits, LOCAL_LIMITS } from './batch-limits'
+import type { Batch, Change, Engine, Range, Row } from './engine'
 import { HEAD_ROW } from './keyspace'
 
 const NO_BYTES: Uint8Array = new Uint8Array()

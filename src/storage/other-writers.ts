@@ -1,6 +1,7 @@
 /** What the port to the rows has besides where several write them: several processes, or several machines. */
 
 import { ROW } from '../format/constants'
+import type { BatchLimits } from './batch-limits'
 import { prefixRange, type Span } from './keyspace'
 
 /** The rows of the writers' sessions, and no others. */
@@ -35,10 +36,11 @@ export interface OtherWriters {
   /**
    * Waits for this writer's turn. By then every commit of the others has been told.
    *
+   * @param size - Of what is to be sealed in it, as far as that is known. A turn ends after a time that suffices for it.
    * @returns Gives the turn back; a commit does so, too.
    * @throws {SecretStoreError} `ERR_LOCKED` if it does not come in time.
    */
-  turn(): Promise<() => void>
+  turn(size?: BatchLimits): Promise<() => void>
   /**
    * Told of each commit of the others, in the one order of all, before whoever made it is. Where the listener throws,
    * this writer has no more part in the store: everything that it asks for fails with the same error.

@@ -76,6 +76,7 @@ export class Medium {
   afterWrite: () => void = () => {}
   onErase: () => void | Promise<void> = () => {}
   adopt: () => Promise<void> = async () => {}
+  outcomeOf: Sharing['outcomeOf'] = () => 'overtaken'
   turnMs = 2000
   graceMs = 0
   deadlineMs = 10_000
@@ -93,6 +94,7 @@ export class Medium {
     return {
       seek,
       adopt,
+      outcomeOf: (keyring) => this.outcomeOf(keyring),
       pid: 1,
       deadlineMs: this.deadlineMs,
       sinceBootMs: () => this.sinceBootMs,

@@ -51,6 +51,8 @@ export async function changeKeyring(
     } finally {
       nextKeyring.wipe()
     }
+    // Where the answer came late, those of others may have come after it.
+    if (generation <= (keyring.file.change?.generation ?? 0)) return
     keyring.adopt(next, rootKey)
     keyringStorage.bytes = bytes
   }

@@ -1,6 +1,7 @@
 import { equal } from '../../base/bytes'
 import type { Keyring } from '../../crypto/keyring'
 import { corrupt, type SecretStoreError } from '../../errors'
+import type { BatchLimits } from '../batch-limits'
 import type { Batch, Engine } from '../engine'
 import { openHead } from '../head'
 import { HEAD_ROW } from '../keyspace'
@@ -24,8 +25,12 @@ export interface Standing {
   isBehind: boolean
   /** Tells the others what a batch does. */
   describe(batch: Batch, commit: Commit): void
-  /** Runs `work` while no other writer writes, on what the others have left. */
-  atTurn<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * Runs `work` while no other writer writes, on what the others have left.
+   *
+   * @param size - Of what it is to write.
+   */
+  atTurn<T>(work: () => Promise<T>, size?: BatchLimits): Promise<T>
   /** @returns The error of a write that was not made: another head is there, or the turn was over. */
   lostTurn(): SecretStoreError
   /** @returns The error of a write that failed. */

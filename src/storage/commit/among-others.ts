@@ -1,5 +1,6 @@
 import { equal } from '../../base/bytes'
 import { SecretStoreError } from '../../errors'
+import type { BatchLimits } from '../batch-limits'
 import type { Batch } from '../engine'
 import { openHead } from '../head'
 import { HEAD_ROW } from '../keyspace'
@@ -7,11 +8,16 @@ import type { ForeignCommit, OtherWriters } from '../other-writers'
 import { type CommitNote, decodeNote, encodeNote } from '../sharing/commit-note'
 import type { Standing, Writing } from './alone'
 
+/** What takes longer than its turn each time is given up. */
+const MOST_LOST_TURNS = 8
+
 /** One writer among several, who take turns: it is told of each commit of the others, and goes on from there. */
 export class AmongOthers implements Standing {
   readonly #writing: Writing
   readonly #others: OtherWriters
   isBehind = false
+  /** In which the same was to be written. */
+  #lostTurns = 0
 
   constructor(writing: Writing, others: OtherWriters) {
     this.#writing = writing
@@ -35,11 +41,15 @@ export class AmongOthers implements Standing {
     batch.describe(encodeNote(commit))
   }
 
-  async atTurn<T>(work: () => Promise<T>): Promise<T> {
-    const pass = await this.#others.turn()
+  async atTurn<T>(work: () => Promise<T>, size?: BatchLimits): Promise<T> {
+    const pass = await this.#others.turn(size)
     try {
       if (this.isBehind) await this.#goOn()
-      return await work()
+      const result = await work()
+      this.#lostTurns = this.isBehind ? this.#lostTurns + 1 : 0
+      if (this.#lostTurns < MOST_LOST_TURNS) return result
+      this.#lostTurns = 0
+      throw this.lostTurn()
     } finally {
       pass()
     }

@@ -1,6 +1,7 @@
 import type { Keyring } from '../../crypto/keyring'
 import { SecretStoreError } from '../../errors'
 import type { Head } from '../../format/head'
+import type { BatchLimits } from '../batch-limits'
 import type { Batch, Engine } from '../engine'
 import type { KnownRecords } from '../known/known-records'
 import { MOST_CHANGES } from '../records'
@@ -133,7 +134,7 @@ export class CommitQueue {
         this.#tasks.shift()
         await task.exclusive()
       } else {
-        await this.#commitGroup(this.#takeGroup())
+        await this.#commitGroup(...this.#takeGroup())
       }
     }
     // In the same breath as the last look at the tasks, or one could come in and find nobody to run it.
@@ -141,28 +142,28 @@ export class CommitQueue {
   }
 
   /** As many operations as one commit should hold; the rest waits for the next. */
-  #takeGroup(): Pending[] {
+  #takeGroup(): [group: Pending[], size: BatchLimits] {
     const { limits } = this.#writing.engine
     const group: Pending[] = []
-    let [rows, bytes] = [1, 0] // the head
+    let size = { rows: 1, bytes: 0 } // the head
     for (const task of this.#tasks) {
       if ('exclusive' in task) break
       const { records, sizeBytes } = task.pending.operation
-      rows += MOST_CHANGES * records.length
-      bytes += sizeBytes
-      if (group.length > 0 && (rows > limits.rows || bytes > limits.bytes)) break
+      const next = { rows: size.rows + MOST_CHANGES * records.length, bytes: size.bytes + sizeBytes }
+      if (group.length > 0 && (next.rows > limits.rows || next.bytes > limits.bytes)) break
+      size = next
       group.push(task.pending)
     }
     this.#tasks.splice(0, group.length)
-    return group
+    return [group, size]
   }
 
-  async #commitGroup(group: readonly Pending[]): Promise<void> {
+  async #commitGroup(group: readonly Pending[], size: BatchLimits): Promise<void> {
     /** What each operation came to, to be told when all of them are durable. */
     let results: Result[] = []
     try {
       if (this.#failure !== undefined) throw this.#failure
-      while (results.length < group.length) results = await this.#standing.atTurn(() => this.#attemptGroup(group))
+      while (results.length < group.length) results = await this.#standing.atTurn(() => this.#attemptGroup(group), size)
     } catch (failure) {
       results = group.map((pending) => failed(pending, failure))
     }

@@ -2,16 +2,8 @@ import { equal } from '../../base/bytes'
 import { SecretStoreError } from '../../errors'
 import { fileGeneration, joinPath, openAttempts, removeTree } from '../../platform/files'
 import { isLockedByThisProcess } from '../../platform/process-locks'
-import {
-  addTo,
-  type Batch,
-  type BatchLimits,
-  type Change,
-  type Engine,
-  LOCAL_LIMITS,
-  type Range,
-  type Row,
-} from '../engine'
+import { type BatchLimits, LOCAL_LIMITS } from '../batch-limits'
+import { addTo, type Batch, type Change, type Engine, type Range, type Row } from '../engine'
 import { ERASURE_ROWS, HEAD_ROW } from '../keyspace'
 import { refusal } from '../refusal'
 import { closed, lockLost, openError, readError } from './errors'

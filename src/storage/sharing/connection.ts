@@ -47,10 +47,12 @@ export class Connection {
   readonly #wire: Wire
   readonly #seal: ChannelSeal
   readonly #received: Pieces
+  readonly #onPiece: () => void
   readonly #mostMessageBytes: number
   /** Of a message whose last frame has not come. */
   #message: Uint8Array[] = []
   #messageBytes = 0
+  #sentBytes = 0
   /** Whether messages go out. */
   #isOpen = true
   /** Whether they come in. */
@@ -60,6 +62,7 @@ export class Connection {
    * @param early - What had arrived after the handshake.
    * @param onMessage - What it throws ends the connection.
    * @param onEnd - Called once.
+   * @param onPiece - Called with each piece of a long message but the last.
    * @param mostMessageBytes - Of a longer message nothing is kept, and none is sent.
    */
   constructor(
@@ -68,11 +71,13 @@ export class Connection {
     early: Pieces,
     onMessage: (message: Uint8Array) => void,
     onEnd: () => void,
+    onPiece: () => void = () => {},
     mostMessageBytes: number = CHANNEL.mostMessageBytes,
   ) {
     this.#wire = wire
     this.#seal = seal
     this.#received = early
+    this.#onPiece = onPiece
     this.#mostMessageBytes = mostMessageBytes
     const take = (): void => {
       try {
@@ -99,7 +104,12 @@ export class Connection {
     queueMicrotask(take)
   }
 
-  /** Bytes that were sent and that the other end has not taken. */
+  /** All that was sent, with what sealing adds. */
+  get sentBytes(): number {
+    return this.#sentBytes
+  }
+
+  /** Those of them that the other end has not taken. */
   get waitingBytes(): number {
     return this.#wire.waitingBytes
   }
@@ -114,7 +124,9 @@ export class Connection {
     for (let start = 0; ; start += PIECE_BYTES) {
       const isLast = start + PIECE_BYTES >= message.length
       const piece = message.subarray(start, start + PIECE_BYTES)
-      this.#wire.send(this.#seal.seal(concat(Uint8Array.of(isLast ? LAST : MORE), piece)))
+      const frame = this.#seal.seal(concat(Uint8Array.of(isLast ? LAST : MORE), piece))
+      this.#sentBytes += frame.length
+      this.#wire.send(frame)
       if (isLast) return
     }
   }
@@ -152,7 +164,10 @@ export class Connection {
       this.#messageBytes += piece.length
       if (this.#messageBytes > this.#mostMessageBytes)
         throw corrupt('channel: expected a message of bounded length, got a longer one')
-      if (!isLast) continue
+      if (!isLast) {
+        this.#onPiece()
+        continue
+      }
       const message = this.#message.length === 1 ? piece : concatAll(this.#message)
       this.#message = []
       this.#messageBytes = 0

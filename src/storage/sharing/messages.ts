@@ -21,7 +21,8 @@ export type Request =
   | { readonly type: 'get'; readonly key: Uint8Array }
   | { readonly type: 'getMany'; readonly keys: readonly Uint8Array[] }
   | { readonly type: 'scan' | 'scanKeys'; readonly range: Range }
-  | { readonly type: 'turn' }
+  /** For so many milliseconds, if more than usual are needed. */
+  | { readonly type: 'turn'; readonly wantedMs: number }
   | ({ readonly type: 'commit' } & CommitRequest)
   /** Gives the turn back without a commit. */
   | { readonly type: 'pass' }
@@ -80,6 +81,8 @@ export function encodeRequest(id: number, request: Request): Uint8Array {
       const { gte, lt, limit, reverse = false } = request.range
       return bytes32(bytes32(writer, gte), lt).u32(limit).u8(Number(reverse)).bytes()
     }
+    case 'turn':
+      return writer.u32(request.wantedMs).bytes()
     case 'commit':
       optional(writer, request.expectedHead)
       list(writer, request.changes, writeChange)
@@ -110,6 +113,8 @@ export function decodeRequest(message: Uint8Array): { readonly id: number; reado
         const [gte, lt, limit, reverse] = [readBytes(reader), readBytes(reader), reader.u32(), readFlag(reader)]
         return { id, request: { type, range: { gte, lt, limit, reverse } } }
       }
+      case 'turn':
+        return { id, request: { type, wantedMs: reader.u32() } }
       case 'commit': {
         const [expectedHead, changes] = [readOptional(reader), readList(reader, readChange)]
         const [note, keyring] = [readBytes(reader), readOptional(reader)]

@@ -1,7 +1,12 @@
 import { keptAlive } from '../../base/waiting'
+import type { BatchLimits } from '../batch-limits'
 import type { Part } from './part'
 import { inTime, type Role } from './role'
-import type { Turn } from './turns'
+import { MOST_TURN_MS, type Turn } from './turns'
+
+/** What a slow machine seals at least. */
+const [MS_PER_ROW, BYTES_PER_MS] = [1, 16_384]
+const NOTHING: BatchLimits = { rows: 0, bytes: 0 }
 
 /** A turn, and the role in which it was taken: with that it ends. */
 export interface Taken {
@@ -25,10 +30,16 @@ export class OwnTurn {
     return this.#taken
   }
 
-  /** Waits for it, under whoever holds the files. @throws {SecretStoreError} `ERR_BUSY` in time. */
-  async take(): Promise<Taken> {
+  /**
+   * Waits for it, under whoever holds the files.
+   *
+   * @param size - Of what is to be sealed in it.
+   * @throws {SecretStoreError} `ERR_BUSY` in time.
+   */
+  async take({ rows, bytes }: BatchLimits = NOTHING): Promise<Taken> {
+    const wantedMs = Math.min(MOST_TURN_MS, Math.ceil(rows * MS_PER_ROW + bytes / BYTES_PER_MS))
     for (;;) {
-      const taken = await this.#part.ask((role) => this.#takeIn(role))
+      const taken = await this.#part.ask((role) => this.#takeIn(role, wantedMs))
       if (taken === undefined) continue
       this.#taken = taken
       return taken
@@ -50,11 +61,11 @@ export class OwnTurn {
   }
 
   /** @returns `undefined` if the role has ended meanwhile. */
-  async #takeIn(role: Role): Promise<Taken | undefined> {
+  async #takeIn(role: Role, wantedMs: number): Promise<Taken | undefined> {
     let turn: Turn | undefined
-    if (role.kind === 'owner') turn = await keptAlive(role.owner.turn())
+    if (role.kind === 'owner') turn = await keptAlive(role.owner.turn(wantedMs))
     else {
-      const asking = role.remote.turn()
+      const asking = role.remote.turn(wantedMs)
       await inTime(role, this.#deadlineMs, asking).catch((error) => {
         // It comes all the same, and goes back.
         asking.then(() => role.remote.pass()).catch(() => {})
@@ -63,7 +74,7 @@ export class OwnTurn {
     }
     const taken = { role, turn }
     try {
-      await this.#part.adopted
+      await this.#part.adopted()
       if (role === this.#part.role) return taken
     } catch (error) {
       this.pass(taken)

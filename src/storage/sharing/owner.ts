@@ -19,6 +19,7 @@ import { NamedLocks } from './named-locks'
 import { OwnerLost } from './remote-owner'
 import { deleteOldSessions } from './session'
 import { type Turn, WriteTurns } from './turns'
+import { Untaken } from './untaken'
 
 /** Whoever writes: a follower, or the owner's own queue. */
 export interface Writer {
@@ -27,8 +28,15 @@ export interface Writer {
   onCommit(item: FeedItem): void
 }
 
-/** A follower that has not taken so much of what it was told is told no more, and has to begin anew. */
+/** A follower that has not taken so much of what it was told is told no more, and has to begin anew. Answers do not count. */
 const MOST_WAITING_BYTES: number = 64 * 1024 * 1024
+
+/** What to call with what a follower sends: each message, each piece of a long one, the end. */
+export interface Served {
+  readonly onMessage: (message: Uint8Array) => void
+  readonly onPiece: () => void
+  readonly onEnd: () => void
+}
 
 const NO_BYTES: Uint8Array = new Uint8Array()
 
@@ -83,9 +91,9 @@ export class Owner {
     }
   }
 
-  /** @throws {OwnerLost} */
-  async turn(limited = true): Promise<Turn> {
-    const turn = await this.#turns.take(limited)
+  /** @param wantedMs - How long it may last, if that is more than usual. @throws {OwnerLost} */
+  async turn(wantedMs?: number): Promise<Turn> {
+    const turn = await this.#turns.take(wantedMs)
     if (!this.#isOver) return turn
     turn.end()
     throw new OwnerLost()
@@ -153,16 +161,21 @@ export class Owner {
     for (const other of [...this.#writers]) if (other !== writer) other.onCommit(item)
   }
 
-  /** Answers a follower until its connection ends. @returns What to call with each of its messages, and at its end. */
-  serve(send: () => Connection): { readonly onMessage: (message: Uint8Array) => void; readonly onEnd: () => void } {
+  /** Answers a follower until its connection ends. */
+  serve(send: () => Connection): Served {
     let turn: Turn | undefined
     let isOver = false
+    const untaken = new Untaken()
     const writer = {
       pid: 0,
       onCommit: (item: FeedItem): void => {
         const connection = send()
-        if (connection.waitingBytes > MOST_WAITING_BYTES) connection.end()
-        else connection.send(encodeFeedItem(item))
+        if (untaken.bytes(connection) > MOST_WAITING_BYTES) connection.end()
+        else {
+          const message = encodeFeedItem(item)
+          connection.send(message)
+          untaken.add(connection, message.length)
+        }
       },
     }
     const leave = this.join(writer)
@@ -177,7 +190,7 @@ export class Owner {
         case 'scanKeys':
           return { type: 'values', values: await this.#engine.scanKeys(request.range) }
         case 'turn': {
-          const granted = await this.turn()
+          const granted = await this.turn(request.wantedMs)
           if (isOver) granted.end()
           turn = granted
           return { type: 'value', value: await this.#engine.get(HEAD_ROW) }
@@ -228,6 +241,8 @@ export class Owner {
           // An answer may be too long to be sent.
           .catch((error) => give(failure(error)))
       },
+      // Whoever sends a long commit is there.
+      onPiece: () => turn?.limit(),
       onEnd: () => {
         isOver = true
         leave()

@@ -1,11 +1,12 @@
 import { equal } from '../../base/bytes'
 import { codeOf } from '../../base/thrown'
-import { keptAlive, orAborted, turnOfLoop } from '../../base/waiting'
+import { keptAlive, turnOfLoop } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import { HEAD_ROW } from '../keyspace'
 import type { ForeignCommit } from '../other-writers'
-import type { FeedItem } from './messages'
+import { Era } from './era'
 import type { Writer } from './owner'
+import { OwnerLost } from './remote-owner'
 import { giveBack, hasEnded, inTime, isOver, type Role, readerOf, type Sharing } from './role'
 
 /** Between two searches that nobody has asked for: the first pause, which doubles with each, and the longest. */
@@ -27,14 +28,9 @@ export class Part {
   #head: Uint8Array | undefined
   /** Whether commits came before there was a listener. */
   #isUntold = false
-  /** Set while keys are taken over: what was read since may need them. */
-  #adopting: Promise<void> | undefined
-  /** How often a role was sought: what one has told is nothing to the next. */
-  #era = 0
-  /** Commits of a new role, until it is known what came before them. */
-  #held: FeedItem[] | undefined
+  #era: Era | undefined
   /** Commits that came while one of this process was on its way: they come after it. */
-  #deferred: FeedItem[] | undefined
+  #deferred: ForeignCommit[] | undefined
   readonly #closing = new AbortController()
   #nextSearch: NodeJS.Timeout | undefined
   /** Why this process has no part in the store any more. */
@@ -44,7 +40,7 @@ export class Part {
   /** Told of the head that a role begins with. What it throws ends this process's part in the store. */
   onFound = (_: Uint8Array): void => {}
   /** As an owner knows this process itself. */
-  readonly writer: Writer = { pid: undefined, onCommit: (item) => this.#deliver(item) }
+  readonly writer: Writer = { pid: undefined, onCommit: (item) => this.#era?.deliver(item) }
 
   /** @param onRole - Called as soon as there is a role, before anybody else has a use of it. */
   constructor(sharing: Sharing, onRole: () => void) {
@@ -57,9 +53,14 @@ export class Part {
     return this.#role
   }
 
-  /** Resolves when no keys are being taken over. @throws {SecretStoreError} They could not be. */
-  get adopted(): Promise<void> | undefined {
-    return this.#adopting
+  /** Whether keys are being taken over: what was read since may need them. */
+  get isAdopting(): boolean {
+    return this.#era?.isAdopting === true
+  }
+
+  /** Resolves when none are. @throws {OwnerLost | SecretStoreError} They could not be: `ERR_BUSY`, … */
+  async adopted(): Promise<void> {
+    await this.#era?.adopted()
   }
 
   /** Its role, as soon as it has one. @throws {SecretStoreError} `ERR_CLOSED`, `ERR_LOCKED`, … */
@@ -100,7 +101,7 @@ export class Part {
   release(): void {
     const deferred = this.#deferred ?? []
     this.#deferred = undefined
-    for (const item of deferred) this.#deliver(item)
+    for (const commit of deferred) this.#tell(commit)
   }
 
   /** This process has committed. */
@@ -110,6 +111,7 @@ export class Part {
 
   async close(): Promise<void> {
     this.#closing.abort(closed())
+    this.#era?.end(closed())
     clearTimeout(this.#nextSearch)
     const role = this.#role ?? (await this.#seeking?.catch(() => undefined))
     this.#role = undefined
@@ -140,22 +142,22 @@ export class Part {
   async #seek(): Promise<Role> {
     const before = this.#role
     this.#role = undefined
-    // Its own files have failed: they are let go of first.
+    // Its own files have failed, or its keys: they are let go of first.
     await giveBack(before).catch(() => {})
+    await this.#leaving
     for (;;) {
-      this.#held = []
-      this.#era++
-      this.#adopting = undefined
+      const era = this.#beginEra()
       let hasLeft = false
       let role: Role | undefined
       role = await this.#sharing.seek({
-        onCommit: (item) => this.#deliver(item),
+        onCommit: (item) => era.deliver(item),
         adopted: async () => {
           await turnOfLoop()
-          await this.#adopting
+          await era.adopted()
         },
         onEnd: () => {
           hasLeft = true
+          era.end(new OwnerLost())
           if (role === undefined || this.#role !== role) return
           this.#role = undefined
           this.#comeBack()
@@ -163,7 +165,7 @@ export class Part {
         isWanted: () => !this.#isClosed,
       })
       try {
-        await this.#begin(role)
+        await this.#begin(role, era)
         if (!hasLeft && !isOver(role) && !this.#isClosed) {
           this.#role = role
           this.#onRole()
@@ -180,72 +182,45 @@ export class Part {
     }
   }
 
-  async #begin(role: Role): Promise<void> {
+  #beginEra(): Era {
+    this.#era?.end(new OwnerLost())
+    const era = new Era(this.#sharing, {
+      onTold: (item) => this.#tell(item),
+      onFailure: (error) => (LASTING.includes(codeOf(error)) ? this.#cut(error) : this.#leave(new OwnerLost())),
+    })
+    this.#era = era
+    return era
+  }
+
+  async #begin(role: Role, era: Era): Promise<void> {
     const { deadlineMs, pid } = this.#sharing
     if (role.kind === 'owner') role.owner.join(this.writer)
     const head = await inTime(role, deadlineMs, Promise.resolve(readerOf(role).get(HEAD_ROW)))
     if (role.kind === 'follower') await inTime(role, deadlineMs, role.remote.meet(pid))
-    await this.#catchUp(head)
+    await era.catchUp(head, (newest) => this.#goOn(newest))
+    if (this.#cutOff !== undefined) throw this.#cutOff
   }
 
   /** What was committed since the last role ended is not known one by one. */
-  async #catchUp(found: Uint8Array | undefined): Promise<void> {
-    let head = found
-    let heard: readonly FeedItem[] = []
-    do {
-      heard = this.#held ?? []
-      this.#held = []
-      head = heard.at(-1)?.head ?? head
-      // A writer may have died between keyring.json and the head.
-      await orAborted(this.#closing.signal, this.#sharing.adopt(undefined))
-    } while (this.#held.length > 0)
-    this.#held = undefined
+  #goOn(head: Uint8Array | undefined): void {
     if (this.#deferred !== undefined) this.#deferred = []
-    // What was found first may be under a key that is gone by now.
-    const newest = head
-    if (newest !== undefined) this.#tryTo(() => this.onFound(newest))
+    if (head !== undefined) this.#tryTo(() => this.onFound(head))
     const isKnown = head === undefined || (this.#head !== undefined && equal(head, this.#head))
     this.#head = head
     if (head !== undefined && !isKnown && this.#cutOff === undefined)
       this.#hear({ head, note: undefined, keyring: undefined })
-    if (this.#cutOff !== undefined) throw this.#cutOff
-  }
-
-  #deliver(item: FeedItem): void {
-    if (this.#held !== undefined) {
-      this.#held.push(item)
-      return
-    }
-    if (this.#deferred !== undefined) {
-      this.#deferred.push(item)
-      return
-    }
-    if (item.keyring === undefined && this.#adopting === undefined) {
-      this.#tell(item)
-      return
-    }
-    const before = this.#adopting ?? Promise.resolve()
-    const era = this.#era
-    const adopting = before
-      .then(() => (item.keyring === undefined ? undefined : this.#sharing.adopt(item.keyring)))
-      .then(() => {
-        if (era === this.#era) this.#tell(item)
-      })
-    this.#adopting = adopting
-    adopting.then(
-      () => {
-        if (this.#adopting === adopting) this.#adopting = undefined
-      },
-      (error) => {
-        if (era === this.#era) this.#cut(error)
-      },
-    )
   }
 
   /** The key of this process opens the store no more, or what the store has become is nothing to go on from. */
   #cut(error: unknown): void {
     this.#cutOff = error
     clearTimeout(this.#nextSearch)
+    this.#leave(error)
+  }
+
+  /** Gives the role back before its end. */
+  #leave(error: unknown): void {
+    this.#era?.end(error)
     const role = this.#role
     this.#role = undefined
     const before = this.#leaving
@@ -253,12 +228,20 @@ export class Part {
       () => before,
       () => before,
     )
+    this.#comeBack()
   }
 
-  #tell({ head, note, keyring }: FeedItem): void {
+  #tell(commit: ForeignCommit): void {
+    const { head, keyring } = commit
+    if (this.#deferred !== undefined) {
+      // What came before it may be under keys that are gone by then.
+      if (keyring !== undefined) this.#deferred = [{ head, note: undefined, keyring }]
+      else this.#deferred.push(commit)
+      return
+    }
     this.#head = head
     if (this.#listener === undefined) this.#isUntold = true
-    else this.#hear({ head, note, keyring })
+    else this.#hear(commit)
   }
 
   #hear(commit: ForeignCommit): void {

@@ -73,9 +73,9 @@ export class RemoteOwner {
     return (await this.#ask({ type: 'scanKeys', range }, 'values')).values as readonly Uint8Array[]
   }
 
-  /** Waits for this process's turn. @returns The head at its beginning. */
-  async turn(): Promise<Uint8Array | undefined> {
-    return (await this.#ask({ type: 'turn' }, 'value')).value
+  /** Waits for this process's turn, of so many milliseconds if more than usual. @returns The head at its beginning. */
+  async turn(wantedMs = 0): Promise<Uint8Array | undefined> {
+    return (await this.#ask({ type: 'turn', wantedMs }, 'value')).value
   }
 
   /** @param onAnswer - Called with the answer before anything that came after it is heard, however late it comes. */

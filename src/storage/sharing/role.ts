@@ -31,6 +31,8 @@ export interface Sharing {
   seek(events: RoleEvents): Promise<Role>
   /** Takes over the keys of a keyring.json that another writer has put in place. */
   adopt(keyring: Uint8Array | undefined): Promise<void>
+  /** What became of a keyring.json that this process has sent, by the one that is in use now. */
+  outcomeOf(keyring: Uint8Array): 'done' | 'overtaken' | 'unknown'
   readonly pid: number
   /** @defaultValue the machine's */
   readonly sinceBootMs?: () => number
@@ -65,7 +67,11 @@ export function inTime<T>(
   work: Promise<T>,
   error: () => SecretStoreError = notAnswered,
 ): Promise<T> {
-  if (role.kind === 'owner') return work
+  return role.kind === 'owner' ? work : soon(deadlineMs, work, error)
+}
+
+/** The outcome of work, or an error after so many milliseconds. */
+export function soon<T>(deadlineMs: number, work: Promise<T>, error: () => SecretStoreError): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => reject(error()), deadlineMs)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
@@ -100,8 +106,23 @@ function notAnswered(): SecretStoreError {
   )
 }
 
+/** The error of a key that does not answer for the keyring.json that another process has put in place. */
+export function noKey(): SecretStoreError {
+  return new SecretStoreError(
+    'ERR_BUSY',
+    'key: expected it to answer for a keyring.json that was replaced, got nothing',
+  )
+}
+
 export function lostTurn(): SecretStoreError {
   return new SecretStoreError('ERR_BUSY', 'write: expected its turn to last, got the end of it; nothing has changed')
+}
+
+export function notWritten(): SecretStoreError {
+  return new SecretStoreError(
+    'ERR_IO',
+    'write: expected a process that lives to write it, got the end of each that held the files; nothing has changed',
+  )
 }
 
 export function outcomeUnknown(cause?: unknown): SecretStoreError {

@@ -1,7 +1,8 @@
 import { equal } from '../../base/bytes'
 import { keptAlive } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
-import { type Batch, type BatchLimits, type Change, type Engine, LOCAL_LIMITS, type Range, type Row } from '../engine'
+import { type BatchLimits, LOCAL_LIMITS } from '../batch-limits'
+import type { Batch, Change, Engine, Range, Row } from '../engine'
 import { HEAD_ROW } from '../keyspace'
 import type { ForeignCommit, OtherWriters, Peer } from '../other-writers'
 import { takenOver } from '../refusal'
@@ -14,6 +15,7 @@ import {
   hasEnded,
   inTime,
   lostTurn,
+  notWritten,
   outcomeUnknown,
   type Reader,
   type Role,
@@ -80,7 +82,7 @@ export class SharedEngine implements Engine, OtherWriters {
 
   canReadSync(): boolean {
     const { role } = this
-    return role?.kind === 'owner' && !role.owner.isOver && !this.#part.adopted && role.engine.canReadSync()
+    return role?.kind === 'owner' && !role.owner.isOver && !this.#part.isAdopting && role.engine.canReadSync()
   }
 
   getSync(key: Uint8Array): Uint8Array | undefined {
@@ -107,8 +109,8 @@ export class SharedEngine implements Engine, OtherWriters {
     return this.#ask((reader) => reader.scanKeys(range))
   }
 
-  async turn(): Promise<() => void> {
-    const taken = await this.#turn.take()
+  async turn(size?: BatchLimits): Promise<() => void> {
+    const taken = await this.#turn.take(size)
     return () => {
       if (this.#turn.taken === taken) this.#turn.pass(taken)
       this.#part.release()
@@ -245,7 +247,7 @@ export class SharedEngine implements Engine, OtherWriters {
 
   /** What became of a commit, and the turn at which that was seen: `open` says that it may be sent again. */
   async #outcome(
-    { expectedHead }: CommitRequest,
+    { expectedHead, keyring }: CommitRequest,
     session: Row,
   ): Promise<{ readonly taken: Taken; readonly outcome: 'done' | 'overtaken' | 'open' }> {
     for (;;) {
@@ -256,6 +258,10 @@ export class SharedEngine implements Engine, OtherWriters {
       try {
         if (hasTakenEffect(session, await read(session.key))) return { taken, outcome: 'done' }
         const isOpen = equal((await read(HEAD_ROW)) ?? NO_BYTES, expectedHead ?? NO_BYTES)
+        // Whoever takes over ends a change of keys whose batch was not written.
+        const outcome = isOpen || keyring === undefined ? undefined : this.#sharing.outcomeOf(keyring)
+        if (outcome === 'unknown') throw outcomeUnknown()
+        if (outcome !== undefined) return { taken, outcome }
         // From then on others may have deleted the row.
         if (!this.#session.maySettle(session)) throw outcomeUnknown()
         return { taken, outcome: isOpen ? 'open' : 'overtaken' }
@@ -269,7 +275,7 @@ export class SharedEngine implements Engine, OtherWriters {
   #ask<T>(work: (reader: Reader) => T | Promise<T>): Promise<T> {
     return this.#part.ask(async (role) => {
       const answer = await this.#inTime(role, Promise.resolve(work(readerOf(role))))
-      await this.#part.adopted
+      await this.#part.adopted()
       return answer
     })
   }
@@ -289,11 +295,4 @@ function headOf({ changes }: CommitRequest): Uint8Array {
 function feedItem(request: CommitRequest): FeedItem {
   const { note, keyring } = request
   return { number: 0, head: headOf(request), note, keyring }
-}
-
-function notWritten(): SecretStoreError {
-  return new SecretStoreError(
-    'ERR_IO',
-    'write: expected a process that lives to write it, got the end of each that held the files; nothing has changed',
-  )
 }

@@ -4,7 +4,7 @@ export interface Turn {
   readonly isHeld: boolean
   /** Takes the limit away: work of the owner's own begins, which ends the turn itself. */
   hold(): void
-  /** That work is over: from now on it may end by time again. */
+  /** That work is over, or its holder has been heard of: from now on it lasts as long as in the beginning. */
   limit(): void
   /** Gives it back; more than once is once. */
   end(): void
@@ -12,6 +12,8 @@ export interface Turn {
 
 /** How long a turn lasts at the most: its holder may have been stopped. */
 export const TURN_MS = 2000
+/** And one that is known to take longer. Whoever waits for it does so for 30 seconds. */
+export const MOST_TURN_MS = 20_000
 
 /**
  * Turns in the order of asking. One ends with its commit, with its holder, or after a time by a clock that nobody sets
@@ -31,14 +33,14 @@ export class WriteTurns {
     return this.#isTaken
   }
 
-  /** @param limited - Whether it may end by itself. */
-  async take(limited = true): Promise<Turn> {
+  /** @param wantedMs - How long its holder may need it. */
+  async take(wantedMs = 0): Promise<Turn> {
     if (this.#isTaken) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#isTaken = true
-    return this.#grant(limited)
+    return this.#grant(Math.max(this.#limitMs, Math.min(wantedMs, MOST_TURN_MS)))
   }
 
-  #grant(limited: boolean): Turn {
+  #grant(limitMs: number): Turn {
     let isHeld = true
     const end = (): void => {
       if (!isHeld) return
@@ -51,7 +53,7 @@ export class WriteTurns {
     let timer: NodeJS.Timeout | undefined
     const limit = (): void => {
       clearTimeout(timer)
-      if (limited && isHeld) timer = setTimeout(end, this.#limitMs).unref()
+      if (isHeld) timer = setTimeout(end, limitMs).unref()
     }
     limit()
     return {

@@ -125,7 +125,9 @@ test('an owner whose disk was full between keyring.json and the rows goes on wit
     }
     return { ...made, write }
   })
-  expect(await codeOf(() => owner.rotate())).not.toBe('no error')
+  // Whoever takes over ends the change, and the rotation goes on from there.
+  expect(await owner.rotate()).toMatchObject({ dataKey: 2, records: 1 })
+  expect(fails).toBeLessThan(0)
   expect(await readFile(join(location, 'keyring.json'), 'utf8')).toContain('"id": 2')
   for (const [writer, reader] of [
     [follower, owner],
@@ -135,7 +137,7 @@ test('an owner whose disk was full between keyring.json and the rows goes on wit
     await writer.set({ ...target, payload })
     expect([await reader.get(target), await writer.get(target)]).toEqual([payload, payload])
   }
-  expect(await owner.rotate()).toMatchObject({ dataKey: 2, records: 1 })
+  expect(await owner.rotate()).toMatchObject({ dataKey: 3, records: 1 })
   expect((await follower.verify()).ok).toBe(true)
 })
 

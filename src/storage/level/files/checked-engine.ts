@@ -1,4 +1,5 @@
-import type { Batch, BatchLimits, Engine, Range, Row } from '../../engine'
+import type { BatchLimits } from '../../batch-limits'
+import type { Batch, Engine, Range, Row } from '../../engine'
 import type { TableChecks } from './table-checks'
 
 /** LevelDB compacts a table, and reads all of it, after a hundred reads that it was no help to, or 4 MiB of writes. */

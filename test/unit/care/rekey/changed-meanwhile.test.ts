@@ -1,6 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import { addSlot, backup, replaceSlot, rotate } from '../../../../src/care/index'
 import type { StoreContext } from '../../../../src/context'
+import { Keyring, readKeyringFile, sealKeyringFile } from '../../../../src/crypto/keyring'
+import { publicRandom } from '../../../../src/crypto/random'
 import { account, type KeyProvider, type SecretStore } from '../../../../src/index'
 import { partsOf } from '../../../../src/view'
 import { codeOf, newLocation, openStore, testKey } from '../../../support/stores'
@@ -126,6 +128,33 @@ test('keys of another process that are in place, and not taken over yet, are not
   expect((await store.verify()).ok).toBe(true)
   await rotate(context, {})
   expect(await store.get(target)).toBe('p')
+})
+
+test('a change whose answer comes late leaves the keys that came after it', async () => {
+  const { store, context } = await unlocked()
+  const { keyring, keyringStorage, queue } = context
+  const commitHead = queue.commitHead.bind(queue)
+  vi.spyOn(queue, 'commitHead').mockImplementationOnce(async (head, next) => {
+    await commitHead(head, next)
+    // Another process has changed them by the time of the answer, and this one was told.
+    const file = { ...(next as { keyring: Keyring }).keyring.file }
+    const generation = (file.change?.generation ?? 0) + 1
+    const later = { ...file, change: { generation, sequence: queue.head.sequence } }
+    await keyring.lendRootKey(async (rootKey) => {
+      const bytes = sealKeyringFile(later, rootKey)
+      const { mac } = readKeyringFile(bytes)
+      const { head } = queue
+      const named = { ...head, sequence: head.sequence + 1, keyring: { generation, mac } }
+      await commitHead(named, { bytes, keyring: new Keyring(later, rootKey, publicRandom) })
+      keyring.adopt(later, rootKey)
+    })
+  })
+  await addSlot(context, testKey(9))
+  expect(keyring.file.change?.generation).toBe(2)
+  expect(readKeyringFile(keyringStorage.bytes).file.change?.generation).toBe(2)
+  await addSlot(context, testKey(8))
+  expect(store.keys()).toHaveLength(3)
+  expect((await store.verify()).ok).toBe(true)
 })
 
 test('a backup in which the keys have changed is refused, and leaves no file', async () => {

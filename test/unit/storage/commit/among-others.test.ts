@@ -4,6 +4,8 @@ import { utf8 } from '../../../../src/base/bytes'
 import { EMPTY_HEAD } from '../../../../src/format/head'
 import { AmongOthers } from '../../../../src/storage/commit/among-others'
 import { CommitQueue } from '../../../../src/storage/commit/queue'
+import type { Operation } from '../../../../src/storage/commit/transaction'
+import type { Engine } from '../../../../src/storage/engine'
 import { sealHead } from '../../../../src/storage/head'
 import { KnownRecords } from '../../../../src/storage/known/known-records'
 import { MemoryEngine } from '../../../../src/storage/memory-engine'
@@ -14,6 +16,7 @@ import { newKeyring } from '../../../support/records'
 /** A queue, and how it is told of commits of others. */
 function listeningQueue(): {
   queue: CommitQueue
+  engine: Engine
   tell: (commit: ForeignCommit) => void
   find: (head: Uint8Array) => void
 } {
@@ -42,8 +45,10 @@ function listeningQueue(): {
     head.value,
     (writing) => new AmongOthers(writing, others),
   )
-  return { queue, tell: (commit) => tell(commit), find: (head) => find(head) }
+  return { queue, engine, tell: (commit) => tell(commit), find: (head) => find(head) }
 }
+
+const address = { partition: { account: undefined, livemode: false }, scope: account, name: 'n' }
 
 const headValue = (sequence: number): Uint8Array => sealHead(newKeyring(), { ...EMPTY_HEAD, sequence }).value
 
@@ -53,7 +58,6 @@ test('a note that says nothing to this version is a gap, and the store goes on',
   queue.listen((replacements) => told.push(replacements?.length))
   const changes: string[] = []
   queue.onChange((some) => changes.push(...some.map(({ type }) => type)))
-  const address = { partition: { account: undefined, livemode: false }, scope: account, name: 'n' }
   const right = encodeNote({ replacements: [], told: [{ type: 'set', record: { id: 'id', address } }] })
   const notes = ['', '{', 'null', '[]', '{"rows":[[]],"told":[]}', '{"rows":[],"told":[{}]}', '{"rows":7}'].map(utf8)
   for (const [n, note] of [...notes, Uint8Array.of(0xff), right, undefined].entries()) {
@@ -76,6 +80,36 @@ test('a commit that is told after a later one was read changes nothing', async (
   for (const sequence of [7, 7, 6]) tell({ head: headValue(sequence), note: undefined, keyring: undefined })
   expect(queue.head.sequence).toBe(7)
   expect(await queue.exclusive(async () => 'on')).toBe('on')
+})
+
+test('what loses its turn each time is ERR_BUSY, has changed nothing, and keeps nobody from the next', async () => {
+  const { queue, engine } = listeningQueue()
+  let [turns, lost] = [0, Number.POSITIVE_INFINITY]
+  const { batch } = engine
+  engine.batch = () => {
+    const made = batch.call(engine)
+    turns++
+    return { ...made, write: async (head) => (lost-- > 0 ? false : made.write(head)) }
+  }
+  const write = () => queue.exclusive(() => queue.commitHead({ ...queue.head, sequence: queue.head.sequence + 1 }))
+  const operation: Operation<string> = {
+    records: [],
+    payloads: [],
+    sizeBytes: 0,
+    apply(transaction) {
+      transaction.tell('set', { id: 'id', address })
+      return 'written'
+    },
+  }
+  await expect(queue.submit(operation)).rejects.toMatchObject({ code: 'ERR_BUSY' })
+  expect([turns, queue.head.sequence]).toEqual([8, 0])
+  lost = 7
+  expect(await queue.submit(operation)).toBe('written')
+  lost = 7
+  expect(await queue.submit(operation)).toBe('written')
+  lost = 0
+  await write()
+  expect(queue.head.sequence).toBe(3)
 })
 
 test('a head that is found with a new holder and is older than the known one is refused: the files were put back', () => {

@@ -20,16 +20,25 @@ interface End {
   readonly connection: Connection
   readonly messages: Uint8Array[]
   readonly ends: number
+  readonly pieces: number
 }
 
 function endOf(role: Role, { wire }: TestWire, mostBytes?: number, onMessage?: () => void): End {
   const messages: Uint8Array[] = []
-  const end = { messages, ends: 0 }
+  const end = { messages, ends: 0, pieces: 0 }
   const take = (message: Uint8Array): void => {
     messages.push(message)
     onMessage?.()
   }
-  const connection = new Connection(wire, sealOf(role), new Pieces(), take, () => end.ends++, mostBytes)
+  const connection = new Connection(
+    wire,
+    sealOf(role),
+    new Pieces(),
+    take,
+    () => end.ends++,
+    () => end.pieces++,
+    mostBytes,
+  )
   return Object.assign(end, { connection })
 }
 

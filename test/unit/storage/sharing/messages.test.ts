@@ -31,7 +31,7 @@ const REQUESTS: Readonly<Record<Request['type'], fc.Arbitrary<Request>>> = {
   getMany: fc.record({ type: fc.constant('getMany'), keys: few(bytes) }),
   scan: fc.record({ type: fc.constant('scan'), range }),
   scanKeys: fc.record({ type: fc.constant('scanKeys'), range }),
-  turn: fc.constant({ type: 'turn' }),
+  turn: fc.record({ type: fc.constant('turn'), wantedMs: fc.integer({ min: 0, max: 2 ** 32 - 1 }) }),
   commit: fc.record({
     type: fc.constant('commit'),
     expectedHead: perhaps,

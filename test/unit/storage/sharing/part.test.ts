@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { SecretStoreError } from '../../../../src/errors'
 import { HEAD_ROW } from '../../../../src/storage/keyspace'
 import { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
-import { bytes, commit, diskFull, Medium, text, turnsOfLoop } from '../../../support/shared-medium'
+import { bytes, commit, diskFull, Medium, text, turnsOfLoop, write } from '../../../support/shared-medium'
 import { codeOf } from '../../../support/stores'
 import { eventually, newGate } from '../../../support/waiting'
 
@@ -144,6 +144,112 @@ test('a process whose keys do not come closes all the same', async () => {
   await follower.close()
   expect(await reading).toBe('ERR_CLOSED')
   expect(medium.owner?.isOver).toBe(true)
+})
+
+/** Commits a head with another keyring.json. */
+async function commitKeyring(writer: SharedEngine, head: string, expectedHead: string): Promise<boolean> {
+  const pass = await writer.turn()
+  const batch = writer.batch()
+  batch.put(HEAD_ROW, bytes(head))
+  await batch.keyring(bytes(`keyring of ${head}`))
+  try {
+    return await batch.write(bytes(expectedHead))
+  } finally {
+    pass()
+  }
+}
+
+/** A follower whose key answers for what it is told as `adopt` says, another one, and what the first hears. */
+async function followers(
+  medium: Medium,
+  adopt: (given: Uint8Array) => Promise<void>,
+): Promise<{ readonly follower: SharedEngine; readonly other: SharedEngine; readonly heard: string[] }> {
+  const other = await medium.writer().open()
+  const sharing = medium.sharing(async () => {})
+  const follower = await new SharedEngine({
+    ...sharing,
+    adopt: async (given) => given && adopt(given),
+  }).open()
+  const heard: string[] = []
+  follower.onCommit(({ head, note }) => heard.push(`${text(head)}${note === undefined ? ' gap' : ''}`))
+  return { follower, other, heard }
+}
+
+test('keys are taken over while a commit of this process is on its way, and what was committed is told after it', async () => {
+  const medium = new Medium()
+  medium.turnMs = 20
+  await medium.writer().open()
+  const adopted: (string | undefined)[] = []
+  const { follower, other, heard } = await followers(medium, async (given) => void adopted.push(text(given)))
+  const [link] = medium.links.slice(-1)
+  const pass = await follower.turn()
+  // Its turn is over before the owner hears of its commit.
+  if (link !== undefined) link.holds.toOwner = true
+  const writing = write(follower, bytes('head 0'), 'a', '1', 'head 1')
+  expect(await commit(other, 'b', '2')).toBe(true)
+  expect(await commitKeyring(other, 'head 3', 'head 2')).toBe(true)
+  expect(await commitKeyring(other, 'head 4', 'head 3')).toBe(true)
+  expect(await commit(other, 'b', '5')).toBe(true)
+  await eventually(() => expect(adopted).toEqual(['keyring of head 3', 'keyring of head 4']))
+  expect(heard).toEqual([])
+  link?.letGo()
+  expect(await writing).toBe(false)
+  pass()
+  // What came before the last change of keys may be under none that is left.
+  expect(heard).toEqual(['head 4 gap', 'head 5'])
+})
+
+test('a key that does not answer in time is ERR_BUSY to what needs it, and the end of the store waits for nothing', async () => {
+  const medium = new Medium()
+  medium.deadlineMs = 60
+  await medium.writer().open()
+  const { follower, other } = await followers(medium, () => new Promise(() => {}))
+  expect(await commitKeyring(other, 'head 1', 'head 0')).toBe(true)
+  expect(await codeOf(() => follower.get(HEAD_ROW))).toBe('ERR_BUSY')
+  expect(await codeOf(() => follower.turn())).toBe('ERR_BUSY')
+  await follower.close()
+})
+
+test('a key that has not answered when the owner ends keeps nothing waiting under the next one', async () => {
+  const medium = new Medium()
+  await medium.writer().open()
+  const { follower, other } = await followers(medium, () => new Promise(() => {}))
+  expect(await commitKeyring(other, 'head 1', 'head 0')).toBe(true)
+  const calls = [follower.get(HEAD_ROW), follower.turn()] as const
+  await turnsOfLoop()
+  medium.kill()
+  expect(text(await calls[0])).toBe('head 1')
+  ;(await calls[1])()
+})
+
+test.each([
+  ['ERR_IO', new SecretStoreError('ERR_IO', 'keychain: it is locked')],
+  ['an error of its own', new Error('keychain: it is locked')],
+])('a key that fails once with %s cuts nobody off', async (_, error) => {
+  const medium = new Medium()
+  await medium.writer().open()
+  let failures = 1
+  const { follower, other, heard } = await followers(medium, async () => {
+    if (failures-- > 0) throw error
+  })
+  expect(await commitKeyring(other, 'head 1', 'head 0')).toBe(true)
+  await eventually(() => expect(heard).toEqual(['head 1 gap']))
+  expect(text(await follower.get(HEAD_ROW))).toBe('head 1')
+  expect(await commitKeyring(other, 'head 2', 'head 1')).toBe(true)
+  await eventually(() => expect(heard).toEqual(['head 1 gap', 'head 2']))
+  expect(await commit(follower, 'a', '3')).toBe(true)
+})
+
+test('a key that opens the store no more is out, with the same error for all that it asks for', async () => {
+  const medium = new Medium()
+  await medium.writer().open()
+  const { follower, other } = await followers(medium, async () => {
+    throw new SecretStoreError('ERR_WRONG_KEY', 'x')
+  })
+  expect(await commitKeyring(other, 'head 1', 'head 0')).toBe(true)
+  await eventually(() => expect(follower.role).toBeUndefined())
+  for (const ask of [() => follower.get(HEAD_ROW), () => follower.turn()])
+    expect(await codeOf(ask)).toBe('ERR_WRONG_KEY')
 })
 
 test('what a role has told under keys that come late is not told once there is another role', async () => {

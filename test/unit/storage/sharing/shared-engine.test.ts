@@ -52,6 +52,60 @@ test('a commit that was lost before it was written is sent once more, also if tw
   }
 })
 
+test.each([
+  ['follower', 1],
+  ['owner', 0],
+])('a %s has a turn of the length that it asks for, up to 20 seconds', async (_, index) => {
+  const medium = new Medium()
+  medium.turnMs = 20
+  const { all } = await sharing(medium, 2)
+  const [writer, other] = [all[index], all[2]] as [SharedEngine, SharedEngine]
+  const after = async (ms: number): Promise<void> => void (await new Promise((resolve) => setTimeout(resolve, ms)))
+  const short = await writer.turn({ rows: 1, bytes: 1 })
+  await after(100)
+  expect(await write(writer, bytes('head 0'), 'a', '1')).toBe(false)
+  short()
+  for (const size of [
+    { rows: 2 ** 40, bytes: 0 },
+    { rows: 0, bytes: 2 ** 60 },
+  ]) {
+    const long = await writer.turn(size)
+    await after(100)
+    expect(await write(writer, (await writer.get(HEAD_ROW)) as Uint8Array, 'a', '1')).toBe(true)
+    long()
+  }
+  expect(await commit(other, 'a', '2')).toBe(true)
+})
+
+test('a change of keys whose batch was lost is what whoever took over has made of it', async () => {
+  for (const [outcome, expected] of [
+    ['done', true],
+    ['overtaken', false],
+    ['unknown', 'ERR_OUTCOME_UNKNOWN'],
+  ] as const) {
+    const medium = new Medium()
+    medium.outcomeOf = (keyring) => (text(keyring) === 'keyring' ? outcome : 'overtaken')
+    const { all } = await sharing(medium, 2)
+    const [, follower] = all as [SharedEngine, SharedEngine]
+    medium.beforeWrite = async () => {
+      medium.beforeWrite = () => {}
+      // Whoever takes over moves the head on.
+      const batch = medium.rows.batch()
+      batch.put(HEAD_ROW, bytes('head of the next'))
+      await batch.write(bytes('head 0'))
+      medium.kill()
+      throw diskFull()
+    }
+    const pass = await follower.turn()
+    const batch = follower.batch()
+    batch.put(HEAD_ROW, bytes('head 1'))
+    await batch.keyring(bytes('keyring'))
+    expect(await batch.write(bytes('head 0')).catch((error) => error.code)).toBe(expected)
+    pass()
+    expect([text(medium.rows.getSync(HEAD_ROW)), medium.writes]).toEqual(['head of the next', 0])
+  }
+})
+
 test('a commit that is lost with each owner is given up, and nothing has changed', async () => {
   const medium = new Medium()
   const { all } = await sharing(medium, 20)
