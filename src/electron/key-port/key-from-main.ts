@@ -12,7 +12,10 @@ import { type Ask, checkPort, heardError, type KeyPort, numberOf } from './messa
 export interface KeyFromMainOptions {
   /** How long the main process may take to answer, in milliseconds: the user may be asked there. @defaultValue `30_000` */
   readonly timeoutMs?: number
-  /** Ends the waiting: opening then throws what it is aborted with. */
+  /**
+   * Ends each wait for the main process from then on: the opening throws what it is aborted with. That of `openFromMain` ends
+   * the opening, and says nothing of what the store asks for once it is open.
+   */
   readonly signal?: AbortSignal
 }
 
@@ -44,10 +47,26 @@ export async function openFromMain(port: KeyPort, options: FromMainOptions = {})
   const { timeoutMs, signal, ...rest } = given
   const asking = parseOptions({ ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) })
   const main = mainAt(port)
-  const location = await main.ask({ ask: 'location' }, asking)
-  if (typeof location !== 'string') throw unexpected()
-  const key = keyOf(main, asking)
-  return SecretStore.open(location, { ...rest, key, shared: true, createIfMissing: false })
+  return withSignal(signal, async (opening) => {
+    const asked = { ...asking, signal: opening }
+    const location = await main.ask({ ask: 'location' }, asked)
+    if (typeof location !== 'string') throw unexpected()
+    const key = keyOf(main, asked)
+    return SecretStore.open(location, { ...rest, signal: opening, key, shared: true, createIfMissing: false })
+  })
+}
+
+/** @param work - Gets a signal that is aborted with the given one until the work is over, and not after it. */
+async function withSignal<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const working = new AbortController()
+  const abort = (): void => working.abort(signal?.reason)
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort)
+  try {
+    return await work(working.signal)
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
 }
 
 /**

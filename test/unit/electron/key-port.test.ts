@@ -195,6 +195,33 @@ describe('waiting for the main process', () => {
     })
   })
 
+  test('ends with the signal of the opening, which says nothing of what is asked after it', async () => {
+    const { store, key } = await main()
+    await store.set({ ...TOKEN, payload: 'example' })
+    const { atMain, atUtility } = channel()
+    provideKey(atMain, store, key)
+    const controller = new AbortController()
+    const other = await openFromMain(atUtility, { signal: controller.signal, ...QUIET })
+    onTestFinished(() => other.close())
+    controller.abort('too late')
+    await store.rotate({ root: true, keys: [key] })
+    expect(await other.get(TOKEN)).toBe('example')
+  })
+
+  test('and for a store that somebody has alone ends with it as well', async () => {
+    const { store, key, location } = await main()
+    const { atMain, atUtility } = channel()
+    provideKey(atMain, store, key)
+    await store.close()
+    const alone = await SecretStore.open(location, { key, ...QUIET })
+    onTestFinished(() => alone.close())
+    const controller = new AbortController()
+    const opening = openFromMain(atUtility, { signal: controller.signal, waitMs: 600_000, ...QUIET })
+    await eventually(() => expect(atUtility.heard.length).toBeGreaterThan(1))
+    controller.abort('enough')
+    await expect(opening).rejects.toBe('enough')
+  })
+
   test('ends with a signal, before and while it waits', async () => {
     const { atUtility } = channel()
     const controller = new AbortController()
