@@ -7,7 +7,7 @@ import { connectLocally, type Wire } from '../platform/local-socket'
 import { thisProcess } from '../platform/this-process'
 import type { Location } from '../storage/directory/location'
 import { type OwnerFile, readOwner } from '../storage/directory/owner-json'
-import { type Met, meetOwner } from '../storage/sharing/handshake'
+import { HungUp, type Met, meetOwner } from '../storage/sharing/handshake'
 
 /** What owner.json leads to. */
 export type Reached =
@@ -15,12 +15,15 @@ export type Reached =
   /** Nobody says that he holds the files, or who said so is gone. LevelDB's lock tells whether they are free. */
   | { readonly kind: 'nobody' }
   /** Somebody is named who cannot be reached, or does not prove himself. Here, too, the lock decides. */
-  | { readonly kind: 'stranger'; readonly why: string }
+  | { readonly kind: 'stranger'; readonly why: string; readonly hungUp?: number }
   /**
    * This process holds the files, as another copy of the library or in another thread, and does not prove itself. Outside
    * Linux a second handle of LOCK, once closed, would drop the lock of the first: the files are not to be opened.
+   *
+   * `hungUp`: the process that is named, if it ended the connection before any answer. One that takes no more does so, and
+   * one that is about to end.
    */
-  | { readonly kind: 'this process'; readonly why: string }
+  | { readonly kind: 'this process'; readonly why: string; readonly hungUp?: number }
 
 export interface ReachOptions {
   readonly location: Location
@@ -50,12 +53,14 @@ export async function reachOwner({ location, contextAt, aead, timeoutMs }: Reach
   try {
     const met = await meetOwner(wire, { context: () => contextAt(found.endpoint), aead, timeoutMs })
     return { kind: 'owner', wire, ...met }
-  } catch {
+  } catch (error) {
     const isSilent = performance.now() - start >= timeoutMs
-    const why = isSilent
-      ? `process ${found.pid}, which owner.json names, did not answer`
-      : 'whoever listens where owner.json says did not prove that it holds the keys'
-    return found.pid === self.pid ? { kind: 'this process', why } : stranger(why)
+    const named = `process ${found.pid}, which owner.json names,`
+    const refused = { kind: found.pid === self.pid ? 'this process' : 'stranger' } as const
+    if (isSilent) return { ...refused, why: `${named} did not answer` }
+    if (error instanceof HungUp)
+      return { ...refused, why: `${named} ended the connection without an answer`, hungUp: found.pid }
+    return { ...refused, why: 'whoever listens where owner.json says did not prove that it holds the keys' }
   }
 }
 

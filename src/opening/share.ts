@@ -10,7 +10,7 @@ import { DATA_DIRECTORY } from '../format/constants'
 import { envelopeKeyId } from '../format/envelope'
 import { newEndpoint } from '../platform/endpoints'
 import { joinPath } from '../platform/files'
-import { isLockedByAnybody } from '../platform/locks-of-others'
+import { describeHolder, isLockedByAnybody, lockHolder } from '../platform/locks-of-others'
 import { thisProcess } from '../platform/this-process'
 import { checkNotOlder } from '../storage/checkpoint'
 import type { Standing, Writing } from '../storage/commit/alone'
@@ -98,7 +98,7 @@ async function seek(options: SeekOptions, events: RoleEvents): Promise<Role> {
       const role = await hold(options, events)
       if (role !== undefined) return role
     }
-    if (isLate()) throw adopted ? await lockedBy(location, notShared(location, reached)) : noKey()
+    if (isLate()) throw adopted ? await refusalOf(location, reached) : noKey()
     await pause()
   }
 }
@@ -201,6 +201,17 @@ async function settleKeyring({ keyring, keyringStorage }: ShareOptions, engine: 
   } finally {
     await batch.close()
   }
+}
+
+/** Why this process reaches nobody, and does not hold the files either. */
+async function refusalOf(location: Location, reached: Reached): Promise<unknown> {
+  const lock = joinPath(location.directory, DATA_DIRECTORY, LOCK_FILE)
+  const hungUp = 'hungUp' in reached ? reached.hungUp : undefined
+  const isHolder = hungUp !== undefined && (lockHolder(lock)?.pid ?? hungUp) === hungUp
+  if (!isHolder) return lockedBy(location, notShared(location, reached))
+  const expected = 'store: expected the process that shares it to take in another, got the end of the connection'
+  const who = describeHolder(lock) ?? `process ${hungUp}`
+  return new SecretStoreError('ERR_LOCKED', `${expected}: ${who}: it takes no more connections, or is about to end`)
 }
 
 function notShared({ directory }: Location, reached: Reached): SecretStoreError {

@@ -36,6 +36,9 @@ export interface Meeting {
   readonly random?: Random
 }
 
+/** The other end has ended the connection before it said anything. */
+export class HungUp extends SecretStoreError {}
+
 /** All that is kept of an end that has not proved itself: the messages, and requests that came together with its proof. */
 const MOST_EARLY_BYTES = 65_536
 
@@ -44,7 +47,7 @@ const MOST_EARLY_BYTES = 65_536
  * before the other end has proved itself, and no more is kept than 64 KiB.
  *
  * @returns Once the owner has proved itself. The process waits for it.
- * @throws {SecretStoreError} `ERR_LOCKED` without a proof in time; the wire is ended then.
+ * @throws {SecretStoreError} `ERR_LOCKED` without a proof in time, and `HungUp` without an answer; the wire is ended then.
  */
 export function meetOwner(wire: Wire, meeting: Meeting): Promise<Met> {
   const follower = newNonce(meeting.random ?? systemRandom)
@@ -121,7 +124,7 @@ function converse(
         reject(error)
       })
     const timer = after(() => fail(notProved()), timeoutMs)
-    wire.onEnd(() => fail(notProved()))
+    wire.onEnd(() => fail(messages.length === 0 && pieces.bytes === 0 ? hungUp() : notProved()))
     wire.onBytes((bytes) => {
       pieces.push(bytes)
       // The connection goes on with the same pieces.
@@ -147,4 +150,8 @@ function notProved(): SecretStoreError {
     'ERR_LOCKED',
     'sharing: expected the other process to prove that it holds the keys, got no proof',
   )
+}
+
+function hungUp(): HungUp {
+  return new HungUp('ERR_LOCKED', 'sharing: expected the other process to answer, got the end of the connection')
 }
