@@ -295,7 +295,8 @@ export class SecretStore extends SecretView {
   }
 
   /**
-   * Lets writes that were begun finish, closes the files and overwrites the keys. Calling it again is the same call.
+   * Lets writes that were begun finish, closes the files and overwrites the keys. Calling it again is the same call. The last
+   * `checkpoints.save` is waited for, for 10 seconds at most (2 of them with the files open); `onError` is told of a later one.
    */
   close(): Promise<void> {
     return this.#store.close()

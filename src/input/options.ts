@@ -36,7 +36,7 @@ export interface MemoryOptions {
 export interface CheckpointStorage {
   /** The token saved last; `undefined` or `null` if there is none yet. */
   load(): string | null | undefined | Promise<string | null | undefined>
-  /** Called one at a time; with the state that was found, then with newer ones. */
+  /** Called one at a time; with the state that was found, then with newer ones. `close` waits for it for 10 seconds at most. */
   save(token: string): void | Promise<void>
 }
 

@@ -15,6 +15,7 @@ export class CheckpointKeeper {
   #saving: Promise<void> | undefined
   /** Set at the end: the keys that make tokens are about to be wiped. */
   #last: Token | undefined
+  #isGivenUp = false
 
   /** Saves at once, too: the state that was found. */
   constructor(
@@ -41,6 +42,11 @@ export class CheckpointKeeper {
     await this.#saving
   }
 
+  /** Saves nothing more: whoever holds the files by now may have saved a later state. */
+  giveUp(): void {
+    this.#isGivenUp = true
+  }
+
   /** Saves a token of a state no older than the present one. @returns Whether that could be done. */
   async saved(): Promise<boolean> {
     const { sequence } = this.#context.queue.head
@@ -57,7 +63,7 @@ export class CheckpointKeeper {
   }
 
   #isSaved(): boolean {
-    return this.#savedSequence === (this.#last ?? this.#context.queue.head).sequence
+    return this.#isGivenUp || this.#savedSequence === (this.#last ?? this.#context.queue.head).sequence
   }
 
   /** Of several processes, the one that holds the files saves. */

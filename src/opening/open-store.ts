@@ -17,6 +17,8 @@ import { CheckpointKeeper } from './checkpoints'
 
 /** How long the last checkpoint may take before everything else is let go of. */
 const LAST_SAVE_MS = 2000
+/** How long it may take in all. */
+const MOST_SAVE_MS = 10_000
 
 /** The parts of a store, and what it takes to give them back. */
 export interface OpenParts extends StoreParts {
@@ -157,7 +159,9 @@ export class OpenStore implements StoreContext {
       this.known.forget()
       this.#release()
     }
-    await saved
+    if (saved === undefined || (await settledWithin(MOST_SAVE_MS - LAST_SAVE_MS, saved))) return
+    this.#checkpoints?.giveUp()
+    this.report(notSaved())
   }
 
   async #compactIfWorthwhile(): Promise<void> {
@@ -176,13 +180,20 @@ export class OpenStore implements StoreContext {
   }
 }
 
-/** Resolves when the work is over, or after so many milliseconds. */
-async function settledWithin(ms: number, work: Promise<void>): Promise<void> {
+/** @returns Whether the work is over, after so many milliseconds at the latest. */
+async function settledWithin(ms: number, work: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false)
   })
-  await Promise.race([work, late]).finally(() => clearTimeout(timer))
+  return Promise.race([work.then(() => true), late]).finally(() => clearTimeout(timer))
+}
+
+function notSaved(): SecretStoreError {
+  return new SecretStoreError(
+    'ERR_BUSY',
+    `checkpoints: expected save to end within ${MOST_SAVE_MS} ms of close, got nothing`,
+  )
 }
 
 function readOnlyError(): SecretStoreError {

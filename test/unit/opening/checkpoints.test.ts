@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { decodeCheckpoint, type RootedCheckpoint } from '../../../src/format/checkpoint'
 import { account, SecretStore } from '../../../src/index'
 import { LevelEngine } from '../../../src/storage/level/engine'
@@ -57,6 +57,44 @@ describe('a place for checkpoints', () => {
     await alone.close()
     place.release()
     await closing
+  })
+
+  test('that never answers at the end is waited for no longer than 10 seconds, and gets nothing more', async () => {
+    const [location, place] = [await newLocation(), new Place()]
+    const store = await openStore(location, place.options)
+    place.hold()
+    await set(store, 'n')
+    await place.until(() => place.busy === 1)
+    const { calls, saved } = place
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    let isClosed = false
+    const closing = store.close().then(() => {
+      isClosed = true
+    })
+    const turnsUntilTimer = async (): Promise<void> => {
+      for (let turns = 0; turns < 10_000 && vi.getTimerCount() === 0; turns++) await turnOfLoop()
+    }
+    await turnsUntilTimer()
+    await vi.advanceTimersByTimeAsync(2000)
+    await turnsUntilTimer()
+    await (await openStore(location)).close()
+    await vi.advanceTimersByTimeAsync(7999)
+    for (let turns = 0; turns < 50; turns++) await turnOfLoop()
+    expect([isClosed, place.onError.mock.calls]).toEqual([false, []])
+    await vi.advanceTimersByTimeAsync(1)
+    await closing
+    const told = {
+      code: 'ERR_BUSY',
+      message: 'checkpoints: expected save to end within 10000 ms of close, got nothing',
+    }
+    expect(place.onError.mock.calls).toEqual([[expect.objectContaining(told)]])
+    vi.useRealTimers()
+    // Others may have saved later states by now.
+    place.release()
+    await place.until(() => place.saved.length > saved.length || place.busy === 0)
+    for (let turns = 0; turns < 50; turns++) await turnOfLoop()
+    expect([place.calls, place.busy]).toEqual([calls, 0])
   })
 
   test('is not given what is not on disk', async () => {
