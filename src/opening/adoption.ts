@@ -22,6 +22,9 @@ export class Adoption {
   /** By MAC. Asking for a key may be a question to somebody, and is done once at a time. */
   readonly #asked = new Map<string, Promise<boolean>>()
 
+  /** Whether the key was waited for in vain, and has not answered since. */
+  isSilent = false
+
   constructor(options: AdoptionOptions) {
     this.#options = options
   }
@@ -63,7 +66,11 @@ export class Adoption {
     const name = toBase64url(unverified.mac)
     const asked = this.#asked.get(name)
     if (asked !== undefined) return asked
-    const asking = this.#unlock(unverified, bytes).finally(() => this.#asked.delete(name))
+    this.isSilent = false
+    const asking = this.#unlock(unverified, bytes).finally(() => {
+      this.#asked.delete(name)
+      this.isSilent = false
+    })
     this.#asked.set(name, asking)
     return asking
   }

@@ -89,7 +89,7 @@ async function seek(options: SeekOptions, events: RoleEvents): Promise<Role> {
     const reached = await reachOwner({ location, contextAt, aead, timeoutMs: HANDSHAKE_MS })
     if (reached.kind === 'owner') return { kind: 'follower', remote: follow(reached, events) }
     // The keys may have been replaced while nobody told this process of it: it proves itself by the new ones then.
-    const adopted = await unlessInVain(adoption.take(), isInVain)
+    const adopted = await unlessInVain(adoption.take(), () => adoption.isSilent || isInVain())
     if (adopted?.value) {
       isLate = after(waitMs)
       continue
@@ -98,7 +98,8 @@ async function seek(options: SeekOptions, events: RoleEvents): Promise<Role> {
       const role = await hold(options, events)
       if (role !== undefined) return role
     }
-    if (isLate()) throw adopted ? await refusalOf(location, reached) : noKey()
+    if (isOpen && adopted === undefined && isLate()) adoption.isSilent = true
+    if (isLate() || adoption.isSilent) throw adopted ? await refusalOf(location, reached) : noKey()
     await pause()
   }
 }

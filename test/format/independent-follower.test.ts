@@ -44,7 +44,7 @@ test.runIf(process.platform !== 'win32')(
     )
 
     // A turn: its answer is the head. Its commit on another head is refused, and ends it.
-    follower.send(Buffer.concat([Buffer.of(4), u32(10)]))
+    follower.send(Buffer.concat([Buffer.of(4), u32(10), u32(0)]))
     expect((await follower.receive()).subarray(5)).toEqual(head.subarray(5))
     follower.send(Buffer.concat([Buffer.of(5), u32(11), Buffer.of(0), u32(0), u32(0), Buffer.of(0)]))
     expect(await follower.receive()).toEqual(Buffer.concat([Buffer.of(3), u32(11), Buffer.of(0)]))

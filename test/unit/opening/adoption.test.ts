@@ -1,5 +1,6 @@
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { account, type KeyProvider, rawKey, type SecretStore } from 'app-secret-store'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { unlockKeyring } from '../../../src/keys/unlock'
@@ -160,6 +161,31 @@ test('an owner whose key does not answer for a new root key lets go of the files
   await owner.set({ ...target, payload: 'of the former owner' })
   expect(await other.get(target)).toBe('of the former owner')
   expect((await owner.verify()).ok).toBe(true)
+})
+
+test('a key that was waited for in vain is waited for no more before it answers, by no call and by no end', async () => {
+  await socketsFolder()
+  const [location, key] = [await newStore(), asked()]
+  const other = await openStore(location, { shared: true })
+  const follower = await openStore(location, { shared: true, key })
+  const gate = newGate()
+  key.gate = gate.opened
+  await replaceRoot(other)
+  const calls = [() => follower.get(target), () => follower.set({ ...target, payload: 'x' })]
+  let isOver = false
+  const first = Promise.all(calls.map(codeOf)).finally(() => {
+    isOver = true
+  })
+  // It has begun to search at some time.
+  for (; !isOver; await pause(100)) pass(10_000)
+  expect(await first).toEqual(['ERR_BUSY', 'ERR_BUSY'])
+  // The clock does not go on by so much.
+  for (const call of calls) expect(await codeOf(call)).toBe('ERR_BUSY')
+  const closing = await openStore(location, { shared: true })
+  await closing.close()
+  gate.open()
+  await eventually(async () => expect(await codeOf(calls[1] as () => Promise<unknown>)).toBe('no error'))
+  expect(await other.get(target)).toBe('x')
 })
 
 test('an owner whose key never answers for a new root key closes all the same', async () => {
