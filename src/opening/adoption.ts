@@ -66,7 +66,6 @@ export class Adoption {
     const name = toBase64url(unverified.mac)
     const asked = this.#asked.get(name)
     if (asked !== undefined) return asked
-    this.isSilent = false
     const asking = this.#unlock(unverified, bytes).finally(() => {
       this.#asked.delete(name)
       this.isSilent = false
