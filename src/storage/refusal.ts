@@ -33,7 +33,7 @@ export function refusal(what: string, cause: unknown): SecretStoreError {
 }
 
 /** Of a walk that has to begin anew. */
-export function takenOver(): SecretStoreError {
+export function takenOver(cause?: unknown): SecretStoreError {
   const expected = 'store: expected one process to hold the files meanwhile, got another that took them over'
-  return new SecretStoreError('ERR_BUSY', `${expected}; call it again`)
+  return new SecretStoreError('ERR_BUSY', `${expected}; call it again`, { cause })
 }

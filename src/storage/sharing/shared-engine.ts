@@ -1,4 +1,5 @@
 import { equal } from '../../base/bytes'
+import { codeOf } from '../../base/thrown'
 import { keptAlive } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import { type BatchLimits, LOCAL_LIMITS } from '../batch-limits'
@@ -148,7 +149,8 @@ export class SharedEngine implements Engine, OtherWriters {
         ? whileAnswering(role, this.#sharing, role.remote.erase())
         : turn !== undefined && role.owner.erase(turn)
     const isDone = await Promise.resolve(erasing).catch((error) => {
-      throw error instanceof OwnerLost ? takenOver() : error
+      // Nobody has to open the store anew: whoever holds the files next does.
+      throw error instanceof OwnerLost || codeOf(error) === 'ERR_FAILED' ? takenOver(error) : error
     })
     if (!isDone) throw lostTurn()
   }

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { SecretStoreError } from '../../../../src/errors'
 import { HEAD_ROW } from '../../../../src/storage/keyspace'
 import { SESSION_ROWS } from '../../../../src/storage/other-writers'
 import type { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
@@ -184,6 +185,21 @@ test('after a failed write nothing is written through the same files, though a t
   await expect(second.erase(third)).rejects.toMatchObject({ code: 'ERR_IO' })
   await expect(second.commit(writer, third, { ...request, changes })).rejects.toThrow()
   expect(medium.writes).toBe(0)
+})
+
+test('a compaction after which the files could not be opened again is to be called again, and the store goes on', async () => {
+  const medium = new Medium()
+  const { all } = await sharing(medium, 1)
+  for (const [n, writer] of all.entries()) {
+    medium.onErase = () => {
+      throw new SecretStoreError('ERR_FAILED', 'store: close it and open it anew')
+    }
+    const pass = await writer.turn()
+    expect(await codeOf(() => writer.erase())).toBe('ERR_BUSY')
+    pass()
+    medium.onErase = () => {}
+    expect(await commit(writer, 'a', `${n}`)).toBe(true)
+  }
 })
 
 test('a follower that nobody asks for anything hears of what the next owner commits', async () => {
