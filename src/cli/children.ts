@@ -5,7 +5,7 @@ import { onFailedStart } from './failed-start'
 import { Interrupted } from './failure'
 import type { Io } from './io'
 import { inheritedDescriptors } from './key-descriptors'
-import { stopProcess } from './signals'
+import { StopAfter } from './stop-after'
 
 /** How a child has ended. */
 export interface Ended {
@@ -42,8 +42,10 @@ export async function runBeside(
   let interrupted: Interrupted | undefined
   let child: ChildProcess | undefined
   let end: NodeJS.Timeout | undefined
+  const stopping = new StopAfter()
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (signal === 'SIGTSTP') stopProcess(onSignal)
+    stopping.hear(signal)
+    if (signal === 'SIGTSTP') void stopping.stop(child, onSignal)
     // The terminal has sent it to both, and an editor may take it for something else than the end.
     if (signal === 'SIGINT' && isAtTerminal(io)) return
     if (!ENDING.has(signal)) return

@@ -2,7 +2,8 @@ import type { ChildProcess } from 'node:child_process'
 import { setTimeout } from 'node:timers/promises'
 import { GroupWitness } from './group-witness'
 import { isInForeground, isStopped, terminalSize } from './process-state'
-import { type Signals, stopProcess } from './signals'
+import type { Signals } from './signals'
+import { StopAfter } from './stop-after'
 
 /** A child has stopped, or gone on, by then. */
 const SETTLED_MS = 50
@@ -12,19 +13,18 @@ export class Forwarding {
   readonly #witness = process.platform === 'win32' ? undefined : new GroupWitness()
   #size = terminalSize()
   #stopped = false
+  readonly #stopping = new StopAfter()
   /** One signal after another, in the order in which they came. */
   #pending: Promise<void> = Promise.resolve()
 
   /** To be made before the child is, which then has no signal before its witness. @returns Ends it. */
   to(child: ChildProcess, signals: Signals): () => void {
     const listener = (signal: NodeJS.Signals): void => {
+      this.#stopping.hear(signal)
       const decided = this.#decide(child, signal)
       this.#pending = this.#pending.then(async () => {
         if (await decided) child.kill(signal)
-        if (signal === 'SIGTSTP') {
-          this.#stopped = true
-          stopProcess(listener)
-        }
+        if (signal === 'SIGTSTP') this.#stopped = await this.#stopping.stop(child, listener)
       })
     }
     const giveBack = signals.takeSignals(listener)

@@ -1,3 +1,4 @@
+import { onTestFailed } from 'vitest'
 import { environment, NODE_ARGS } from './cli-program'
 import { turnOfLoop } from './waiting'
 
@@ -46,6 +47,7 @@ export class Terminal {
     if (pty === undefined) throw new Error('no pseudo-terminal')
     this.#pty = pty.spawn(file, [...args], { cols: columns, rows: 30, encoding: 'utf8', env: environment(env) })
     readToTheEnd(this.#pty)
+    onTestFailed(() => console.error(`the terminal has shown: ${JSON.stringify(this.#text)}`))
     this.#pty.onData((text) => {
       this.#text += text
       this.#changed()

@@ -5,8 +5,10 @@ import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { account, rawKey, SecretStore } from '../../../src/index'
 import { run, SHELL_COMMAND, shell, start } from '../../support/cli-program'
+import { processState } from '../../support/process-state'
 import { temporaryDirectory } from '../../support/stores'
 import { hasTerminals, Terminal } from '../../support/terminal'
+import { eventually } from '../../support/waiting'
 
 const PAYLOAD = 'payload-that-nobody-may-see'
 const key = Uint8Array.from({ length: 32 }, (_, index) => index)
@@ -363,6 +365,32 @@ describe.skipIf(process.platform === 'win32')('a command', () => {
     const { code, stderr } = await run(args('--', 'yes'), { env })
     expect(code).toBe(1)
     expect(stderr).toContain('yes: expected up to 64 MiB from it, got more; nothing was changed')
+  })
+})
+
+describe.skipIf(!hasTerminals)('an editor at a terminal', () => {
+  test('that takes its time to stop has stopped when the shell says so, and goes on', async () => {
+    // Its own end of the stop, as that of vim: not at once.
+    const script = `trap 'sleep 0.4; kill -STOP $$' TSTP
+      echo "ready $$"
+      until read line; do :; done
+      printf 'new' > "$1"`
+    const line = ['PS1=', SHELL_COMMAND, ...args()].join(' ')
+    const terminal = new Terminal('bash', ['--norc', '--noprofile', '-i'], { env: await editor(script) })
+    terminal.type(`${line}; echo "code $?"\r`)
+    await terminal.sees('ready ')
+    const pid = Number(/ready (\d+)/.exec(terminal.text)?.[1])
+    terminal.type('\u001a')
+    await terminal.sees('Stopped')
+    expect(processState(pid)).toBe('T')
+    terminal.type('fg\r')
+    await eventually(() => expect(processState(pid)).not.toBe('T'))
+    terminal.type('a line\r')
+    await terminal.sees('replaced token')
+    terminal.type('exit\r')
+    await terminal.exitCode
+    expect((await stored()).toString()).toBe('new')
+    expect(await leftovers()).toEqual([])
   })
 })
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, passphrase, rawKey, SecretStore } from '../../../src/index'
 import { environment, NODE_ARGS, SHELL_COMMAND } from '../../support/cli-program'
+import { processState } from '../../support/process-state'
 import { temporaryDirectory } from '../../support/stores'
 import { hasTerminals, Terminal } from '../../support/terminal'
 import { eventually } from '../../support/waiting'
@@ -212,9 +213,9 @@ describe.skipIf(process.platform === 'win32').each(WAYS)('run, which %s,', (way)
       for (const times of [1, 2]) {
         terminal.type('\u001a')
         await terminal.sees('Stopped', times)
-        await eventually(async () => expect(await stateOf(commandPid)).toBe('T'))
+        await eventually(() => expect(processState(commandPid)).toBe('T'))
         terminal.type('fg\r')
-        await eventually(async () => expect(await stateOf(commandPid)).toBe('S'))
+        await eventually(() => expect(processState(commandPid)).toBe('S'))
         await quiet()
         expect(count(terminal, 'SIGCONT')).toBe(times)
       }
@@ -275,9 +276,9 @@ describe.skipIf(process.platform === 'win32').each(WAYS)('run, which %s,', (way)
     const commandPid = Number(/ready (\d+)/.exec(text)?.[1])
     const ownPid = Number(/started (\d+)/.exec(text)?.[1])
     process.kill(ownPid, 'SIGTSTP')
-    for (const pid of [ownPid, commandPid]) await eventually(async () => expect(await stateOf(pid)).toBe('T'))
+    for (const pid of [ownPid, commandPid]) await eventually(() => expect(processState(pid)).toBe('T'))
     process.kill(ownPid, 'SIGCONT')
-    for (const pid of [ownPid, commandPid]) await eventually(async () => expect(await stateOf(pid)).toBe('S'))
+    for (const pid of [ownPid, commandPid]) await eventually(() => expect(processState(pid)).toBe('S'))
     await eventually(() => expect(text).toContain('SIGCONT'))
     await quiet()
     expect(text.split('SIGCONT').length).toBe(2)
@@ -367,14 +368,6 @@ test.skipIf(process.platform === 'win32')(
     expect(await noted.ended()).toBe(9)
   },
 )
-
-/** `S` is one that sleeps, `T` one that was stopped. */
-async function stateOf(pid: number): Promise<string> {
-  const [state = ''] = spawnSync('ps', ['-o', 'state=', '-p', String(pid)])
-    .stdout.toString()
-    .trim()
-  return state
-}
 
 test.skipIf(process.platform === 'win32').each([
   ['while it asks', []],
