@@ -22,8 +22,7 @@ export class Adoption {
   /** By MAC. Asking for a key may be a question to somebody, and is done once at a time. */
   readonly #asked = new Map<string, Promise<boolean>>()
 
-  /** Whether the key was waited for in vain, and has not answered since. */
-  isSilent = false
+  #isSilent = false
 
   constructor(options: AdoptionOptions) {
     this.#options = options
@@ -53,6 +52,16 @@ export class Adoption {
     return false
   }
 
+  /** Whether the key was waited for in vain, and has not answered since. */
+  get isSilent(): boolean {
+    return this.#isSilent
+  }
+
+  /** The key was waited for in vain. */
+  giveUp(): void {
+    this.#isSilent = true
+  }
+
   /** What became of a keyring.json that this process has made, and that is in place if it took effect. */
   outcomeOf(made: Uint8Array): 'done' | 'overtaken' | 'unknown' {
     const { keyring, keyringStorage } = this.#options
@@ -68,7 +77,7 @@ export class Adoption {
     if (asked !== undefined) return asked
     const asking = this.#unlock(unverified, bytes).finally(() => {
       this.#asked.delete(name)
-      this.isSilent = false
+      this.#isSilent = false
     })
     this.#asked.set(name, asking)
     return asking

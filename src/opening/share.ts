@@ -98,7 +98,7 @@ async function seek(options: SeekOptions, events: RoleEvents): Promise<Role> {
       const role = await hold(options, events)
       if (role !== undefined) return role
     }
-    if (isOpen && adopted === undefined && isLate()) adoption.isSilent = true
+    if (isOpen && adopted === undefined && isLate()) adoption.giveUp()
     if (isLate() || adoption.isSilent) throw adopted ? await refusalOf(location, reached) : noKey()
     await pause()
   }
