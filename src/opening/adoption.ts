@@ -57,9 +57,9 @@ export class Adoption {
     return this.#isSilent
   }
 
-  /** The key was waited for in vain. */
+  /** What was asked of the key by now is waited for no more. */
   giveUp(): void {
-    this.#isSilent = true
+    this.#isSilent = this.#asked.size > 0
   }
 
   /** What became of a keyring.json that this process has made, and that is in place if it took effect. */

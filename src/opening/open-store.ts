@@ -20,6 +20,9 @@ const LAST_SAVE_MS = 2000
 /** How long it may take in all. */
 const MOST_SAVE_MS = 10_000
 
+/** How long calls that were made before `close` may take where several processes share the store. */
+const MOST_SETTLING_MS = 30_000
+
 /** The parts of a store, and what it takes to give them back. */
 export interface OpenParts extends StoreParts {
   readonly keyringStorage: KeyringStorage
@@ -144,16 +147,20 @@ export class OpenStore implements StoreContext {
     this.queue.stop(closedError())
     this.#abort.abort(closedError())
     const timers = Promise.all(this.#stopTimers.map((stop) => stop()))
-    await this.queue.drain()
-    await timers
     // What is under way meets an end to the writes or to its stream, and clears up after itself.
-    await Promise.all([this.rotations.ended(), this.keyChanges.ended()])
+    const settled = this.queue
+      .drain()
+      .then(() => timers)
+      .then(() => Promise.all([this.rotations.ended(), this.keyChanges.ended()]))
+    // Another process that holds the files may answer none of it.
+    await (this.engine.others ? settledWithin(MOST_SETTLING_MS, settled) : settled)
     // Whoever holds the files next saves later states, and this one is to come before them. A place that does not answer
     // keeps the files from nobody.
     const saved = this.#checkpoints?.close()
     if (saved !== undefined) await settledWithin(LAST_SAVE_MS, saved)
     try {
       await this.engine.close()
+      await settled
     } finally {
       this.keyring.wipe()
       this.known.forget()
@@ -181,7 +188,7 @@ export class OpenStore implements StoreContext {
 }
 
 /** @returns Whether the work is over, after so many milliseconds at the latest. */
-async function settledWithin(ms: number, work: Promise<void>): Promise<boolean> {
+async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(resolve, ms, false)

@@ -55,7 +55,7 @@ export async function rotate(context: StoreContext, plan: RotationPlan): Promise
   context.checkOpen()
   const dropped = await context.keyChanges.take(() => begin(context, plan), plan.signal)
   const dataKey = context.keyring.activeKeyId
-  const { walked, resealed } = await resealAll(context, plan)
+  const { walked, resealed } = await resealAll(context, dataKey, plan)
   const records = await proveAllResealed(context, dataKey, plan.signal)
   const done = Math.max(walked, records)
   plan.onProgress?.({ done, total: done })
@@ -152,6 +152,7 @@ async function planNewRoot(
 /** One walk over all records. Whatever is written during it is under the new key by itself. */
 async function resealAll(
   context: StoreContext,
+  dataKey: number,
   { onProgress, signal }: RotationPlan,
 ): Promise<{ readonly walked: number; readonly resealed: number }> {
   let walked = 0
@@ -160,6 +161,7 @@ async function resealAll(
   for await (const rows of walkRows(context.engine, RECORD_ROWS, WALK_ROWS, signal)) {
     for (const seen of recordsToReseal(context, rows, (error) => (failure ??= error))) {
       context.checkOpen()
+      checkActive(context, dataKey)
       signal?.throwIfAborted()
       const outcome = await context.queue.submit(resealOperation(context, seen))
       resealed += outcome.resealed
@@ -169,6 +171,7 @@ async function resealAll(
     onProgress?.({ done: walked, total: Math.max(walked, context.queue.head.count) })
     signal?.throwIfAborted()
   }
+  checkActive(context, dataKey)
   if (failure !== undefined) throw failure
   return { walked, resealed }
 }
@@ -183,7 +186,9 @@ function* recordsToReseal(
   let bytes = 0
   for (const { key, value } of rows) {
     try {
-      if (decodeEnvelope(value).keyId === keyring.activeKeyId) continue
+      const { keyId } = decodeEnvelope(value)
+      // Whoever has taken a key out since has sealed what was under it anew; the proof looks at what is there.
+      if (keyId === keyring.activeKeyId || !keyring.file.keys.some(({ id }) => id === keyId)) continue
       const record = openRecord(keyring, key, value)
       seen.push({ rowKey: RowKey.of(key), value, record })
       bytes += sizeBytes(record, value)
@@ -250,7 +255,12 @@ async function proveAllResealed(
   }
   const isDone = async (): Promise<boolean> => {
     checkActive(context, dataKey)
-    if (await tally.step(PROOF, prove)) return false
+    const isMore = await tally.step(PROOF, prove).catch((error) => {
+      // In a turn that was over, it may have met the records of a later rotation.
+      checkActive(context, dataKey)
+      throw error
+    })
+    if (isMore) return false
     if (tally.isComplete()) return true
     throw corrupt('rotation: expected the records of the head, got others; the old key is kept (see verify)')
   }

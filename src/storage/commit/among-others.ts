@@ -6,18 +6,15 @@ import { openHead } from '../head'
 import { HEAD_ROW } from '../keyspace'
 import type { ForeignCommit, OtherWriters } from '../other-writers'
 import { type CommitNote, decodeNote, encodeNote } from '../sharing/commit-note'
+import { isLostTurn, lostTurn } from '../sharing/role'
 import type { Standing, Writing } from './alone'
-
-/** What takes longer than its turn each time is given up. */
-const MOST_LOST_TURNS = 8
 
 /** One writer among several, who take turns: it is told of each commit of the others, and goes on from there. */
 export class AmongOthers implements Standing {
   readonly #writing: Writing
   readonly #others: OtherWriters
   isBehind = false
-  /** In which the same was to be written. */
-  #lostTurns = 0
+  readonly mostTurns = 8
 
   constructor(writing: Writing, others: OtherWriters) {
     this.#writing = writing
@@ -45,11 +42,7 @@ export class AmongOthers implements Standing {
     const pass = await this.#others.turn(size)
     try {
       if (this.isBehind) await this.#goOn()
-      const result = await work()
-      this.#lostTurns = this.isBehind ? this.#lostTurns + 1 : 0
-      if (this.#lostTurns < MOST_LOST_TURNS) return result
-      this.#lostTurns = 0
-      throw this.lostTurn()
+      return await work()
     } finally {
       pass()
     }
@@ -57,7 +50,11 @@ export class AmongOthers implements Standing {
 
   lostTurn(): SecretStoreError {
     this.isBehind = true
-    return new SecretStoreError('ERR_BUSY', 'write: expected its turn to last, got the end of it; nothing has changed')
+    return lostTurn()
+  }
+
+  isLostTurn(error: unknown): boolean {
+    return isLostTurn(error)
   }
 
   /** The next write is planned on what there is then. */

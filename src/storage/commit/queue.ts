@@ -63,13 +63,16 @@ export class CommitQueue {
     })
   }
 
-  /** Runs `work` at its turn, with no commit under way. */
+  /** Runs `work` at its turn, with no commit under way; and again, where it has lost its turn, which has changed nothing. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
     return new Promise<T>((resolve, reject) => {
-      const run = async (): Promise<T> => {
+      const run = async (turns = 1): Promise<T> => {
         if (this.#failure !== undefined) throw this.#failure
-        return this.#standing.atTurn(work)
+        return this.#standing.atTurn(work).catch((error) => {
+          if (turns < this.#standing.mostTurns && this.#standing.isLostTurn(error)) return run(turns + 1)
+          throw error
+        })
       }
       this.#enqueue({ exclusive: () => run().then(resolve, reject) })
     })
@@ -163,7 +166,10 @@ export class CommitQueue {
     let results: Result[] = []
     try {
       if (this.#failure !== undefined) throw this.#failure
-      while (results.length < group.length) results = await this.#standing.atTurn(() => this.#attemptGroup(group), size)
+      for (let turns = 0; results.length < group.length; turns++) {
+        if (turns === this.#standing.mostTurns) throw this.#standing.lostTurn()
+        results = await this.#standing.atTurn(() => this.#attemptGroup(group), size)
+      }
     } catch (failure) {
       results = group.map((pending) => failed(pending, failure))
     }

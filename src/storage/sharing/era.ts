@@ -49,16 +49,19 @@ export class Era {
   /**
    * Takes over the keys that there are: a writer may have died between keyring.json and the head.
    *
-   * @param found - The head that was there when the role began.
-   * @param goOn - Called with the newest one, which may have been told since, before anything else is told.
+   * @param readHead - An owner tells of every commit before it answers: where nothing was told, the head is under these keys.
+   * @param goOn - Called with the newest head, before anything else is told.
    * @throws As `adopted`.
    */
-  async catchUp(found: Uint8Array | undefined, goOn: (newest: Uint8Array | undefined) => void): Promise<void> {
-    let newest = found
+  async catchUp(
+    readHead: () => Promise<Uint8Array | undefined>,
+    goOn: (newest: Uint8Array | undefined) => void,
+  ): Promise<void> {
+    let newest: Uint8Array | undefined
     do {
-      newest = this.#held?.at(-1)?.head ?? newest
       this.#held = []
       await this.#soon(this.#sharing.adopt(undefined))
+      newest = await readHead()
     } while (this.#held.length > 0)
     this.#held = undefined
     goOn(newest)

@@ -195,9 +195,9 @@ export class Part {
   async #begin(role: Role, era: Era): Promise<void> {
     const { deadlineMs, pid } = this.#sharing
     if (role.kind === 'owner') role.owner.join(this.writer)
-    const head = await inTime(role, deadlineMs, Promise.resolve(readerOf(role).get(HEAD_ROW)))
     if (role.kind === 'follower') await inTime(role, deadlineMs, role.remote.meet(pid))
-    await era.catchUp(head, (newest) => this.#goOn(newest))
+    const readHead = () => inTime(role, deadlineMs, Promise.resolve(readerOf(role).get(HEAD_ROW)))
+    await era.catchUp(readHead, (newest) => this.#goOn(newest))
     if (this.#cutOff !== undefined) throw this.#cutOff
   }
 

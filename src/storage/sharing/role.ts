@@ -114,8 +114,19 @@ export function noKey(): SecretStoreError {
   )
 }
 
+const lostTurns = new WeakSet<SecretStoreError>()
+
 export function lostTurn(): SecretStoreError {
-  return new SecretStoreError('ERR_BUSY', 'write: expected its turn to last, got the end of it; nothing has changed')
+  const error = new SecretStoreError(
+    'ERR_BUSY',
+    'write: expected its turn to last, got the end of it; nothing has changed',
+  )
+  lostTurns.add(error)
+  return error
+}
+
+export function isLostTurn(error: unknown): boolean {
+  return lostTurns.has(error as SecretStoreError)
 }
 
 export function notWritten(): SecretStoreError {

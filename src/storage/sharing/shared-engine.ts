@@ -87,7 +87,8 @@ export class SharedEngine implements Engine, OtherWriters {
   }
 
   getSync(key: Uint8Array): Uint8Array | undefined {
-    if (this.role?.kind === 'owner') return this.role.engine.getSync(key)
+    const { role } = this
+    if (role?.kind === 'owner' && !role.owner.isOver) return role.engine.getSync(key)
     throw new SecretStoreError(
       'ERR_NO_SYNC',
       'store: expected a synchronous read in the process that holds the files, got one in another',

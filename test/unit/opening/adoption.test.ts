@@ -169,6 +169,25 @@ test('an owner whose key does not answer for a new root key lets go of the files
   expect((await owner.verify()).ok).toBe(true)
 })
 
+test('a key that nobody has asked is not given up', async () => {
+  const [location, key] = [await newLocation(), asked()]
+  await (await openStore(location, { key })).close()
+  const { adoption } = await away(location, key)
+  adoption.giveUp()
+  expect(adoption.isSilent).toBe(false)
+  const gate = newGate()
+  key.gate = gate.opened
+  await changed(location, replaceRoot)
+  const { times } = key
+  const taking = adoption.take()
+  await eventually(() => expect(key.times).toBe(times + 1))
+  adoption.giveUp()
+  expect(adoption.isSilent).toBe(true)
+  gate.open()
+  expect(await taking).toBe(true)
+  expect(adoption.isSilent).toBe(false)
+})
+
 test('a key that was waited for in vain is waited for no more before it answers, by no call and by no end', async () => {
   await socketsFolder()
   const [location, key] = [await newStore(), asked()]

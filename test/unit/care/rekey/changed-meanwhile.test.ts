@@ -107,6 +107,27 @@ test.each(['is over', 'is under way'])(
   },
 )
 
+test.each([
+  ['ends it', 1, 'no error'],
+  ['ends it, and rotates once more', 2, 'ERR_BUSY'],
+])(
+  'a rotation, in the middle of whose resealing another process %s, takes no record for damaged',
+  async (_, rotations, code) => {
+    const { store, context } = await unlocked()
+    await store.batch(
+      Array.from({ length: 40 }, (_, n) => ({ type: 'set', scope: account, name: `${n}`, payload: 'p' }) as const),
+    )
+    const submit = context.queue.submit.bind(context.queue)
+    vi.spyOn(context.queue, 'submit').mockImplementationOnce(async (operation) => {
+      for (let n = 0; n < rotations; n++) await rotate(context, {})
+      return submit(operation)
+    })
+    expect(await codeOf(() => rotate(context, {}))).toBe(code)
+    expect(await store.verify()).toEqual({ ok: true, records: 41, problems: [] })
+    expect(await rotate(context, {})).toMatchObject({ dataKey: 2 + rotations, records: 41 })
+  },
+)
+
 test('keys of another process that are in place, and not taken over yet, are nothing to plan on', async () => {
   const [{ store, context }, other] = [await unlocked(), await unlocked()]
   const old = context.keyringStorage.bytes

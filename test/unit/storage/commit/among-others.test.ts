@@ -1,6 +1,7 @@
 import { account } from 'app-secret-store'
 import { expect, test } from 'vitest'
 import { utf8 } from '../../../../src/base/bytes'
+import { SecretStoreError } from '../../../../src/errors'
 import { EMPTY_HEAD } from '../../../../src/format/head'
 import { AmongOthers } from '../../../../src/storage/commit/among-others'
 import { CommitQueue } from '../../../../src/storage/commit/queue'
@@ -50,6 +51,17 @@ function listeningQueue(): {
 
 const address = { partition: { account: undefined, livemode: false }, scope: account, name: 'n' }
 
+/** It writes nothing but the head. */
+const telling: Operation<string> = {
+  records: [],
+  payloads: [],
+  sizeBytes: 0,
+  apply(transaction) {
+    transaction.tell('set', { id: 'id', address })
+    return 'written'
+  },
+}
+
 const headValue = (sequence: number): Uint8Array => sealHead(newKeyring(), { ...EMPTY_HEAD, sequence }).value
 
 test('a note that says nothing to this version is a gap, and the store goes on', async () => {
@@ -92,24 +104,42 @@ test('what loses its turn each time is ERR_BUSY, has changed nothing, and keeps 
     return { ...made, write: async (head) => (lost-- > 0 ? false : made.write(head)) }
   }
   const write = () => queue.exclusive(() => queue.commitHead({ ...queue.head, sequence: queue.head.sequence + 1 }))
-  const operation: Operation<string> = {
-    records: [],
-    payloads: [],
-    sizeBytes: 0,
-    apply(transaction) {
-      transaction.tell('set', { id: 'id', address })
-      return 'written'
-    },
-  }
-  await expect(queue.submit(operation)).rejects.toMatchObject({ code: 'ERR_BUSY' })
+  await expect(queue.submit(telling)).rejects.toMatchObject({ code: 'ERR_BUSY' })
   expect([turns, queue.head.sequence]).toEqual([8, 0])
   lost = 7
-  expect(await queue.submit(operation)).toBe('written')
+  expect(await queue.submit(telling)).toBe('written')
   lost = 7
-  expect(await queue.submit(operation)).toBe('written')
-  lost = 0
+  expect(await queue.submit(telling)).toBe('written')
+  lost = 7
   await write()
   expect(queue.head.sequence).toBe(3)
+  lost = 8
+  await expect(write()).rejects.toMatchObject({ code: 'ERR_BUSY' })
+  expect([queue.head.sequence, lost]).toEqual([3, 0])
+})
+
+test('a write that fails is no turn that was lost: each gets its own error', async () => {
+  const { queue, engine } = listeningQueue()
+  const { batch } = engine
+  let fails = true
+  engine.batch = () => {
+    const made = batch.call(engine)
+    const write = async (head: Uint8Array | undefined): Promise<boolean> => {
+      if (fails) throw new SecretStoreError('ERR_OUTCOME_UNKNOWN', 'x')
+      return made.write(head)
+    }
+    return { ...made, write }
+  }
+  const next = () => queue.exclusive(() => queue.commitHead({ ...queue.head, sequence: queue.head.sequence + 1 }))
+  const codes = new Set<unknown>()
+  for (let n = 0; n < 20; n++) {
+    for (const write of [next, () => queue.submit(telling)]) {
+      await write().catch((error) => codes.add(error.code))
+    }
+  }
+  expect([...codes]).toEqual(['ERR_OUTCOME_UNKNOWN'])
+  fails = false
+  expect(await queue.submit(telling)).toBe('written')
 })
 
 test('a head that is found with a new holder and is older than the known one is refused: the files were put back', () => {

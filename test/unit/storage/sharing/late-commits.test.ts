@@ -1,9 +1,9 @@
 import { account } from 'app-secret-store'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { rotate } from '../../../../src/care/rekey/rotate'
 import { HEAD_ROW } from '../../../../src/storage/keyspace'
 import type { SharedEngine } from '../../../../src/storage/sharing/shared-engine'
-import { bytes, commit, Medium, text, write } from '../../../support/shared-medium'
+import { bytes, commit, Medium, text, turnsOfLoop, write } from '../../../support/shared-medium'
 import { openShared, type SharedStore, storesMedium } from '../../../support/shared-stores'
 import { codeOf } from '../../../support/stores'
 import { eventually, newGate } from '../../../support/waiting'
@@ -79,6 +79,34 @@ test('its writer takes over the keys that it has put in place', async () => {
   expect(await other.view.get(b)).toBe('c')
   // It goes on with the key that is there.
   expect(await rotate(follower.store, {})).toMatchObject({ dataKey: 2, records: 2 })
+})
+
+test('a store whose calls nobody answers closes in 30 seconds, however many there are', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const medium = await storesMedium()
+  medium.deadlineMs = 29_000
+  const [, follower] = await three(medium)
+  const [link] = medium.links
+  if (link === undefined) throw new Error('medium: expected a link, got none')
+  link.holds.toOwner = true
+  const { queue } = follower.store
+  const calls = [
+    follower.view.set({ ...a, payload: 'p' }),
+    ...Array.from({ length: 5 }, () => queue.exclusive(async () => {})),
+    follower.view.delete(a),
+  ]
+  const codes = Promise.all(calls.map((call) => codeOf(() => call)))
+  let isClosed = false
+  const closing = follower.store.close().finally(() => {
+    isClosed = true
+  })
+  await vi.advanceTimersByTimeAsync(29_500)
+  await turnsOfLoop()
+  expect(isClosed).toBe(false)
+  await vi.advanceTimersByTimeAsync(1000)
+  await closing
+  expect(new Set(await codes)).toEqual(new Set(['ERR_BUSY', 'ERR_CLOSED']))
 })
 
 test('it is told in its place, also where later ones come in one piece with its answer; one not written is not', async () => {

@@ -33,6 +33,23 @@ test('a role begins with the newest head that there is when its keys are there, 
   expect(found).toEqual(['head 2'])
 })
 
+test('a role begins with a head that is read when its keys are there: others may have put newer ones in their place meanwhile', async () => {
+  const medium = new Medium()
+  await medium.writer().open()
+  let adoptions = 0
+  const follower = medium.writer(async () => {
+    if (adoptions++ > 0) return
+    // Nobody has told of it yet.
+    const batch = medium.rows.batch()
+    batch.put(HEAD_ROW, bytes('head of later keys'))
+    await batch.write(bytes('head 0'))
+  })
+  const found: (string | undefined)[] = []
+  follower.onFound((head) => found.push(text(head)))
+  await follower.open()
+  expect(found).toEqual(['head of later keys'])
+})
+
 test('a process that was cut off as the owner has closed when it has let go of the files, and not before', async () => {
   const medium = new Medium()
   const gate = newGate()

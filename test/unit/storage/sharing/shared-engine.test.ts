@@ -202,6 +202,14 @@ test('a compaction after which the files could not be opened again is to be call
   }
 })
 
+test('an owner that is about to let go of the files reads nothing at once any more', async () => {
+  const medium = new Medium()
+  const [owner] = (await sharing(medium, 0)).all as [SharedEngine]
+  expect(text(owner.getSync(HEAD_ROW))).toBe('head 0')
+  medium.owner?.end()
+  expect(await codeOf(async () => owner.getSync(HEAD_ROW))).toBe('ERR_NO_SYNC')
+})
+
 test('a follower that nobody asks for anything hears of what the next owner commits', async () => {
   const medium = new Medium()
   const { all } = await sharing(medium, 2)
