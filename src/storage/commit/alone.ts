@@ -31,12 +31,12 @@ export interface Standing {
    * @param size - Of what it is to write.
    */
   atTurn<T>(work: () => Promise<T>, size?: BatchLimits): Promise<T>
-  /** What loses its turn so often is given up. */
-  readonly mostTurns: number
+  /** What loses its turn so often is given up. @defaultValue no turn is ever lost */
+  readonly mostTurns?: number
   /** @returns The error of a write that was not made: another head is there, or the turn was over. */
   lostTurn(): SecretStoreError
   /** Whether work has failed with it, so that it can be done at the next turn. */
-  isLostTurn(error: unknown): boolean
+  isLostTurn?(error: unknown): boolean
   /** @returns The error of a write that failed. */
   notWritten(cause: unknown): unknown
 }
@@ -45,7 +45,6 @@ export interface Standing {
 export class Alone implements Standing {
   readonly #writing: Writing
   isBehind = false
-  readonly mostTurns: number = Number.POSITIVE_INFINITY
 
   constructor(writing: Writing) {
     this.#writing = writing
@@ -60,10 +59,6 @@ export class Alone implements Standing {
 
   lostTurn(): SecretStoreError {
     return this.#writing.fail(corrupt('head: expected a newer one, got another'))
-  }
-
-  isLostTurn(): boolean {
-    return false
   }
 
   notWritten(cause: unknown): unknown {

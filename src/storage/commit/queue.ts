@@ -70,7 +70,7 @@ export class CommitQueue {
       const run = async (turns = 1): Promise<T> => {
         if (this.#failure !== undefined) throw this.#failure
         return this.#standing.atTurn(work).catch((error) => {
-          if (turns < this.#standing.mostTurns && this.#standing.isLostTurn(error)) return run(turns + 1)
+          if (turns !== this.#standing.mostTurns && this.#standing.isLostTurn?.(error)) return run(turns + 1)
           throw error
         })
       }
