@@ -12,17 +12,8 @@ export type { AeadLibrary, AeadUse } from './crypto/aead/aead'
 export type { SlotContext } from './crypto/slot'
 export { SecretStoreError, type SecretStoreErrorCode } from './errors'
 export type { NameMode, SlotParams } from './format/keyring-file'
-export type {
-  CallOptions,
-  CheckpointStorage,
-  KeyExchange,
-  LongOptions,
-  MemoryOptions,
-  OpenOptions,
-  Progress,
-  RotateOptions,
-  ViewOptions,
-} from './input/options'
+export type { CallOptions, KeyExchange, LongOptions, Progress, RotateOptions, ViewOptions } from './input/call-options'
+export type { CheckpointStorage, MemoryOptions, OpenOptions } from './input/options'
 export type {
   BatchOperation,
   ExpandListedPayloads,

@@ -10,18 +10,20 @@ import type { StoredSlot } from './care/stored-slots'
 import type { VerifyReport } from './care/verify/report'
 import {
   type CallOptions,
-  checkProvider,
   type LongOptions,
-  type MemoryOptions,
-  type OpenOptions,
   parseLongOptions,
-  parseMemoryOptions,
-  parseOpenOptions,
   parseRotateOptions,
   parseViewOptions,
   type RotateOptions,
   signalOf,
   type ViewOptions,
+} from './input/call-options'
+import {
+  checkProvider,
+  type MemoryOptions,
+  type OpenOptions,
+  parseMemoryOptions,
+  parseOpenOptions,
 } from './input/options'
 import { checkBackupTarget, checkLocation, checkSlotId } from './input/params'
 import {

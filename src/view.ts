@@ -1,7 +1,7 @@
 import { orAborted } from './base/waiting'
 import type { StoreContext } from './context'
 import { payloadText } from './format/record-shape'
-import { type CallOptions, signalOf } from './input/options'
+import { type CallOptions, signalOf } from './input/call-options'
 import {
   type BatchOperation,
   type ExpandListedPayloads,

@@ -77,3 +77,8 @@ export function kindOf(value: unknown): string {
   if (value === undefined) return 'undefined'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
+
+export function checkSignal(signal: AbortSignal): AbortSignal {
+  if (typeof signal?.throwIfAborted === 'function') return signal
+  throw new TypeError('signal: expected an AbortSignal, got something else')
+}

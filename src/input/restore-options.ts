@@ -1,16 +1,8 @@
 import { optionsOf } from '../base/checks'
 import type { Checkpoint } from '../format/checkpoint'
 import type { KeyProvider } from '../keys/provider'
-import {
-  checkMinimum,
-  checkProvider,
-  checkSodium,
-  checkUnsafe,
-  LONG_NAMES,
-  type LongOptions,
-  longOptions,
-  type Progress,
-} from './options'
+import { LONG_NAMES, type LongOptions, longOptions, type Progress } from './call-options'
+import { checkMinimum, checkProvider, checkSodium, checkUnsafe } from './options'
 import { checkLocation, isPath } from './params'
 
 /** What makes a store of something else takes. */

@@ -1,5 +1,5 @@
 import { checkBoolean, checkFunction, optionsOf } from '../base/checks'
-import { type LongOptions, parseLongOptions } from '../input/options'
+import { type LongOptions, parseLongOptions } from '../input/call-options'
 import { parseTarget, type SetParams } from '../input/params'
 import { account, type Scope } from '../model'
 import { partsOf, type SecretView } from '../view'

@@ -1,5 +1,5 @@
 import { optionsOf } from '../base/checks'
-import type { ViewOptions } from '../input/options'
+import type { ViewOptions } from '../input/call-options'
 import { account, type Scope, user } from '../model'
 import type { SecretStore } from '../store'
 

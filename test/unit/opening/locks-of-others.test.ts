@@ -2,24 +2,12 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { expect, onTestFinished, test } from 'vitest'
-import { account, type OpenOptions, SecretStore } from '../../../src/index'
-import { codeOf, newLocation, testKey } from '../../support/stores'
+import { expect, test } from 'vitest'
+import { account, type SecretStore } from '../../../src/index'
+import { codeOf, newLocation, openStore, testKey } from '../../support/stores'
 import { eventually } from '../../support/waiting'
 
 /** Another process works under a named lock, for as long as it likes. */
-
-async function shared(location: string, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
-  const store = await SecretStore.open(location, {
-    key: testKey(),
-    shared: true,
-    sweepIntervalMs: 0,
-    compactIntervalMs: 0,
-    ...options,
-  })
-  onTestFinished(() => store.close().catch(() => {}))
-  return store
-}
 
 /** Backs it up into a stream that takes nothing, under the lock of the keys. @returns The stream. */
 async function backUpForEver(store: SecretStore): Promise<Writable> {
@@ -33,7 +21,7 @@ async function backUpForEver(store: SecretStore): Promise<Writable> {
 
 test('the process that holds the files closes while another one has a lock that it waits for', async () => {
   const location = await newLocation()
-  const [owner, follower] = [await shared(location), await shared(location)]
+  const [owner, follower] = [await openStore(location, { shared: true }), await openStore(location, { shared: true })]
   await backUpForEver(follower)
   const { signal } = new AbortController()
   const calls = [codeOf(() => owner.addKey(testKey())), codeOf(() => owner.addKey(testKey(), { signal }))]
@@ -44,7 +32,7 @@ test('the process that holds the files closes while another one has a lock that 
 
 test('a follower that closes does not wait for a lock of the process that holds the files', async () => {
   const location = await newLocation()
-  const [owner, follower] = [await shared(location), await shared(location)]
+  const [owner, follower] = [await openStore(location, { shared: true }), await openStore(location, { shared: true })]
   await backUpForEver(owner)
   const rotating = codeOf(() => follower.rotate())
   await new Promise((resolve) => setTimeout(resolve, 50))
@@ -54,24 +42,28 @@ test('a follower that closes does not wait for a lock of the process that holds 
 
 test('a store opens though its slots cannot be renewed: another process has the lock', async () => {
   const location = await newLocation()
-  const stalled = await backUpForEver(await shared(location))
+  const stalled = await backUpForEver(await openStore(location, { shared: true }))
   const errors: unknown[] = []
   const onError = (error: unknown): void => void errors.push(error)
   const outdated = { ...testKey(), outdated: () => true }
-  const store = await shared(location, { key: outdated, onError })
+  const store = await openStore(location, { shared: true, key: outdated, onError })
   expect(errors).toEqual([expect.objectContaining({ code: 'ERR_BUSY' })])
   expect(await codeOf(() => store.set({ scope: account, name: 'small', payload: 'x' }))).toBe('no error')
   stalled.destroy()
   const before = await readFile(join(location, 'keyring.json'))
   await eventually(async () => {
-    await (await shared(location, { key: outdated, onError: () => {} })).close()
+    await (await openStore(location, { shared: true, key: outdated, onError: () => {} })).close()
     expect((await readFile(join(location, 'keyring.json'))).equals(before)).toBe(false)
   })
 })
 
 test('two processes that replace the root key, and one that replaces a data key, do so one after another', async () => {
   const location = await newLocation()
-  const stores = [await shared(location), await shared(location), await shared(location)]
+  const stores = [
+    await openStore(location, { shared: true }),
+    await openStore(location, { shared: true }),
+    await openStore(location, { shared: true }),
+  ]
   const [owner, one, other] = stores as [SecretStore, SecretStore, SecretStore]
   const names = Array.from({ length: 60 }, (_, n) => `n${n}`)
   await owner.batch(names.map((name) => ({ type: 'set', scope: account, name, payload: name })))

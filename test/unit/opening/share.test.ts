@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { account, type OpenOptions, SecretStore } from '../../../src/index'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { account, SecretStore } from '../../../src/index'
 import type { Batch } from '../../../src/storage/engine'
 import { LevelEngine } from '../../../src/storage/level/engine'
 import { Place } from '../../support/behaviour/checkpoints'
@@ -15,18 +15,6 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-async function shared(location: string, options: Partial<OpenOptions> = {}): Promise<SecretStore> {
-  const store = await SecretStore.open(location, {
-    key: testKey(),
-    shared: true,
-    sweepIntervalMs: 0,
-    compactIntervalMs: 0,
-    ...options,
-  })
-  onTestFinished(() => store.close().catch(() => {}))
-  return store
-}
-
 /** From now on `around` is called in the place of each write to the files. */
 function writesOf(around: (write: () => Promise<boolean>) => Promise<boolean>): void {
   const { batch } = LevelEngine.prototype
@@ -39,8 +27,8 @@ function writesOf(around: (write: () => Promise<boolean>) => Promise<boolean>): 
 
 test('what a follower knows is never older than what somebody was told is on disk', async () => {
   const location = await newLocation()
-  const owner = await shared(location)
-  const [follower, other] = [await shared(location), await shared(location)]
+  const owner = await openStore(location, { shared: true })
+  const [follower, other] = [await openStore(location, { shared: true }), await openStore(location, { shared: true })]
   for (const [writer, reader] of [
     [owner, follower],
     [other, follower],
@@ -63,8 +51,8 @@ test('what a follower knows is never older than what somebody was told is on dis
 
 test('what somebody has read of a commit, everybody reads from then on, before it is told', async () => {
   const location = await newLocation()
-  const owner = await shared(location)
-  const [follower, other] = [await shared(location), await shared(location)]
+  const owner = await openStore(location, { shared: true })
+  const [follower, other] = [await openStore(location, { shared: true }), await openStore(location, { shared: true })]
   await owner.set({ ...target, payload: 'old', expires_at: 4_000_000_000 })
   // Known to all.
   for (const store of [owner, follower, other]) {
@@ -88,8 +76,8 @@ test('what somebody has read of a commit, everybody reads from then on, before i
 
 test('an owner whose disk was full writes again when there is room', async () => {
   const location = await newLocation()
-  const owner = await shared(location)
-  const follower = await shared(location)
+  const owner = await openStore(location, { shared: true })
+  const follower = await openStore(location, { shared: true })
   await owner.set({ ...target, payload: 'before' })
   let fails = 1
   writesOf(async (write) => {
@@ -111,8 +99,8 @@ test('an owner whose disk was full writes again when there is room', async () =>
 
 test('an owner whose disk was full between keyring.json and the rows goes on with the keys that are in place', async () => {
   const location = await newLocation()
-  const owner = await shared(location)
-  const follower = await shared(location)
+  const owner = await openStore(location, { shared: true })
+  const follower = await openStore(location, { shared: true })
   await owner.set({ ...target, payload: 'before' })
   const { batch } = LevelEngine.prototype
   let fails = 1
@@ -143,9 +131,9 @@ test('an owner whose disk was full between keyring.json and the rows goes on wit
 
 test('one that cannot say where it is reached lets go of the files', async () => {
   const location = await newLocation()
-  await (await shared(location)).close()
+  await (await openStore(location, { shared: true })).close()
   await mkdir(join(location, 'owner.json', 'in the way'), { recursive: true })
-  expect(await codeOf(() => shared(location))).toBe('ERR_IO')
+  expect(await codeOf(() => openStore(location, { shared: true }))).toBe('ERR_IO')
   await rm(join(location, 'owner.json'), { recursive: true })
   const alone = await SecretStore.open(location, { key: testKey() })
   await alone.close()
@@ -153,10 +141,10 @@ test('one that cannot say where it is reached lets go of the files', async () =>
 
 test('an owner.json that leads nowhere is no owner', async () => {
   const location = await newLocation()
-  await (await shared(location)).close()
+  await (await openStore(location, { shared: true })).close()
   for (const text of ['', '{', '{}', JSON.stringify({ protocol: 1, endpoint: '/nowhere', pid: 1, machine: 'x' })]) {
     await writeFile(join(location, 'owner.json'), text, { mode: 0o600 })
-    const store = await shared(location)
+    const store = await openStore(location, { shared: true })
     await store.set({ ...target, payload: 'x' })
     await store.close()
   }
@@ -164,8 +152,8 @@ test('an owner.json that leads nowhere is no owner', async () => {
 
 test('events come once and in order in each process, and a gap is told when the owner ends between', async () => {
   const location = await newLocation()
-  const owner = await shared(location)
-  const stores = [await shared(location), await shared(location)] as const
+  const owner = await openStore(location, { shared: true })
+  const stores = [await openStore(location, { shared: true }), await openStore(location, { shared: true })] as const
   const heard = stores.map((store) => {
     const names: string[] = []
     store.on('change', ({ name }) => names.push(name))
@@ -195,9 +183,9 @@ test('events come once and in order in each process, and a gap is told when the 
 
 test('a process that takes the files over saves a checkpoint, though nothing is written', async () => {
   const location = await newLocation()
-  const owner = await shared(location)
+  const owner = await openStore(location, { shared: true })
   const place = new Place()
-  const follower = await shared(location, { checkpoints: place })
+  const follower = await openStore(location, { shared: true, checkpoints: place })
   await owner.set({ ...target, payload: 'p' })
   expect(await follower.get(target)).toBe('p')
   expect(place.saved).toEqual([])
@@ -209,16 +197,16 @@ test('a process that takes the files over saves a checkpoint, though nothing is 
 
 test('a process that takes over files which are older than a checkpoint that was saved since answers nothing', async () => {
   const [location, newer] = [await newLocation(), await newLocation()]
-  const before = await shared(location)
+  const before = await openStore(location, { shared: true })
   await before.set({ ...target, payload: 'old' })
   await before.close()
   await copyStore(location, newer)
   const later = await openStore(newer, { key: testKey() })
   await later.set({ ...target, payload: 'new' })
   const token = await later.checkpoint()
-  const owner = await shared(location)
+  const owner = await openStore(location, { shared: true })
   const place = new Place()
-  const follower = await shared(location, { checkpoints: place })
+  const follower = await openStore(location, { shared: true, checkpoints: place })
   expect(await follower.get(target)).toBe('old')
   place.saved.push(token)
   await owner.close()
@@ -226,21 +214,21 @@ test('a process that takes over files which are older than a checkpoint that was
   expect(await codeOf(() => follower.set({ ...target, payload: 'x' }))).toBe('ERR_ROLLBACK')
   expect(place.saved).toEqual([token])
   await follower.close()
-  expect(await (await shared(location)).get(target)).toBe('old')
+  expect(await (await openStore(location, { shared: true })).get(target)).toBe('old')
 })
 
 describe('a process whose place for checkpoints does not answer when it is to take the files over', () => {
   /** A follower of an owner that has just closed, and how often it has asked for its checkpoint. */
   async function asking(): Promise<{ location: string; follower: SecretStore; place: { asked: number; gate: Gate } }> {
     const location = await newLocation()
-    const owner = await shared(location)
+    const owner = await openStore(location, { shared: true })
     const place = { asked: 0, gate: newGate() }
     place.gate.open()
     const load = (): Promise<undefined> => {
       place.asked++
       return place.gate.opened as Promise<undefined>
     }
-    const follower = await shared(location, { checkpoints: { load, save() {} } })
+    const follower = await openStore(location, { shared: true, checkpoints: { load, save() {} } })
     await owner.set({ ...target, payload: 'p' })
     place.gate = newGate()
     place.asked = 0
@@ -252,7 +240,7 @@ describe('a process whose place for checkpoints does not answer when it is to ta
   test('goes on with whoever has taken them over', async () => {
     const { location, follower, place } = await asking()
     const reading = follower.get(target)
-    const other = await shared(location)
+    const other = await openStore(location, { shared: true })
     if (process.platform !== 'linux') place.gate.open()
     expect(await reading).toBe('p')
     await follower.set({ ...target, payload: 'of the follower' })
@@ -264,7 +252,7 @@ describe('a process whose place for checkpoints does not answer when it is to ta
     const reading = codeOf(() => follower.get(target))
     await follower.close()
     expect(await reading).toBe('ERR_CLOSED')
-    expect(await (await shared(location)).get(target)).toBe('p')
+    expect(await (await openStore(location, { shared: true })).get(target)).toBe('p')
   })
 
   test('refuses what it is asked after some time, and takes them over when the place answers', async () => {
