@@ -167,7 +167,8 @@ export class SecretView {
 
   /**
    * Tells of every change to what this view may see: in the order of the writes, when it is on disk, and in the process
-   * that made it before its call resolves. A write that fails is told of by nobody, also if it took effect after all.
+   * that made it before its call resolves. A write that fails is told of by nobody, also if it took effect after all;
+   * one of a store that is shared, whose outcome was unknown, is told of if it did.
    *
    * @param listener - Called within the order of writes, so that it should be quick. What it throws, or what its
    *   promise is rejected with, goes to `onError` and disturbs nobody else.

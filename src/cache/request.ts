@@ -1,4 +1,4 @@
-import { checkText, optionsOf } from '../base/checks'
+import { checkSignal, checkText, optionsOf } from '../base/checks'
 import { MAX_CHARACTERS } from '../format/constants'
 import { parseBrought, parseTarget, type Target, type TargetParams } from '../input/params'
 import type { CacheEntry, Stamp } from './entry'
@@ -16,9 +16,7 @@ export interface CacheRequest {
 
 export function parseCacheGet(params: unknown, label: string, prefix: string): CacheRequest {
   const { signal, ...target } = optionsOf<CacheGetParams>(params, label, ['scope', 'name', 'signal'])
-  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
-    throw new TypeError('signal: expected an AbortSignal, got something else')
-  }
+  if (signal !== undefined) checkSignal(signal)
   return { target: parseCacheTarget(target, label, prefix), signal }
 }
 

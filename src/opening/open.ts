@@ -1,7 +1,7 @@
 import { equal } from '../base/bytes'
 import { codeOf } from '../base/thrown'
 import { orAborted } from '../base/waiting'
-import { type Keyring, readKeyringFile } from '../crypto/keyring'
+import type { Keyring } from '../crypto/keyring'
 import { systemRandom } from '../crypto/random'
 import { newSlotId, wrapRootKey } from '../crypto/slot'
 import { corrupt, SecretStoreError } from '../errors'
@@ -115,7 +115,7 @@ async function openParts(
       keyringStorage.bytes = unlocked.bytes
       if (!readOnly) await removeStagedKeyring(location)
     }
-    const { mac, keyring } = unlocked
+    const { keyring } = unlocked
     const head = await readHead(engine, keyring)
     const parts = { ...storeParts(engine, keyring, head, settings.indexBytes, stand), keyringStorage, release }
     const { queue } = parts
@@ -125,8 +125,8 @@ async function openParts(
       passedOver = await (isShared ? queue.exclusive(look) : look())
     }
     const newest = minima ?? (await loadMinima(settings))
-    if (isShared) await queue.exclusive(() => checkNewest(parts, macOf(keyringStorage), newest, false))
-    else await checkNewest(parts, mac, newest, settings.acceptRollback)
+    const check = (): Promise<void> => checkNewest(parts, newest, settings.acceptRollback)
+    await (isShared ? queue.exclusive(check) : check())
     return { parts, passedOver }
   } catch (error) {
     unlocked.keyring.wipe()
@@ -137,10 +137,6 @@ async function openParts(
     }
     throw error
   }
-}
-
-function macOf({ bytes }: KeyringStorage): Uint8Array {
-  return readKeyringFile(bytes).mac
 }
 
 /** @param known - Spares the key derivation if keyring.json is still the same. */

@@ -1,3 +1,4 @@
+import { readKeyringFile } from '../crypto/keyring'
 import { corrupt, SecretStoreError } from '../errors'
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint'
 import { envelopeKeyId } from '../format/envelope'
@@ -32,17 +33,16 @@ export async function loadMinima({
 /**
  * Holds keyring.json, the head and the checkpoints against one another, and ends what a crash left between the first two.
  *
- * @param mac - The one of keyring.json.
  * @throws {SecretStoreError} `ERR_ROLLBACK`.
  */
 export async function checkNewest(
   store: StoreParts & { readonly keyringStorage: KeyringStorage },
-  mac: Uint8Array,
   minima: readonly Checkpoint[],
   acceptRollback: boolean,
 ): Promise<void> {
-  const { queue, keyring } = store
+  const { queue, keyring, keyringStorage } = store
   const { file } = keyring
+  const { mac } = readKeyringFile(keyringStorage.bytes)
   const { head } = queue
   try {
     for (const minimum of minima) checkNotOlder(minimum, keyring, head)

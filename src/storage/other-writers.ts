@@ -38,7 +38,7 @@ export interface OtherWriters {
    *
    * @param size - Of what is to be sealed in it, as far as that is known. A turn ends after a time that suffices for it.
    * @returns Gives the turn back; a commit does so, too.
-   * @throws {SecretStoreError} `ERR_LOCKED` if it does not come in time.
+   * @throws {SecretStoreError} `ERR_BUSY` if it does not come in time.
    */
   turn(size?: BatchLimits): Promise<() => void>
   /**

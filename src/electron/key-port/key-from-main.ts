@@ -1,4 +1,4 @@
-import { checkInteger, optionsOf } from '../../base/checks'
+import { checkInteger, checkSignal, optionsOf } from '../../base/checks'
 import { orAborted } from '../../base/waiting'
 import { SecretStoreError } from '../../errors'
 import { SLOT_KIND } from '../../format/constants'
@@ -88,8 +88,7 @@ interface Asking {
 
 function parseOptions({ timeoutMs = TIMEOUT_MS, signal }: KeyFromMainOptions): Asking {
   checkInteger(timeoutMs, 'timeoutMs', 1, MOST_TIMEOUT_MS)
-  if (signal === undefined || typeof signal?.throwIfAborted === 'function') return { timeoutMs, signal }
-  throw new TypeError('signal: expected an AbortSignal, got something else')
+  return { timeoutMs, signal: signal === undefined ? signal : checkSignal(signal) }
 }
 
 function keyOf(main: MainProcess, asking: Asking): KeyProvider {

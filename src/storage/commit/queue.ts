@@ -17,8 +17,8 @@ type Task = { readonly pending: Pending } | { readonly exclusive: () => Promise<
  * The one order of all writes. Whatever is waiting when a commit is on its way becomes the next commit: a hundred
  * concurrent writes cost about one fsync, and a lone one waits for nobody.
  *
- * LevelDB may lose writes that it acknowledges after a failed one (docs/durability.md), so the first failure ends all
- * writing until the store is opened anew.
+ * LevelDB may lose writes that it acknowledges after a failed one (docs/durability.md), so the first failure of a lone writer
+ * ends all writing until the store is opened anew; among others, the files are opened anew for it.
  */
 export class CommitQueue {
   readonly #writing: Writing
@@ -207,7 +207,7 @@ export class CommitQueue {
    * Fills a batch and writes it.
    *
    * @param fill - Nothing has reached the engine if it throws.
-   * @returns Whether it was written; if not, another writer has put a newer head there.
+   * @returns Whether it was written; if not, another writer has put a newer head there, or its turn was over.
    */
   async #write(fill: (batch: Batch) => Commit, keyringFile?: Uint8Array): Promise<boolean> {
     const batch = this.#writing.engine.batch()

@@ -4,7 +4,7 @@ import type { Part } from './part'
 import { inTime, type Role } from './role'
 import { MOST_TURN_MS, type Turn } from './turns'
 
-/** What a slow machine seals at least. */
+/** Chosen, far below what any machine seals: a turn that is too long costs only where its holder is stopped. */
 const [MS_PER_ROW, BYTES_PER_MS] = [1, 16_384]
 const NOTHING: BatchLimits = { rows: 0, bytes: 0 }
 

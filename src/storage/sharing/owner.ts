@@ -78,10 +78,6 @@ export class Owner {
     this.locks.end(new OwnerLost())
   }
 
-  get commits(): number {
-    return this.#commits
-  }
-
   /** @returns Ends it. */
   join(writer: Writer): () => void {
     this.#writers.add(writer)

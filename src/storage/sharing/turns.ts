@@ -28,11 +28,6 @@ export class WriteTurns {
     this.#limitMs = limitMs
   }
 
-  /** Whether anybody waits or writes. */
-  get isBusy(): boolean {
-    return this.#isTaken
-  }
-
   /** @param wantedMs - How long its holder may need it. */
   async take(wantedMs = 0): Promise<Turn> {
     if (this.#isTaken) await new Promise<void>((resolve) => this.#waiting.push(resolve))
